@@ -1,0 +1,143 @@
+# Copyright 2026 vl4ad_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""How one image stream is doing: counts, ages, and the one sentence that matters now."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from threading import Lock
+import time
+
+from diagnostic_msgs.msg import DiagnosticStatus
+import numpy as np
+
+from vl4ad_ros.node.parameters import Settings
+
+_WINDOW = 100
+"""Ages are percentiles over this many results."""
+
+
+class Health:
+    """
+    Count what happens to the images of one stream; read once a second by diagnostics.
+
+    Rates and gaps use the steady clock, so that a paused `/clock` alarms nobody; ages are
+    given by the caller from the node's clock.
+    """
+
+    def __init__(self, topic: str) -> None:
+        self.topic = topic
+        self._lock = Lock()
+        self._counts: Counter[str] = Counter()
+        self._reported: Counter[str] = Counter()
+        self._ages: deque[float] = deque(maxlen=_WINDOW)
+        self._work: deque[float] = deque(maxlen=_WINDOW)
+        self._since = self._last_good = self._last_received = time.monotonic()
+        self._last_reason = ''
+        self._qos_policy = ''
+        self.faults_in_a_row = 0
+
+    def received(self) -> None:
+        """Count an image that arrived."""
+        with self._lock:
+            self._counts['received'] += 1
+            self._last_received = time.monotonic()
+
+    def processed(self, age_s: float | None, work_s: float) -> None:
+        """
+        Count an answered image.
+
+        :param age_s: seconds from its stamp to the published result; None if the stamp is bad.
+        :param work_s: seconds that decoding, inference and publishing took.
+        """
+        with self._lock:
+            self._counts['processed'] += 1
+            self._last_good = time.monotonic()
+            self._work.append(work_s)
+            if age_s is not None:
+                self._ages.append(age_s)
+            self.faults_in_a_row = 0
+
+    def refused(self, reason: str) -> None:
+        """Count an image that could not be read."""
+        with self._lock:
+            self._counts['bad'] += 1
+            self._last_reason = reason
+
+    def fault(self, reason: str) -> None:
+        """Count an image on which inference failed."""
+        with self._lock:
+            self._counts['faults'] += 1
+            self.faults_in_a_row += 1
+            self._last_reason = reason
+
+    def odd_stamp(self, kind: str) -> None:
+        """Count a stamp that is 'zero', 'future' or 'back'."""
+        with self._lock:
+            self._counts[f'stamps {kind}'] += 1
+
+    def incompatible_qos(self, policy: str) -> None:
+        """Remember that a publisher cannot be received because of `policy`."""
+        self._qos_policy = policy.lower()
+
+    def report(self, settings: Settings, publishers: int,
+               replaced: int) -> tuple[bytes, str, dict[str, str]]:
+        """
+        Return level, sentence and values for diagnostics since the last report.
+
+        :param publishers: how many publishers the topic has.
+        :param replaced: images overwritten by a newer one before they were processed.
+        """
+        with self._lock:
+            now = time.monotonic()
+            new = self._counts - self._reported
+            self._reported = self._counts.copy()
+            ages = np.array(self._ages or [0.0])
+            p50, p95 = np.percentile(ages, (50, 95))
+            level, sentence = self._judge(settings, publishers, replaced, now, new, p50, p95)
+            values = {
+                'topic': self.topic, 'publishers': str(publishers), 'replaced': str(replaced),
+                **{name: str(self._counts[name]) for name in (
+                    'received', 'processed', 'bad', 'faults', 'stamps zero', 'stamps future',
+                    'stamps back')},
+                'age p50 (ms)': f'{1e3 * p50:.0f}' if self._ages else '',
+                'age p95 (ms)': f'{1e3 * p95:.0f}' if self._ages else '',
+                'work p50 (ms)': f'{1e3 * np.median(self._work):.0f}' if self._work else '',
+                'last refusal': self._last_reason,
+            }
+        return level, sentence, values
+
+    def _judge(self, settings: Settings, publishers: int, replaced: int, now: float,
+               new: Counter[str], p50: float, p95: float) -> tuple[bytes, str]:
+        gap = now - self._last_received
+        stalled = gap > settings.health_stall_timeout_s
+        if self._qos_policy:
+            return DiagnosticStatus.ERROR, (
+                f'{self.topic}: a publisher offers another {self._qos_policy}; remove or change '
+                f'qos_overrides.{self.topic}.subscription.{self._qos_policy}')
+        if stalled and not publishers:
+            return (DiagnosticStatus.ERROR if self._counts['received'] else
+                    DiagnosticStatus.WARN), (
+                f'nothing publishes {self.topic} (no image for {gap:.1f} s); '
+                'remap image:=<topic of the camera>')
+        if stalled:
+            return DiagnosticStatus.ERROR, (
+                f'no image for {gap:.1f} s on {self.topic} though it has a publisher; the camera '
+                'stalled, or it needs the Fast DDS profile for large images')
+        if now - self._last_good > settings.health_stall_timeout_s and (new['bad']
+                                                                       or new['faults']):
+            return DiagnosticStatus.ERROR, f'no image can be used: {self._last_reason}'
+        if p95 > settings.health_warn_age_s:
+            share = replaced / max(1, self._counts['received'])
+            return DiagnosticStatus.WARN, (
+                f'results are {1e3 * p50:.0f} ms old (p95 {1e3 * p95:.0f} ms), {share:.0%} of '
+                'the images replaced by newer ones; use a smaller image or a faster backend')
+        if new['bad'] or new['faults']:
+            return DiagnosticStatus.WARN, (
+                f"{new['bad'] + new['faults']} images dropped: {self._last_reason}")
+        odd = [kind for kind in ('zero', 'future', 'back') if new[f'stamps {kind}']]
+        if odd:
+            return DiagnosticStatus.WARN, (
+                f'image stamps: {", ".join(odd)}; check the clock of the camera driver and '
+                'use_sim_time')
+        return DiagnosticStatus.OK, f"{new['processed']} results in the last second"

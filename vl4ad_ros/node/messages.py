@@ -1,0 +1,63 @@
+# Copyright 2026 vl4ad_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Results as standard messages; the header is the input's and always an argument."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
+from std_msgs.msg import Header
+from vision_msgs.msg import (
+    Detection2D, Detection2DArray, LabelInfo, ObjectHypothesisWithPose, VisionClass)
+
+from vl4ad_ros.obstacles.regions import Region
+from vl4ad_ros.vocabulary import Vocabulary
+
+NORMAL, ANOMALOUS = 0, 255
+"""Values of the mask."""
+_FIRST_CLASS = 256
+"""Classes are numbered from here in `label_info`: no value of a mono8 mask can be meant."""
+
+
+def detections(header: Header,
+               found: Iterable[tuple[Region, str, str]]) -> Detection2DArray:
+    """
+    Return (region, id, class name) triples as an array, empty if there are none.
+
+    Boxes are in pixels of the input image; scores are the regions', 0 to 1.
+    """
+    return Detection2DArray(header=header, detections=[
+        _detection(header, *one) for one in found])
+
+
+def label_info(header: Header, vocabulary: Vocabulary, threshold: float) -> LabelInfo:
+    """
+    Return what the mask's values mean, then the active prompts as entries from 256 on.
+
+    Known classes come first, anomaly classes after them, in the order of the parameters.
+    """
+    names = {NORMAL: 'normal', ANOMALOUS: 'anomaly',
+             **{_FIRST_CLASS + i: str(c) for i, c in enumerate(vocabulary.classes)}}
+    return LabelInfo(header=header, threshold=threshold, class_map=[
+        VisionClass(class_id=number, class_name=name) for number, name in names.items()])
+
+
+def status(name: str, level: bytes, message: str, hardware: str,
+           values: Mapping[str, str]) -> DiagnosticStatus:
+    """Return one line of `/diagnostics` (REP-107)."""
+    return DiagnosticStatus(name=name, level=level, message=message, hardware_id=hardware,
+                            values=[KeyValue(key=k, value=v) for k, v in values.items()])
+
+
+def _detection(header: Header, region: Region, identity: str, class_name: str) -> Detection2D:
+    x, y, width, height = map(float, region.box)
+    hypothesis = ObjectHypothesisWithPose()
+    hypothesis.hypothesis.class_id = class_name
+    hypothesis.hypothesis.score = float(region.score)
+    detection = Detection2D(header=header, id=identity, results=[hypothesis])
+    detection.bbox.center.position.x = x + width / 2
+    detection.bbox.center.position.y = y + height / 2
+    detection.bbox.size_x = width
+    detection.bbox.size_y = height
+    return detection

@@ -1,0 +1,35 @@
+# Copyright 2026 vl4ad_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""A picture for people: the input with the mask and the alerts drawn on it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import cv2
+import numpy as np
+
+_MASK = np.array((230, 30, 60), np.uint8)
+_ALERT = (255, 220, 0)
+
+
+def draw(image: np.ndarray, mask: np.ndarray, alpha: float,
+         alerts: Iterable[tuple[tuple[float, float, float, float], str]]) -> np.ndarray:
+    """
+    Return a copy of `image` with the mask tinted and the alerts boxed.
+
+    :param image: (H, W, 3) uint8 RGB.
+    :param mask: (H, W) uint8, 0 or 255.
+    :param alpha: opacity of the tint, 0 to 1.
+    :param alerts: box (x, y, width, height) in pixels and caption of each.
+    """
+    shown = image.copy()
+    where = mask > 0
+    shown[where] = ((1.0 - alpha) * shown[where] + alpha * _MASK).astype(np.uint8)
+    size = max(0.4, image.shape[0] / 900)
+    for (x, y, width, height), caption in alerts:
+        corner = (round(x), round(y))
+        cv2.rectangle(shown, corner, (round(x + width), round(y + height)), _ALERT, 2)
+        cv2.putText(shown, caption, (corner[0], max(corner[1] - 5, round(28 * size))),
+                    cv2.FONT_HERSHEY_SIMPLEX, size, _ALERT, 1, cv2.LINE_AA)
+    return shown

@@ -1,0 +1,41 @@
+# Copyright 2026 vl4ad_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The one thread that decodes, infers and publishes, so that the executor never waits."""
+
+from __future__ import annotations
+
+from threading import Thread
+from typing import Callable, Generic, TypeVar
+
+from vl4ad_ros.node.mailbox import Mailbox
+
+T = TypeVar('T')
+
+
+class Worker(Generic[T]):
+    """
+    Hand every item of a mailbox to a function, in a thread of its own, until stopped.
+
+    :param work: gets each item; what it raises ends the thread.
+    :param died: gets the exception that ended the thread.
+    """
+
+    def __init__(self, mailbox: Mailbox[T], work: Callable[[T], None],
+                 died: Callable[[BaseException], None]) -> None:
+        self._mailbox = mailbox
+        self._work = work
+        self._died = died
+        self._thread = Thread(target=self._loop, name='vl4ad_worker', daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Close the mailbox and wait for the item in hand; afterwards nothing more is done."""
+        self._mailbox.close()
+        self._thread.join()
+
+    def _loop(self) -> None:
+        try:
+            while (item := self._mailbox.take()) is not None:
+                self._work(item)
+        except BaseException as error:
+            self._died(error)
