@@ -260,7 +260,7 @@ def build(folder: Path) -> bool:
     :raises BuildError: with the cure, if something is missing or a step fails.
     """
     if sys.prefix == sys.base_prefix:
-        raise BuildError('messages are built into a virtual environment; run: ./run, which has one')
+        raise BuildError(f'{PREFIX} is no virtual environment; run: ./run demo, which makes one')
     package = Package.read(folder)
     try:
         expected = fingerprint(package)

@@ -1,0 +1,53 @@
+# Copyright 2026 vl4ad_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Package vl4ad_ros for pip and for colcon (ament_python)."""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+PACKAGE = 'vl4ad_ros'
+ROOT = Path(__file__).resolve().parent
+
+
+def shared(folder, pattern):
+    """List files below ``folder`` as ``data_files`` that keep their sub-folders in share/."""
+    files = [path.relative_to(ROOT) for path in sorted((ROOT / folder).rglob(pattern))
+             if path.is_file()]
+    return [(f'share/{PACKAGE}/{path.parent}', [str(path)]) for path in files]
+
+
+setup(
+    name=PACKAGE,
+    version='0.1.0',
+    description='Road-anomaly perception for ROS 2, prompted with text (VL4AD)',
+    maintainer='vl4ad_ros contributors',
+    maintainer_email='vl4ad-ros@users.noreply.github.com',
+    license='Apache-2.0',
+    python_requires='>=3.10',
+    packages=find_packages(include=[PACKAGE, f'{PACKAGE}.*']),
+    package_data={'': ['*.json', '*.xml', '*.yaml'], PACKAGE: ['models/tiny/*']},
+    data_files=[
+        ('share/ament_index/resource_index/packages', [f'resource/{PACKAGE}']),
+        (f'share/{PACKAGE}', ['package.xml']),
+        *shared('launch', '*.launch.py'),
+        *shared('config', '*'),
+    ],
+    zip_safe=False,
+    install_requires=['setuptools', 'numpy', 'opencv-python-headless<5', 'PyYAML'],
+    extras_require={
+        'runtime': ['onnxruntime', 'tokenizers'],
+        'bags': ['rosbags', 'scipy', 'tqdm'],
+        'train': ['onnx', 'onnxscript', 'open_clip_torch', 'scipy', 'timm', 'torch', 'torchvision',
+                  'tqdm'],
+        'tensorrt': ['tensorrt'],
+        'test': ['flake8', 'pydocstyle', 'pytest<9'],
+    },
+    tests_require=['pytest<9'],
+    entry_points={
+        'console_scripts': [
+            'detector = vl4ad_ros.node.__main__:main',
+            'vl4ad = vl4ad_ros.cli:main',
+        ],
+    },
+)
