@@ -1,0 +1,75 @@
+# Copyright 2026 vl4ad_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""ONNX Runtime on the CPU: the smallest installation that runs a bundle."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnxruntime
+
+from vl4ad_ros.runtime.backends import BackendError
+from vl4ad_ros.runtime.bundle import Bundle, BundleError, REPAIR, Signature, Tensor
+
+_DTYPES = {'tensor(float)': 'float32', 'tensor(uint8)': 'uint8', 'tensor(int64)': 'int64',
+           'tensor(int32)': 'int32'}
+
+
+class OnnxRuntime:
+    """Both networks of a bundle as ONNX Runtime sessions."""
+
+    name = 'onnxruntime'
+
+    def __init__(self, bundle: Bundle, threads: int) -> None:
+        """Load the networks and check their inputs and outputs against the manifest."""
+        self._vision = _open(bundle, bundle.vision.file, bundle.vision_signature, threads)
+        self._text = _open(bundle, bundle.text.file, bundle.text_signature, threads)
+
+    def run(self, image: np.ndarray, concepts: np.ndarray, concept_class: np.ndarray,
+            num_known: np.ndarray, ensemble_weight: np.ndarray,
+            ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Score one network-sized image; see `Backend.run`."""
+        return tuple(_run(self._vision, ['uncertainty', 'best_known', 'best_anomaly'], {
+            'image': image, 'concepts': concepts, 'concept_class': concept_class,
+            'num_known': num_known, 'ensemble_weight': ensemble_weight}))
+
+    def encode_text(self, tokens: np.ndarray) -> np.ndarray:
+        """Embed rows of tokens; see `Backend.encode_text`."""
+        return _run(self._text, ['embedding'], {'tokens': tokens})[0]
+
+    def close(self) -> None:
+        """Free both sessions."""
+        self._vision = self._text = None
+
+
+open_backend = OnnxRuntime
+
+
+def _open(bundle: Bundle, file: str, expected: Signature,
+          threads: int) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
+    # Waiting threads sleep instead of spinning: the cores are shared with the camera driver.
+    options.add_session_config_entry('session.intra_op.allow_spinning', '0')
+    options.log_severity_level = 3
+    try:
+        session = onnxruntime.InferenceSession(
+            str(bundle.directory / file), options, providers=['CPUExecutionProvider'])
+    except Exception as error:  # the library's own exceptions have no common base
+        raise BundleError(f'{bundle.directory / file} does not load ({error}); {REPAIR}') from error
+    bundle.check(file, expected, Signature(*(
+        tuple(Tensor(t.name, _DTYPES.get(t.type, t.type),
+                     tuple(n if isinstance(n, int) else -1 for n in t.shape)) for t in side)
+        for side in (session.get_inputs(), session.get_outputs()))))
+    return session
+
+
+def _run(session: onnxruntime.InferenceSession | None, outputs: list[str],
+         inputs: dict[str, np.ndarray]) -> list[np.ndarray]:
+    if session is None:
+        raise BackendError('the backend is closed; open the detector again')
+    try:
+        return session.run(outputs, inputs)
+    except Exception as error:  # the library's own exceptions have no common base
+        raise BackendError(f'onnxruntime {onnxruntime.__version__} failed: {error}') from error

@@ -1,0 +1,358 @@
+# Copyright 2026 vl4ad_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""An exported model on disk: its manifest, and the checks that its files are what it says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+import hashlib
+import json
+import math
+import os
+from pathlib import Path
+import re
+import tempfile
+from typing import Any, NoReturn
+
+import numpy as np
+
+from vl4ad_ros.vocabulary import Vocabulary, VocabularyError
+
+FORMAT = 'vl4ad-bundle'
+MAJOR = 1
+SHIPPED = Path(__file__).resolve().parent.parent / 'models'
+REPAIR = 'reinstall the package or convert the bundle again'
+
+
+class BundleError(ValueError):
+    """A bundle that cannot be used; the message says what was expected, seen, and the cure."""
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """
+    One input or output of a network.
+
+    :ivar dtype: a numpy name, such as ``'float32'``.
+    :ivar shape: -1 stands for a size that is chosen at run time.
+    """
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+
+    def __str__(self) -> str:
+        """Return ``image uint8 [192, 320, 3]``."""
+        return f'{self.name} {self.dtype} {list(self.shape)}'
+
+
+@dataclass(frozen=True)
+class Signature:
+    """What a network takes and gives, in any order."""
+
+    inputs: tuple[Tensor, ...]
+    outputs: tuple[Tensor, ...]
+
+    def __str__(self) -> str:
+        """Return one line that two signatures can be compared by."""
+        return ' -> '.join('; '.join(map(str, sorted(side, key=str)))
+                           for side in (self.inputs, self.outputs))
+
+
+@dataclass(frozen=True)
+class Vision:
+    """The image network: `height` x `width` pixels in, maps at 1/`stride` of that out."""
+
+    file: str
+    height: int
+    width: int
+    stride: int
+
+
+@dataclass(frozen=True)
+class Text:
+    """The text network: rows of `context_length` tokens in, `embed_dim` numbers out."""
+
+    file: str
+    context_length: int
+    embed_dim: int
+    sot: int
+    eot: int
+    pad: int
+
+
+@dataclass(frozen=True)
+class Capacity:
+    """How many concepts and classes (known and anomaly together) the image network takes."""
+
+    concepts: int
+    classes: int
+
+
+@dataclass(frozen=True)
+class Ensemble:
+    """FC-CLIP's geometric ensemble: exponent `alpha` for `seen` concepts, else `beta`, 0..1."""
+
+    alpha: float
+    beta: float
+    seen: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """A piecewise linear curve from the uncertainty u (VL4AD eq. 2) to a score in 0..1."""
+
+    u: tuple[float, ...]
+    score: tuple[float, ...]
+
+    def __call__(self, uncertainty: np.ndarray) -> np.ndarray:
+        """Return float32 scores 0..1 of the same shape; flat beyond both ends of the curve."""
+        return np.interp(uncertainty, self.u, self.score).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """
+    A bundle whose files are present and unaltered.
+
+    :ivar notice: what a user must be told when it is loaded; may be empty.
+    :ivar padding_rgb: colour 0..255 around an image that does not fill the network's input.
+    :ivar templates: sentences with one ``{}`` each, for a concept.
+    :ivar digest: sha256 of the manifest, and so of every file.
+    """
+
+    directory: Path
+    name: str
+    notice: str
+    vision: Vision
+    text: Text
+    tokenizer: str
+    capacity: Capacity
+    padding_rgb: tuple[int, int, int]
+    templates: tuple[str, ...]
+    ensemble: Ensemble
+    calibration: Calibration
+    vocabulary: Vocabulary
+    provenance: Mapping[str, Any]
+    digest: str
+
+    @staticmethod
+    def open(path: str | Path) -> Bundle:
+        """
+        Read a bundle's manifest and check every file against it.
+
+        :param path: a directory, or ``'tiny'`` for the bundle in this package.
+        :raises BundleError: if anything is missing, altered, of a newer format or out of range.
+        """
+        directory = SHIPPED / 'tiny' if str(path) == 'tiny' else Path(path)
+        file = directory / 'manifest.json'
+        try:
+            manifest = json.loads(file.read_text(encoding='utf-8'))
+        except (FileNotFoundError, NotADirectoryError):
+            _refuse(f"no bundle at '{directory}': {file.name} is missing; give a directory that "
+                    "`vl4ad train` or `vl4ad convert` wrote, or 'tiny'")
+        except (OSError, ValueError) as error:
+            _refuse(f'{file} cannot be read ({error}); {REPAIR}')
+        bundle = _parse(manifest, directory)
+        for name, expected in manifest['files'].items():
+            seen = _sha256(directory / name)
+            if seen != expected:
+                _refuse(f'{directory / name} is altered (sha256 {seen[:12]}, expected '
+                        f'{expected[:12]}); {REPAIR}')
+        return bundle
+
+    @property
+    def map_size(self) -> tuple[int, int]:
+        """Rows and columns of the image network's output maps."""
+        return self.vision.height // self.vision.stride, self.vision.width // self.vision.stride
+
+    @property
+    def vision_signature(self) -> Signature:
+        """What the image network must take and give."""
+        concepts, classes = self.capacity.concepts, self.capacity.classes
+        return Signature(
+            (Tensor('image', 'uint8', (self.vision.height, self.vision.width, 3)),
+             Tensor('concepts', 'float32', (concepts, self.text.embed_dim)),
+             Tensor('concept_class', 'int64', (concepts,)),
+             Tensor('num_known', 'int64', (1,)),
+             Tensor('ensemble_weight', 'float32', (classes,))),
+            (Tensor('uncertainty', 'float32', self.map_size),
+             Tensor('best_known', 'int32', self.map_size),
+             Tensor('best_anomaly', 'int32', self.map_size)))
+
+    @property
+    def text_signature(self) -> Signature:
+        """What the text network must take and give."""
+        return Signature((Tensor('tokens', 'int64', (-1, self.text.context_length)),),
+                         (Tensor('embedding', 'float32', (-1, self.text.embed_dim)),))
+
+    def check(self, file: str, expected: Signature, seen: Signature) -> None:
+        """
+        Refuse a network whose inputs or outputs are not what the manifest says.
+
+        :raises BundleError: with both signatures.
+        """
+        if str(expected) != str(seen):
+            _refuse(f'{self.directory / file} does not fit its manifest:\n  expected {expected}\n'
+                    f'  seen     {seen}\n{REPAIR}')
+
+
+def write_manifest(directory: str | Path, manifest: Mapping[str, Any]) -> Path:
+    """
+    Write ``manifest.json`` for the files in `directory`, whole or not at all; return its path.
+
+    :param manifest: all but ``files``, whose sha256 sums are computed here.
+    :raises BundleError: if a file is missing or the manifest is one that `Bundle.open` refuses.
+    """
+    directory = Path(directory)
+    names = (manifest['vision']['file'], manifest['text']['file'], manifest['tokenizer'])
+    complete = {**manifest, 'files': {name: _sha256(directory / name) for name in names}}
+    _parse(complete, directory)
+    handle, temporary = tempfile.mkstemp(dir=directory, prefix='.manifest')
+    try:
+        with open(handle, 'w', encoding='utf-8') as stream:
+            json.dump(complete, stream, indent=1, ensure_ascii=False)
+            stream.write('\n')
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, directory / 'manifest.json')
+    except BaseException:
+        os.unlink(temporary)
+        raise
+    return directory / 'manifest.json'
+
+
+def _refuse(message: str) -> NoReturn:
+    raise BundleError(message) from None
+
+
+def _sha256(file: Path) -> str:
+    digest = hashlib.sha256()
+    try:
+        with open(file, 'rb') as stream:
+            while chunk := stream.read(1 << 20):
+                digest.update(chunk)
+    except OSError as error:
+        _refuse(f'{file} cannot be read ({error.strerror}); {REPAIR}')
+    return digest.hexdigest()
+
+
+class _Table:
+    """A JSON object read with an error that names the key, what it must be and what it is."""
+
+    def __init__(self, values: Any, where: str) -> None:
+        self.where = where
+        self.values = values
+        if not isinstance(values, dict):
+            _refuse(f'{where}: expected an object, seen {values!r:.60}; {REPAIR}')
+
+    def refuse(self, key: str, expected: str) -> NoReturn:
+        seen = repr(self.values[key])[:60] if key in self.values else 'nothing'
+        _refuse(f'{self.where}: {key} must be {expected}, seen {seen}; {REPAIR}')
+
+    def table(self, key: str) -> _Table:
+        if not isinstance(self.values.get(key), dict):
+            self.refuse(key, 'an object')
+        return _Table(self.values[key], f'{self.where}: {key}')
+
+    def text(self, key: str) -> str:
+        if not isinstance(self.values.get(key), str):
+            self.refuse(key, 'a string')
+        return self.values[key]
+
+    def file(self, key: str) -> str:
+        if not re.fullmatch(r'\w[\w.-]*', self.text(key)):
+            self.refuse(key, 'the name of a file in the bundle')
+        return self.values[key]
+
+    def integer(self, key: str, low: int, high: int) -> int:
+        if type(self.values.get(key)) is not int or not low <= self.values[key] <= high:
+            self.refuse(key, f'an integer {low}..{high}')
+        return self.values[key]
+
+    def texts(self, key: str) -> tuple[str, ...]:
+        values = self.values.get(key)
+        if not isinstance(values, list) or not all(isinstance(v, str) for v in values):
+            self.refuse(key, 'a list of strings')
+        return tuple(values)
+
+    def share(self, key: str) -> float:
+        if not _is_number(self.values.get(key)) or not 0 <= self.values[key] <= 1:
+            self.refuse(key, 'a number 0..1')
+        return float(self.values[key])
+
+    def numbers(self, key: str) -> tuple[float, ...]:
+        values = self.values.get(key)
+        if not isinstance(values, list) or not all(map(_is_number, values)):
+            self.refuse(key, 'a list of numbers')
+        return tuple(map(float, values))
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) in (int, float) and math.isfinite(value)
+
+
+def _parse(manifest: Any, directory: Path) -> Bundle:
+    root = _Table(manifest, str(directory / 'manifest.json'))
+    if root.values.get('format') != FORMAT:
+        root.refuse('format', f"'{FORMAT}'")
+    version = re.fullmatch(r'(\d+)\.\d+', root.text('version'))
+    if not version:
+        root.refuse('version', "of the form '1.0'")
+    if int(version[1]) != MAJOR:
+        _refuse(f'{root.where}: version {root.text("version")}, but this package reads {MAJOR}.x; '
+                + ('update vl4ad_ros' if int(version[1]) > MAJOR else 'convert the bundle again'))
+    vision, text, capacity = root.table('vision'), root.table('text'), root.table('capacity')
+    stride = vision.integer('stride', 1, 64)
+    for side in ('height', 'width'):
+        if vision.integer(side, stride, 8192) % stride:
+            vision.refuse(side, f'a multiple of the stride {stride}')
+    ensemble = root.table('ensemble')
+    templates = root.texts('templates')
+    if not templates or any(t.count('{}') != 1 for t in templates):
+        root.refuse('templates', "at least one sentence with one '{}' each")
+    rgb = root.numbers('padding_rgb')
+    if len(rgb) != 3 or not all(v in range(256) for v in rgb):
+        root.refuse('padding_rgb', 'three integers 0..255')
+    bundle = Bundle(
+        directory=directory, name=root.text('name'), notice=root.text('notice'),
+        vision=Vision(vision.file('file'), vision.integer('height', 1, 8192),
+                      vision.integer('width', 1, 8192), stride),
+        text=Text(text.file('file'), text.integer('context_length', 3, 4096),
+                  text.integer('embed_dim', 1, 65536),
+                  *(text.integer(key, 0, 2 ** 31 - 1) for key in ('sot', 'eot', 'pad'))),
+        tokenizer=root.file('tokenizer'),
+        capacity=Capacity(capacity.integer('concepts', 1, 65536),
+                          capacity.integer('classes', 1, 65536)),
+        padding_rgb=tuple(map(int, rgb)), templates=templates,
+        ensemble=Ensemble(ensemble.share('alpha'), ensemble.share('beta'),
+                          frozenset(ensemble.texts('seen'))),
+        calibration=_parse_calibration(root.table('calibration')),
+        vocabulary=_parse_vocabulary(root.table('vocabulary')),
+        provenance=root.table('provenance').values,
+        digest=hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest())
+    files = root.table('files')
+    for name in (bundle.vision.file, bundle.text.file, bundle.tokenizer):
+        if not re.fullmatch('[0-9a-f]{64}', files.text(name)):
+            files.refuse(name, 'a sha256 of 64 hexadecimal digits')
+    if len(files.values) != 3:
+        root.refuse('files', 'the sha256 sums of the vision, text and tokenizer files only')
+    return bundle
+
+
+def _parse_calibration(table: _Table) -> Calibration:
+    u, score = table.numbers('u'), table.numbers('score')
+    if len(u) < 2 or any(a >= b for a, b in zip(u, u[1:])):
+        table.refuse('u', 'at least two numbers, each above the one before')
+    if len(score) != len(u) or any(a > b for a, b in zip((0.0, *score), (*score, 1.0))):
+        table.refuse('score', f'{len(u)} numbers that rise from 0 or more to 1 or less')
+    return Calibration(u, score)
+
+
+def _parse_vocabulary(table: _Table) -> Vocabulary:
+    try:
+        return Vocabulary.from_strings(table.texts('known'), table.texts('anomaly'))
+    except VocabularyError as error:
+        _refuse(f'{table.where}: {error}; {REPAIR}')

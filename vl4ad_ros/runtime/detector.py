@@ -1,0 +1,158 @@
+# Copyright 2026 vl4ad_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Images and prompts in, anomaly scores out: the same object in the node and in evaluation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from vl4ad_ros.runtime.backends import Backend, BackendError, open_backend
+from vl4ad_ros.runtime.bundle import Bundle, BundleError, Calibration, REPAIR
+from vl4ad_ros.runtime.letterbox import Letterbox
+from vl4ad_ros.runtime.prompts import PromptEncoder, Prompts
+from vl4ad_ros.runtime.tokenizer import Tokenizer
+from vl4ad_ros.vocabulary import Vocabulary
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """
+    What the network says of one image; maps of the image's size are made when first asked for.
+
+    :ivar uncertainty: float32 (h, w), u of VL4AD eq. 2, about -1 (belongs) to 0 (does not).
+    :ivar best_known: int32 (h, w), index into ``prompts.vocabulary.known``.
+    :ivar best_anomaly: int32 (h, w), index into ``prompts.vocabulary.anomaly``, -1 if it is empty.
+
+    The (h, w) cells are `Letterbox.stride` network pixels wide and cover the image's part only.
+    """
+
+    uncertainty: np.ndarray
+    best_known: np.ndarray
+    best_anomaly: np.ndarray
+    prompts: Prompts
+    letterbox: Letterbox
+    calibration: Calibration
+
+    @property
+    def image_size(self) -> tuple[int, int]:
+        """Rows and columns of the image."""
+        return self.letterbox.image_size
+
+    @cached_property
+    def cell_score(self) -> np.ndarray:
+        """Calibrated score of each cell: float32 (h, w), 0..1, 1 = anomalous."""
+        return self.calibration(self.uncertainty)
+
+    @cached_property
+    def score(self) -> np.ndarray:
+        """Calibrated score of each pixel: float32 (H, W), 0..1, 1 = anomalous; read-only."""
+        score = self.letterbox.to_image(self.cell_score)
+        score.setflags(write=False)
+        return score
+
+    def mask(self, threshold: float) -> np.ndarray:
+        """Return uint8 (H, W): 255 where the score is above `threshold`, else 0."""
+        return np.multiply(self.score > threshold, np.uint8(255), dtype=np.uint8)
+
+    def class_in(self, box: tuple[float, float, float, float]) -> tuple[str, str]:
+        """
+        Name the known and the anomaly class that fit the anomalous part of a box best.
+
+        :param box: x, y, width, height in image pixels.
+        :returns: names, each the one with most votes of the box's cells, which weigh as much as
+            their score; the second is ``''`` without anomaly prompts.
+        """
+        cells = self.letterbox.to_cells(box)
+        weights = self.cell_score[cells].ravel() + 1e-6
+        names = []
+        for indices, classes in ((self.best_known, self.prompts.vocabulary.known),
+                                 (self.best_anomaly, self.prompts.vocabulary.anomaly)):
+            votes = np.bincount(np.maximum(indices[cells].ravel(), 0), weights)
+            names.append(classes[int(votes.argmax())].name if classes else '')
+        return names[0], names[1]
+
+
+class Detector:
+    """A bundle on a backend. `encode` may be called while another thread is in `detect`."""
+
+    def __init__(self, bundle: Bundle, backend: Backend) -> None:
+        """Use a backend that has loaded `bundle`; see `open` for the usual way."""
+        self.bundle = bundle
+        self._backend = backend
+        text = bundle.text
+        try:
+            tokenizer = Tokenizer(bundle.directory / bundle.tokenizer, text.context_length,
+                                  text.sot, text.eot, text.pad)
+        except (OSError, ValueError) as error:
+            raise BundleError(f'{error}; {REPAIR}') from error
+        self._encoder = PromptEncoder(bundle, tokenizer, backend.encode_text)
+
+    @staticmethod
+    def open(bundle: str | Path = 'tiny', backend: str = 'auto', threads: int = 2) -> Detector:
+        """
+        Open a bundle's directory, or the shipped ``'tiny'``, on the named inference library.
+
+        :raises BundleError: if the bundle is missing, altered or does not fit this package.
+        :raises BackendError: if the inference library is unknown or not installed.
+        """
+        opened = Bundle.open(bundle)
+        return Detector(opened, open_backend(opened, backend, threads))
+
+    @property
+    def backend_name(self) -> str:
+        """Name of the inference library."""
+        return self._backend.name
+
+    @property
+    def default_vocabulary(self) -> Vocabulary:
+        """The bundle's own vocabulary."""
+        return self.bundle.vocabulary
+
+    def encode(self, vocabulary: Vocabulary) -> Prompts:
+        """
+        Turn a vocabulary into the arrays that `detect` takes.
+
+        :raises VocabularyError: naming the entry that has too many tokens or exceeds the capacity.
+        """
+        return self._encoder(vocabulary)
+
+    def warm_up(self, runs: int = 3) -> None:
+        """Score empty images, so that the first real one does not pay for the library's set-up."""
+        prompts = self.encode(self.default_vocabulary)
+        image = np.zeros((self.bundle.vision.height, self.bundle.vision.width, 3), np.uint8)
+        for _ in range(runs):
+            self.detect(image, prompts)
+
+    def detect(self, image: np.ndarray, prompts: Prompts) -> Prediction:
+        """
+        Score one image.
+
+        :param image: uint8 (H, W, 3) RGB of any size from 1 x 1; not kept, not changed.
+        :param prompts: from `encode` of this detector.
+        :raises ValueError: if the image is anything else.
+        :raises BackendError: if the network fails or gives values that are not finite.
+        """
+        if (not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.ndim != 3
+                or image.shape[2] != 3 or 0 in image.shape):
+            seen = (f'{image.dtype} {image.shape}' if isinstance(image, np.ndarray)
+                    else type(image).__name__)
+            raise ValueError(f'image must be uint8 (H, W, 3) RGB with H, W >= 1, seen {seen}; '
+                             'convert it first')
+        vision = self.bundle.vision
+        letterbox = Letterbox(image.shape[:2], (vision.height, vision.width), vision.stride)
+        uncertainty, best_known, best_anomaly = map(letterbox.crop, self._backend.run(
+            letterbox.to_network(image, self.bundle.padding_rgb), prompts.concepts,
+            prompts.concept_class, prompts.num_known, prompts.ensemble_weight))
+        if not np.isfinite(uncertainty).all():
+            raise BackendError(f'{self.bundle.directory / vision.file} gave values that are not '
+                               f'finite on {self.backend_name}; {REPAIR}')
+        return Prediction(uncertainty, best_known, best_anomaly, prompts, letterbox,
+                          self.bundle.calibration)
+
+    def close(self) -> None:
+        """Free the backend; `detect` raises `BackendError` from here on."""
+        self._backend.close()
