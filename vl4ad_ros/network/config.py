@@ -1,0 +1,101 @@
+# Copyright 2026 vl4ad_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The sizes of a network: one set of numbers takes the blocks from the tiny model to the full."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class NetworkConfig:
+    """
+    Sizes of one VL4AD network.
+
+    :ivar clip: arguments of `open_clip.CLIP`: ``embed_dim``, ``vision_cfg``, ``text_cfg``.
+    :ivar feature_channels: channels of the trunk's features at strides 4, 8, 16 and 32.
+    :ivar mean, std: per channel of an RGB image in 0..255.
+    :ivar size_divisibility: images are zero-padded (after normalisation) to a multiple of this.
+    """
+
+    name: str
+    clip: dict[str, Any]
+    feature_channels: tuple[int, int, int, int]
+    hidden_dim: int = 256
+    norm_groups: int = 32
+    attention_heads: int = 8
+    sampling_points: int = 4
+    pixel_decoder_layers: int = 6
+    pixel_decoder_ffn: int = 1024
+    mask_decoder_layers: int = 9
+    mask_decoder_ffn: int = 2048
+    queries: int = 250
+    mean: tuple[float, float, float] = (122.7709383, 116.7460125, 104.09373615)
+    std: tuple[float, float, float] = (68.5005327, 66.6321579, 70.32316305)
+    size_divisibility: int = 32
+    ensemble_on_valid_mask: bool = False
+    templates: tuple[str, ...] = field(default=())
+
+    @property
+    def embed_dim(self) -> int:
+        """Width D of the space that text and image share."""
+        return self.clip['embed_dim']
+
+
+# The 14 sentence templates of ViLD that FC-CLIP averages over.
+VILD_TEMPLATES = (
+    'a photo of a {}.',
+    'This is a photo of a {}',
+    'There is a {} in the scene',
+    'There is the {} in the scene',
+    'a photo of a {} in the scene',
+    'a photo of a small {}.',
+    'a photo of a medium {}.',
+    'a photo of a large {}.',
+    'This is a photo of a small {}.',
+    'This is a photo of a medium {}.',
+    'This is a photo of a large {}.',
+    'There is a small {} in the scene.',
+    'There is a medium {} in the scene.',
+    'There is a large {} in the scene.',
+)
+
+TINY = NetworkConfig(
+    name='tiny',
+    clip={
+        'embed_dim': 128,
+        'vision_cfg': {
+            'timm_model_name': 'vl4ad_convnext_tiny', 'timm_model_pretrained': False,
+            'timm_pool': '', 'timm_proj': 'mlp', 'timm_drop': 0.0, 'timm_drop_path': 0.0,
+            'image_size': 64},
+        'text_cfg': {
+            'context_length': 24, 'vocab_size': 1024, 'width': 128, 'heads': 4, 'layers': 3},
+    },
+    feature_channels=(32, 64, 128, 256),
+    hidden_dim=96,
+    attention_heads=4,
+    pixel_decoder_layers=2,
+    pixel_decoder_ffn=256,
+    mask_decoder_layers=3,
+    mask_decoder_ffn=256,
+    queries=40,
+    templates=('a photo of a {}.', 'a {} in the scene.', 'there is a {} on the road.'),
+)
+
+CONVNEXT_LARGE_D_320 = NetworkConfig(
+    name='convnext_large_d_320',
+    clip={
+        'embed_dim': 768,
+        'vision_cfg': {
+            'timm_model_name': 'convnext_large', 'timm_model_pretrained': False,
+            'timm_pool': '', 'timm_proj': 'mlp', 'timm_drop': 0.0, 'timm_drop_path': 0.1,
+            'image_size': 320},
+        'text_cfg': {
+            'context_length': 77, 'vocab_size': 49408, 'width': 768, 'heads': 12, 'layers': 16},
+    },
+    feature_channels=(192, 384, 768, 1536),
+    templates=VILD_TEMPLATES,
+)
+
+CONFIGS = {c.name: c for c in (TINY, CONVNEXT_LARGE_D_320)}

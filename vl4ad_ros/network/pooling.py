@@ -1,0 +1,26 @@
+# Copyright 2026 vl4ad_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Mask pooling: one vector per mask (FC-CLIP, MaskPooling)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def mask_pool(features: Tensor, mask_logits: Tensor) -> tuple[Tensor, Tensor]:
+    """
+    Average features over each binarised mask.
+
+    The divisor is max(count, 1) where FC-CLIP adds 1e-8 to the count: equal for masks with a
+    pixel (to 1e-8) and for empty ones (zero), and it survives half precision and exporters,
+    which drop a constant so small.
+
+    :param features: (B, C, h, w).
+    :param mask_logits: (B, N, h, w); a pixel belongs where the logit is above 0.
+    :return: pooled (B, N, C), zero where the mask is empty; count (B, N, 1) of pixels.
+    """
+    mask = (mask_logits.detach() > 0).to(features.dtype).flatten(2)
+    count = mask.sum(-1, keepdim=True)
+    pooled = torch.matmul(mask, features.flatten(2).transpose(1, 2))
+    return pooled / count.clamp(min=1.0), count

@@ -1,0 +1,116 @@
+# Copyright 2026 vl4ad_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The whole network: image and text embeddings in, masks and class probabilities out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import nn, Tensor
+import torch.nn.functional as F
+
+from vl4ad_ros.network.classification import class_logits, class_probability, void_logit
+from vl4ad_ros.network.clip import FrozenClip
+from vl4ad_ros.network.config import NetworkConfig
+from vl4ad_ros.network.mask_decoder import MaskDecoder
+from vl4ad_ros.network.pixel_decoder import PixelDecoder
+from vl4ad_ros.network.pooling import mask_pool
+
+
+@dataclass(frozen=True)
+class Texts:
+    """
+    Text as an input of the network: changing it changes no weight.
+
+    :ivar concepts: (P, D) unit rows. :ivar concept_class: (P,) int64, -1 for padding.
+    :ivar classes: number of class slots C. :ivar ensemble_weight: (C,) in 0..1.
+    """
+
+    concepts: Tensor
+    concept_class: Tensor
+    classes: int
+    ensemble_weight: Tensor
+
+
+@dataclass(frozen=True)
+class Queries:
+    """
+    What the network says of N queries.
+
+    :ivar mask_logits: (B, N, H / 4, W / 4) of the padded image.
+    :ivar in_vocabulary: (B, N, C) logits. :ivar void: (B, N, 1) logit.
+    :ivar probability: (B, N, C), see `class_probability`.
+    """
+
+    mask_logits: Tensor
+    in_vocabulary: Tensor
+    void: Tensor
+    probability: Tensor
+
+
+class Vl4ad(nn.Module):
+    """
+    VL4AD on FC-CLIP's network; parameter names follow FC-CLIP's official state dict.
+
+    Sources: VL4AD (arXiv 2409.17330), FC-CLIP (arXiv 2308.02487).
+    """
+
+    def __init__(self, config: NetworkConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.backbone = FrozenClip(config)
+        self.sem_seg_head = nn.Module()
+        self.sem_seg_head.pixel_decoder = PixelDecoder(config)
+        self.sem_seg_head.predictor = MaskDecoder(config)
+        self.void_embedding = nn.Embedding(1, config.embed_dim)
+        self.register_buffer('pixel_mean', torch.tensor(config.mean), persistent=False)
+        self.register_buffer('pixel_std', torch.tensor(config.std), persistent=False)
+
+    def normalise(self, image: Tensor) -> Tensor:
+        """
+        Turn RGB pixels into the trunk's input.
+
+        :param image: (B, H, W, 3), 0..255, uint8 or float.
+        :return: (B, 3, H', W') float32, zero-padded right and below to `size_divisibility`.
+        """
+        # The cast comes before any reordering: TensorRT accepts uint8 into a cast only.
+        x = ((image.float() - self.pixel_mean) / self.pixel_std).permute(0, 3, 1, 2)
+        multiple = self.config.size_divisibility
+        return F.pad(x, (0, -x.shape[3] % multiple, 0, -x.shape[2] % multiple))
+
+    def decode(self, features: tuple[Tensor, ...]) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """Return mask features (B, dim, H / 4, W / 4) and levels at strides 32, 16, 8."""
+        return self.sem_seg_head.pixel_decoder(features)
+
+    def forward(self, image: Tensor, texts: Texts, keep_void: bool = True) -> Queries:
+        """Run the network on (B, H, W, 3) RGB pixels, 0..255."""
+        features = self.backbone.features(self.normalise(image))
+        predictor = self.sem_seg_head.predictor
+        proposal = predictor(*self.decode(features))
+        in_vocabulary, void = self.classify(proposal.class_embedding, texts)
+        out_vocabulary, weight = self._out_of_vocabulary(
+            features[-1], proposal.mask_logits, texts)
+        return Queries(
+            proposal.mask_logits, in_vocabulary, void,
+            class_probability(in_vocabulary, out_vocabulary, void, weight, keep_void))
+
+    def classify(self, embedding: Tensor, texts: Texts) -> tuple[Tensor, Tensor]:
+        """Return in-vocabulary logits (B, N, C) and void's (B, N, 1) of class embeddings."""
+        scale = self.sem_seg_head.predictor.logit_scale
+        return (class_logits(embedding, texts.concepts, texts.concept_class, texts.classes, scale),
+                void_logit(embedding, self.void_embedding.weight, scale))
+
+    def _out_of_vocabulary(self, dense: Tensor, mask_logits: Tensor,
+                           texts: Texts) -> tuple[Tensor, Tensor]:
+        """Classify masks by CLIP's own frozen features (FC-CLIP, 2.7)."""
+        masks = F.interpolate(mask_logits, size=dense.shape[2:], mode='bilinear',
+                              align_corners=False)
+        pooled, count = mask_pool(dense, masks)
+        logits = class_logits(self.backbone.embed_pooled(pooled), texts.concepts,
+                              texts.concept_class, texts.classes, self.backbone.logit_scale)
+        weight = texts.ensemble_weight
+        if self.config.ensemble_on_valid_mask:
+            # A mask too small for stride 32 pools to nothing, which CLIP must not be asked about.
+            weight = weight * (count > 0)
+        return logits, weight
