@@ -1,0 +1,118 @@
+# Copyright 2026 vl4ad_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Bags of both storages, raw and compressed, with and without truth; and every refusal."""
+
+from bags import make_header, make_image, scene, START_NS, write_bag
+import numpy as np
+import pytest
+from rosbags.rosbag2 import Writer
+
+from vl4ad_ros.evaluation.bag_reader import BagError, CameraBag, restamp, stamp_of
+from vl4ad_ros.evaluation.message_types import typestore
+
+
+def decode(message):
+    """Read rgb8 as the node does."""
+    if message.encoding != 'rgb8':
+        raise ValueError(f"encoding '{message.encoding}' is not supported")
+    return message.data.reshape(message.height, message.width, 3)
+
+
+@pytest.mark.parametrize('storage', ['mcap', 'sqlite3'])
+@pytest.mark.parametrize('single_file', [False, True])
+def test_frames_images_and_truth(tmp_path, storage, single_file):
+    path = write_bag(tmp_path / 'bag', 6, storage=storage)
+    if single_file:
+        path = next(p for p in path.iterdir() if p.suffix in ('.mcap', '.db3'))
+    bag = CameraBag(path, decode=decode)
+    assert (bag.topic, bag.compressed, bag.has_truth) == ('/camera/image', False, True)
+    assert bag.times_ns == [START_NS + i * 10**8 for i in range(6)]
+    assert bag.duration_s == pytest.approx(0.6)
+    for i, image in enumerate(bag.images()):
+        np.testing.assert_array_equal(image, scene(i)[0])
+    maps = list(bag.truth_maps())
+    assert [i for i, _, _ in maps] == list(range(6))
+    np.testing.assert_array_equal(maps[5][1], scene(5)[1])
+    np.testing.assert_array_equal(maps[5][2], scene(5)[2])
+    truth = bag.truth()
+    assert truth.appearances() == {300: 3}
+    assert truth.frames[5].objects == {300: (225, (60, 40, 15, 15))}
+
+
+def test_compressed(tmp_path):
+    bag = CameraBag(write_bag(tmp_path / 'bag', 2, compressed=True, truth=False),
+                    decode_compressed=lambda m: bytes(m.data[:2]))
+    assert bag.compressed and not bag.has_truth and bag.truth() is None
+    assert list(bag.images()) == [b'\xff\xd8'] * 2
+
+
+def test_restamp_changes_only_the_stamp():
+    store, kind = typestore(), 'sensor_msgs/msg/Image'
+    image = make_image(scene(4)[0], 'rgb8', START_NS)
+    for little in (True, False):
+        cdr = bytes(store.serialize_cdr(image, kind, little_endian=little))
+        moved = restamp(cdr, 1234 * 10**9 + 56)
+        assert stamp_of(moved) == 1234 * 10**9 + 56
+        again = store.deserialize_cdr(moved, kind)
+        assert (again.header.frame_id, again.encoding) == ('camera_optical', 'rgb8')
+        np.testing.assert_array_equal(again.data, image.data)
+        assert restamp(moved, START_NS) == cdr
+
+
+def test_topic_choice(tmp_path):
+    path = write_bag(tmp_path / 'bag', 2, topics=('/left', '/right'))
+    with pytest.raises(BagError, match='2 image topics; choose one with --topic: /left, /right'):
+        CameraBag(path)
+    assert CameraBag(path, '/right').topic == '/right'
+    with pytest.raises(BagError, match="no image topic '/up'; its image topics: .*/left"):
+        CameraBag(path, '/up')
+
+
+def test_bag_without_images_lists_what_it_holds(tmp_path):
+    with Writer(tmp_path / 'bag', version=9) as writer:
+        kind = 'std_msgs/msg/Header'
+        connection = writer.add_connection('/clock_like', kind, typestore=typestore())
+        writer.write(connection, 1, typestore().serialize_cdr(make_header(1), kind))
+    with pytest.raises(BagError, match=r'it holds /clock_like \(std_msgs/msg/Header\)'):
+        CameraBag(tmp_path / 'bag')
+
+
+@pytest.mark.parametrize('name, content, message', [
+    ('absent', None, 'there is no such file'),
+    ('folder', 'folder', 'not a readable bag.*metadata'),
+    ('video.mp4', b'x', 'not a readable bag'),
+    ('empty.mcap', b'', 'empty'),
+    ('noise.mcap', b'noise' * 100, 'not a readable bag'),
+    ('noise.db3', b'noise' * 100, 'not a readable bag'),
+])
+def test_not_a_bag(tmp_path, name, content, message):
+    path = tmp_path / name
+    if content == 'folder':
+        path.mkdir()
+    elif content is not None:
+        path.write_bytes(content)
+    with pytest.raises(BagError, match=message):
+        CameraBag(path)
+
+
+def test_truncated_bag(tmp_path):
+    path = write_bag(tmp_path / 'bag', 6)
+    storage = next(path.glob('*.mcap'))
+    storage.write_bytes(storage.read_bytes()[:-2000])
+    with pytest.raises(BagError, match='not a readable bag|damaged'):
+        list(CameraBag(path, decode=decode).images())
+
+
+def test_undecodable_frame_is_named(tmp_path):
+    with Writer(tmp_path / 'bag', version=9) as writer:
+        kind = 'sensor_msgs/msg/Image'
+        connection = writer.add_connection('/camera/image', kind, typestore=typestore())
+        message = make_image(scene(0)[0], 'strange', START_NS)
+        writer.write(connection, START_NS, typestore().serialize_cdr(message, kind))
+    with pytest.raises(BagError, match="frame 0 of /camera/image: encoding 'strange'"):
+        list(CameraBag(tmp_path / 'bag', decode=decode).images())
+
+
+def test_empty_camera_topic(tmp_path):
+    with pytest.raises(BagError, match='holds no message'):
+        CameraBag(write_bag(tmp_path / 'bag', 0))

@@ -1,0 +1,31 @@
+# Copyright 2026 vl4ad_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The message types of a bag, without ROS: the standard ones and the few of vision_msgs."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from rosbags.typesys import get_types_from_msg, get_typestore, Stores
+from rosbags.typesys.store import Typestore
+
+_VISION = {
+    'Point2D': 'float64 x\nfloat64 y',
+    'Pose2D': 'vision_msgs/Point2D position\nfloat64 theta',
+    'BoundingBox2D': 'vision_msgs/Pose2D center\nfloat64 size_x\nfloat64 size_y',
+    'ObjectHypothesis': 'string class_id\nfloat64 score',
+    'ObjectHypothesisWithPose':
+        'ObjectHypothesis hypothesis\ngeometry_msgs/PoseWithCovariance pose',
+    'Detection2D': 'std_msgs/Header header\nObjectHypothesisWithPose[] results\n'
+                   'BoundingBox2D bbox\nstring id',
+    'Detection2DArray': 'std_msgs/Header header\nDetection2D[] detections',
+}
+
+
+@lru_cache(maxsize=1)
+def typestore() -> Typestore:
+    """Return the types of ROS 2 Jazzy (alike in Humble and Kilted) and vision_msgs 4."""
+    store = get_typestore(Stores.ROS2_JAZZY)
+    for name, text in _VISION.items():
+        store.register(get_types_from_msg(text, f'vision_msgs/msg/{name}'))
+    return store
