@@ -13,6 +13,8 @@ from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValu
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
+from vl4ad_ros.obstacles.regions import RegionLimits
+from vl4ad_ros.obstacles.tracks import TrackLimits
 from vl4ad_ros.vocabulary import Vocabulary
 
 BUNDLE_LIST = ('<bundle>',)
@@ -93,20 +95,27 @@ class Settings:
             raise ParameterError(
                 f'alert.confirm_hits {self.alert_confirm_hits} is more than alert.confirm_window '
                 f'{self.alert_confirm_window}; widen the window first')
-        roi = self.region_roi
-        if len(roi) < 6 or len(roi) % 2:
-            raise ParameterError(f'region.roi has {len(roi)} numbers; give x, y of at least 3 '
-                                 'points, such as [0.0, 0.4, 1.0, 0.4, 1.0, 1.0, 0.0, 1.0]')
-        if not all(0.0 <= v <= 1.0 for v in roi):
-            raise ParameterError('region.roi must lie in 0.0 to 1.0 (fractions of the image, '
-                                 f'not pixels); got {list(roi)}')
+        if len(self.region_roi) % 2:
+            raise ParameterError(f'region.roi has {len(self.region_roi)} numbers; give x, y, x, y, '
+                                 '..., such as [0.0, 0.4, 1.0, 0.4, 1.0, 1.0, 0.0, 1.0]')
+        try:
+            self.region_limits
+        except ValueError as error:
+            raise ParameterError(f'region.{error}') from error
         if BUNDLE_LIST not in (self.prompts_known, self.prompts_anomaly):
             self.vocabulary(Vocabulary(()))
 
     @property
-    def roi_points(self) -> tuple[tuple[float, float], ...]:
-        """`region_roi` as (x, y) corners."""
-        return tuple(zip(self.region_roi[::2], self.region_roi[1::2]))
+    def region_limits(self) -> RegionLimits:
+        """Which regions count."""
+        return RegionLimits(self.threshold, self.region_min_area,
+                            tuple(zip(self.region_roi[::2], self.region_roi[1::2])))
+
+    @property
+    def track_limits(self) -> TrackLimits:
+        """When a region becomes an alert, and when the alert ends."""
+        return TrackLimits(self.alert_confirm_hits, self.alert_confirm_window,
+                           self.alert_release_after)
 
     def vocabulary(self, bundled: Vocabulary) -> Vocabulary:
         """

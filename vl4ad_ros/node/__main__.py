@@ -1,0 +1,57 @@
+# Copyright 2026 vl4ad_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Start the node: `ros2 run vl4ad_ros detector` or `python -m vl4ad_ros.node`."""
+
+from __future__ import annotations
+
+import signal
+import sys
+
+
+def main(args: list[str] | None = None) -> int:
+    """
+    Run the node until SIGINT or SIGTERM.
+
+    :returns: exit code: 0 after a signal, 2 if a parameter's start value is unusable.
+    """
+    running = False
+
+    def leave(signal_number: int, frame: object) -> None:
+        if not running:
+            sys.exit(0)
+    # rclpy ends the spin by itself and calls this after it: no KeyboardInterrupt, neither at
+    # the first Ctrl-C nor, in the middle of the clean-up, at the second.
+    signal.signal(signal.SIGINT, leave)
+
+    import rclpy
+    from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+
+    from vl4ad_ros.node.detector_node import DetectorNode
+    from vl4ad_ros.node.dds import use_profile
+    from vl4ad_ros.node.parameters import ParameterError
+    from vl4ad_ros.vocabulary import VocabularyError
+
+    use_profile()
+    running = True
+    rclpy.init(args=args)
+    try:
+        node = DetectorNode()
+    except (ParameterError, VocabularyError) as error:
+        rclpy.logging.get_logger('vl4ad_detector').fatal(str(error))
+        rclpy.try_shutdown()
+        return 2
+    executor = SingleThreadedExecutor()
+    executor.add_node(node)
+    try:
+        executor.spin()
+    except ExternalShutdownException:
+        pass
+    finally:
+        node.release()
+        node.destroy_node()
+        rclpy.try_shutdown()
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())

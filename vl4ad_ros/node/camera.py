@@ -1,0 +1,207 @@
+# Copyright 2026 vl4ad_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""One image stream: its subscription, its tracks and everything published about it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+import time
+from typing import Any, Callable
+
+import numpy as np
+from rclpy.lifecycle import LifecycleNode, LifecyclePublisher
+from rclpy.qos import qos_policy_name_from_kind
+from rclpy.time import Time
+from sensor_msgs.msg import CompressedImage, Image
+from std_msgs.msg import Header
+from vision_msgs.msg import Detection2DArray
+
+from vl4ad_ros.node import messages, overlay, qos
+from vl4ad_ros.node.convert import compressed_to_rgb, ConvertError, image_to_rgb, to_message
+from vl4ad_ros.node.health import Health
+from vl4ad_ros.node.mailbox import Mailbox
+from vl4ad_ros.node.parameters import Settings
+from vl4ad_ros.node.stamps import Stamps
+from vl4ad_ros.node.worker import Worker
+from vl4ad_ros.obstacles.monitor import ObstacleMonitor
+from vl4ad_ros.obstacles.regions import Region
+from vl4ad_ros.runtime.detector import Detector, Prediction
+from vl4ad_ros.runtime.prompts import Prompts
+
+try:
+    from rclpy.event_handler import SubscriptionEventCallbacks
+except ImportError:  # Humble
+    from rclpy.qos_event import SubscriptionEventCallbacks
+
+_QUIET_S = 5.0
+"""Seconds between two log lines about the same trouble."""
+
+
+@dataclass(frozen=True)
+class Live:
+    """What a frame is processed with, from its start to its last message."""
+
+    settings: Settings
+    prompts: Prompts
+
+
+class Camera:
+    """
+    Answer each image of one topic with results that carry its header and its size.
+
+    Publishers live between `open` and `close`, images come between `start` and `stop`. All work
+    on an image is done in one worker thread.
+
+    :param live: gives the pair to process the next image with.
+    :param give_up: called from the worker with the reason when it cannot go on.
+    """
+
+    def __init__(self, node: LifecycleNode, detector: Detector, live: Callable[[], Live],
+                 give_up: Callable[[str], None]) -> None:
+        self._node = node
+        self._detector = detector
+        self._live = live
+        self._give_up = give_up
+        self._type, self._decode = Image, image_to_rgb
+        # The compressed topic is a sibling of the remapped one: 'image/compressed' itself would
+        # not follow a remap of 'image'.
+        self._topic = node.resolve_topic_name('image')
+        if live().settings.image_transport == 'compressed':
+            self._type, self._decode = CompressedImage, compressed_to_rgb
+            self._topic += '/compressed'
+        self._publishers: list[LifecyclePublisher] = []
+        self._subscription = None
+        self._worker: Worker | None = None
+        self._monitor = ObstacleMonitor()
+        self._reset()
+
+    def open(self) -> None:
+        """Create the publishers."""
+        self._mask = self._publisher(Image, 'mask', qos.image_result())
+        self._score = self._publisher(Image, 'score', qos.image_result())
+        self._overlay = self._publisher(Image, 'overlay', qos.image_result())
+        self._detections = self._publisher(Detection2DArray, 'detections', qos.event())
+        self._alerts = self._publisher(Detection2DArray, 'alerts', qos.event())
+
+    @property
+    def running(self) -> bool:
+        """Whether images are taken."""
+        return self._worker is not None
+
+    def start(self) -> None:
+        """Begin to take images."""
+        self._reset()
+        self._worker = Worker(self._mailbox, self._process, self._died)
+        self._subscription = self._node.create_subscription(
+            self._type, self._topic, self._receive, qos.newest_image(),
+            qos_overriding_options=qos.overridable(),
+            event_callbacks=SubscriptionEventCallbacks(incompatible_qos=self._incompatible_qos))
+
+    def stop(self) -> None:
+        """Take no more images and finish the one in hand; may be called twice."""
+        if self._subscription is not None:
+            self._node.destroy_subscription(self._subscription)
+            self._subscription = None
+        if self._worker is not None:
+            self._worker.stop()
+            self._worker = None
+
+    def close(self) -> None:
+        """Stop and destroy the publishers."""
+        self.stop()
+        for publisher in self._publishers:
+            self._node.destroy_lifecycle_publisher(publisher)
+        self._publishers.clear()
+
+    def report(self) -> tuple[bytes, str, dict[str, str]]:
+        """Return level, sentence and values for `/diagnostics`."""
+        return self._health.report(self._live().settings,
+                                   self._node.count_publishers(self._topic),
+                                   self._mailbox.replaced)
+
+    def _reset(self) -> None:
+        self._mailbox: Mailbox[Any] = Mailbox()
+        self._health = Health(self._topic)
+        self._stamps = Stamps()
+        self._monitor.reset()
+        self._scene: tuple[int, ...] = ()
+        self._last_seen = time.monotonic()
+
+    def _publisher(self, kind: type, name: str, profile: Any) -> LifecyclePublisher:
+        publisher = self._node.create_lifecycle_publisher(
+            kind, f'~/{name}', profile, qos_overriding_options=qos.overridable())
+        self._publishers.append(publisher)
+        return publisher
+
+    def _receive(self, message: Any) -> None:
+        self._health.received()
+        self._mailbox.put(message)
+
+    def _incompatible_qos(self, event: Any) -> None:
+        self._health.incompatible_qos(qos_policy_name_from_kind(event.last_policy_kind))
+
+    def _process(self, message: Any) -> None:
+        began = time.monotonic()
+        live = self._live()
+        try:
+            image = self._decode(message)
+        except ConvertError as error:
+            self._health.refused(str(error))
+            self._node.get_logger().warning(
+                f'{self._topic}: {error}', throttle_duration_sec=_QUIET_S)
+            return
+        try:
+            prediction = self._detector.detect(image, live.prompts)
+        except Exception as error:
+            self._fault(error, live.settings.health_fault_limit)
+            return
+        stamp = Time.from_msg(message.header.stamp)
+        odd = self._stamps.look(stamp.nanoseconds, self._node.get_clock().now().nanoseconds)
+        if odd:
+            self._health.odd_stamp(odd)
+        self._forget_other_scene(image.shape, odd == 'back', live.settings)
+        self._publish(message.header, image, prediction, live.settings)
+        age_ns = self._node.get_clock().now().nanoseconds - stamp.nanoseconds
+        self._health.processed(None if odd else age_ns / 1e9, time.monotonic() - began)
+
+    def _publish(self, header: Header, image: np.ndarray, prediction: Prediction,
+                 settings: Settings) -> None:
+        mask = prediction.mask(settings.threshold)
+        self._mask.publish(to_message(header, mask, 'mono8'))
+        obstacles = self._monitor.update(prediction.score)
+
+        def name(region: Region) -> str:
+            return prediction.class_in(region.box)[1] or 'anomaly'
+        alerts = [(t.region, str(t.id), name(t.region)) for t in obstacles.confirmed]
+        self._detections.publish(messages.detections(
+            header, [(region, '', name(region)) for region in obstacles.regions]))
+        self._alerts.publish(messages.detections(header, alerts))
+        if self._score.get_subscription_count():
+            self._score.publish(to_message(header, prediction.score, '32FC1'))
+        if self._overlay.get_subscription_count():
+            self._overlay.publish(to_message(header, overlay.draw(
+                image, mask, settings.output_overlay_alpha,
+                [(r.box, f'{what} #{number} {r.score:.2f}') for r, number, what in alerts]),
+                'rgb8'))
+
+    def _forget_other_scene(self, shape: tuple[int, ...], jumped_back: bool,
+                            settings: Settings) -> None:
+        """Start tracking anew where the last frame says nothing about this one."""
+        now = time.monotonic()
+        stalled = now - self._last_seen > settings.health_stall_timeout_s
+        self._last_seen = now
+        self._monitor.set_limits(settings.region_limits, settings.track_limits)
+        if shape != self._scene or jumped_back or stalled:
+            self._monitor.reset()
+        self._scene = shape
+
+    def _fault(self, error: Exception, limit: int) -> None:
+        """Drop the frame; a backend that fails on every frame is not worth keeping active."""
+        self._health.fault(f'inference failed: {error}')
+        self._node.get_logger().error(f'inference failed: {error}', throttle_duration_sec=_QUIET_S)
+        if self._health.faults_in_a_row == limit:
+            self._give_up(f'{limit} inference failures in a row, the last: {error}')
+
+    def _died(self, error: BaseException) -> None:
+        if self._node.context.ok():
+            self._give_up(f'the worker died of {type(error).__name__}: {error}')

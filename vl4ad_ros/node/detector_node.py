@@ -1,0 +1,215 @@
+# Copyright 2026 vl4ad_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The lifecycle node: its transitions, its parameters, its diagnostics."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from rcl_interfaces.msg import SetParametersResult
+from rclpy.clock import Clock, ClockType
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.parameter import Parameter
+from std_msgs.msg import Header
+from vision_msgs.msg import LabelInfo
+
+from vl4ad_ros.node import messages, qos
+from vl4ad_ros.node.camera import Camera, Live
+from vl4ad_ros.node.lifecycle import survives_invalid_transitions, transition
+from vl4ad_ros.node.parameters import BUNDLE_LIST, declare, ParameterError, Settings
+from vl4ad_ros.runtime.detector import Detector
+
+PROMPT_LISTS = ('prompts.known', 'prompts.anomaly')
+
+
+@survives_invalid_transitions
+class DetectorNode(LifecycleNode):
+    """
+    Says of each image which pixels do not belong there.
+
+    configure loads the model and cleanup frees it; activate takes images and deactivate stops.
+    A transition that fails says why in the log and can be tried again. Every setting is a
+    parameter; a change is answered with success or a reason, and a frame is processed wholly
+    with the settings and prompts it began with.
+    """
+
+    def __init__(self, name: str = 'vl4ad_detector', **kwargs) -> None:
+        """
+        Create the node, unconfigured.
+
+        :raises ParameterError: if a start value (parameter file, command line) is unusable.
+        """
+        super().__init__(name, **kwargs)
+        self._detector: Detector | None = None
+        self._camera: Camera | None = None
+        self._live: Live | None = None
+        self._label_info = None
+        self._bundle_lists: set[str] = set()
+        self._trouble = ''
+        self._settings = declare(self)
+        self.add_on_set_parameters_callback(self._change_parameters)
+        self._give_up_soon = self.create_guard_condition(self._deactivate_in_trouble)
+        self._show_prompts_soon = self.create_guard_condition(self._show_prompts)
+        self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', qos.event())
+        # A steady clock: diagnostics must not stop when /clock pauses.
+        self.create_timer(1.0, self._diagnose, clock=Clock(clock_type=ClockType.STEADY_TIME))
+
+    @transition(undo='release')
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Load the model and its prompts; inactive follows, or unconfigured with a reason."""
+        settings = self._settings
+        self._detector = detector = Detector.open(
+            settings.model_bundle, settings.model_backend, settings.model_threads)
+        prompts = detector.encode(settings.vocabulary(detector.default_vocabulary))
+        detector.warm_up()
+        self._live = Live(settings, prompts)
+        self._camera = Camera(self, detector, lambda: self._live, self._give_up)
+        self._camera.open()
+        self._label_info = self.create_publisher(LabelInfo, '~/label_info', qos.latched())
+        self._trouble = ''
+        if detector.bundle.notice:
+            self.get_logger().warning(f'model {detector.bundle.name}: {detector.bundle.notice}')
+        self._bundle_lists = {name for name in PROMPT_LISTS
+                              if tuple(self.get_parameter(name).value) == BUNDLE_LIST}
+        self._show_prompts()
+        self._publish_label_info()
+        return super().on_configure(state)
+
+    @transition(undo='_stop')
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Take images from here on."""
+        answer = super().on_activate(state)
+        self._trouble = ''
+        self._camera.start()
+        return answer
+
+    @transition()
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Finish the frame in hand and publish nothing more; the model stays loaded."""
+        self._camera.stop()
+        return super().on_deactivate(state)
+
+    @transition()
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Free the model and the publishers."""
+        self.release()
+        return super().on_cleanup(state)
+
+    @transition()
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Free everything, from any state."""
+        self.release()
+        return super().on_shutdown(state)
+
+    @transition()
+    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Free everything; unconfigured follows, and configure may be tried again."""
+        self.release()
+        return super().on_error(state)
+
+    def release(self) -> None:
+        """Stop and free whatever is there; may be called in any state."""
+        camera, self._camera = self._camera, None
+        if camera is not None:
+            camera.close()
+        detector, self._detector = self._detector, None
+        if detector is not None:
+            detector.close()
+        if self._label_info is not None:
+            self.destroy_publisher(self._label_info)
+            self._label_info = None
+        self._live = None
+        # The next bundle brings its own lists.
+        if self._bundle_lists and self.context.ok():
+            self.set_parameters([Parameter(name, value=list(BUNDLE_LIST))
+                                 for name in self._bundle_lists])
+        self._bundle_lists = set()
+
+    @property
+    def _state(self) -> str:
+        if self._camera is None:
+            return 'unconfigured'
+        return 'active' if self._camera.running else 'inactive'
+
+    def _stop(self) -> None:
+        self._camera.stop()
+        super().on_deactivate(None)
+
+    def _change_parameters(self, parameters: Sequence[Parameter]) -> SetParametersResult:
+        """Check the new values and put them into force, or say why not; the old ones stay."""
+        try:
+            settings = self._settings.changed(parameters)
+            if self._live is not None:
+                self._apply(settings)
+            self._settings = settings
+        except Exception as error:
+            return SetParametersResult(successful=False, reason=str(error))
+        for parameter in parameters:
+            if parameter.name in PROMPT_LISTS and self._live is not None:
+                self._remember_list(parameter)
+        return SetParametersResult(successful=True)
+
+    def _apply(self, settings: Settings) -> None:
+        fixed = self._settings.fixed_changes(settings)
+        if fixed:
+            raise ParameterError(f'{fixed[0]} can only change while the node is unconfigured; '
+                                 'deactivate and clean it up first')
+        vocabulary = settings.vocabulary(self._detector.default_vocabulary)
+        prompts = self._detector.encode(vocabulary)
+        before, self._live = self._live, Live(settings, prompts)
+        if (prompts.digest, settings.threshold) != (
+                before.prompts.digest, before.settings.threshold):
+            self._publish_label_info()
+
+    def _remember_list(self, parameter: Parameter) -> None:
+        """Keep track of which lists are the bundle's; a parameter shows them spelt out."""
+        index = PROMPT_LISTS.index(parameter.name)
+        bundled = self._detector.default_vocabulary.to_strings()[index]
+        if tuple(parameter.value) == BUNDLE_LIST:
+            self._bundle_lists.add(parameter.name)
+            # rclpy stores the value after this callback; it can be spelt out only then.
+            self._show_prompts_soon.trigger()
+        elif list(parameter.value) != bundled:
+            self._bundle_lists.discard(parameter.name)
+
+    def _show_prompts(self) -> None:
+        """Let `ros2 param get` show the prompts in force."""
+        if self._live is None or not self._bundle_lists:
+            return
+        shown = dict(zip(PROMPT_LISTS, self._live.prompts.vocabulary.to_strings()))
+        self.set_parameters([Parameter(name, value=shown[name]) for name in self._bundle_lists])
+
+    def _publish_label_info(self) -> None:
+        header = Header(stamp=self.get_clock().now().to_msg())
+        self._label_info.publish(messages.label_info(
+            header, self._live.prompts.vocabulary, self._live.settings.threshold))
+
+    def _give_up(self, reason: str) -> None:
+        """Have the executor deactivate the node: called from the worker, which cannot."""
+        self._trouble = reason
+        self._give_up_soon.trigger()
+
+    def _deactivate_in_trouble(self) -> None:
+        if self._state == 'active':
+            self.get_logger().error(f'deactivating: {self._trouble}')
+            self.trigger_deactivate()
+
+    def _diagnose(self) -> None:
+        level, sentence, values = DiagnosticStatus.OK, self._state, {'state': self._state}
+        hardware = ''
+        if self._detector is not None:
+            bundle = self._detector.bundle
+            hardware = self._detector.backend_name
+            values.update(bundle=bundle.name, notice=bundle.notice, backend=hardware,
+                          prompts=self._live.prompts.digest[:12])
+        if self._trouble:
+            level, sentence = DiagnosticStatus.ERROR, f'{self._state}: {self._trouble}'
+        statuses = [messages.status(f'{self.get_name()}: model', level, sentence, hardware,
+                                    values)]
+        if self._state == 'active':
+            level, sentence, values = self._camera.report()
+            statuses.append(messages.status(
+                f'{self.get_name()}: image', level, sentence, hardware, values))
+        self._diagnostics.publish(DiagnosticArray(
+            header=Header(stamp=self.get_clock().now().to_msg()), status=statuses))
