@@ -5,11 +5,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+import math
 
 import numpy as np
 
 from vl4ad_ros.obstacles.regions import find_regions, Region, RegionLimits
 from vl4ad_ros.obstacles.tracks import Track, Tracker, TrackLimits
+
+REACH = 0.1  # of the image diagonal that an obstacle may move in one frame
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,7 @@ class ObstacleMonitor:
     def update(self, score: np.ndarray) -> Obstacles:
         """Take the next frame's score, float (H, W), 0..1, as `find_regions` does."""
         regions = find_regions(score, self._region_limits)
-        tracks = self._tracker.update(regions)
+        tracks = self._tracker.update(regions, REACH * math.hypot(*score.shape))
         return Obstacles(regions, tuple(track for track in tracks if track.confirmed))
 
     def reset(self) -> None:

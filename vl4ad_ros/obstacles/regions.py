@@ -9,8 +9,6 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-FRAME = ((0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0))
-
 
 @dataclass(frozen=True)
 class RegionLimits:
@@ -34,9 +32,9 @@ class RegionLimits:
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f'{name} must be 0..1, not {getattr(self, name)}')
         if self.roi:
-            corners = np.array(self.roi, float)
-            if corners.ndim != 2 or corners.shape[1] != 2 or len(corners) < 3:
+            if len(self.roi) < 3 or any(len(corner) != 2 for corner in self.roi):
                 raise ValueError(f'roi needs 3 or more corners x, y, seen {self.roi}')
+            corners = np.array(self.roi, float)
             if not ((corners >= 0) & (corners <= 1)).all():
                 raise ValueError(f'roi corners must be image fractions 0..1, seen {self.roi}')
             if cv2.contourArea(corners.astype(np.float32)) < 1e-6:
@@ -73,12 +71,13 @@ def find_regions(score: np.ndarray, limits: RegionLimits) -> tuple[Region, ...]:
         (score > limits.threshold).view(np.uint8), connectivity=8, ltype=cv2.CV_32S)
     large = stats[:, cv2.CC_STAT_AREA] >= limits.min_area * score.size
     large[0] = False  # the background
-    polygon = np.array(limits.roi or FRAME) * (score.shape[1], score.shape[0])
-    polygon = polygon.astype(np.float32)
+    corners = np.array(limits.roi, float).reshape(-1, 2) * (score.shape[1], score.shape[0])
+    polygon = corners.astype(np.float32)
     regions = []
     for label in np.flatnonzero(large):
         x, y, width, height, area = map(int, stats[label])
-        if cv2.pointPolygonTest(polygon, (x + width / 2, y + height - 0.5), False) < 0:
+        foot = (x + width / 2, y + height - 0.5)
+        if limits.roi and cv2.pointPolygonTest(polygon, foot, False) < 0:
             continue
         window = slice(y, y + height), slice(x, x + width)
         inside = labels[window] == label

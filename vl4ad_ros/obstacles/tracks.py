@@ -11,7 +11,7 @@ import math
 from vl4ad_ros.obstacles.regions import Region
 
 MIN_IOU = 0.1
-REACH = 1.5  # box sides that a centre may move in one frame
+REACH = 1.5  # longer box sides that a centre may move in one frame
 MAX_GROWTH = 3.0  # of the longer side, from one sighting to the next without overlap
 
 
@@ -67,8 +67,8 @@ class Tracker:
     is too little of that, as with small boxes that move by more than their size, by nearness of
     the centres of boxes of similar size. A track without a region keeps its last box, and is
     looked for further afield the longer it is missed, until it is released. Where two obstacles
-    merge, the one that the merged region resembles more lives on; where a region splits, its
-    largest overlap keeps the id and the other part must be confirmed anew.
+    merge, the one that the merged region overlaps best lives on; where one splits, the part that
+    overlaps it best keeps the id and the other part must be confirmed anew.
     """
 
     def __init__(self, limits: TrackLimits = TrackLimits()) -> None:
@@ -81,13 +81,18 @@ class Tracker:
         """Forget all tracks; ids go on."""
         self._tracks = []
 
-    def update(self, regions: Sequence[Region]) -> tuple[Track, ...]:
-        """Take the regions of the next frame; return all tracks alive, oldest first."""
-        matches = _pair([track for track, _ in self._tracks], regions)
+    def update(self, regions: Sequence[Region], reach: float = math.inf) -> tuple[Track, ...]:
+        """
+        Take the regions of the next frame; return all tracks alive, oldest first.
+
+        :param reach: pixels that a centre may have moved at most where boxes do not overlap.
+        """
+        matches = _pair([track for track, _ in self._tracks], regions, reach)
         tracks = [self._step(track, seen, regions[matches[i]] if i in matches else None)
                   for i, (track, seen) in enumerate(self._tracks)]
         for j in sorted(set(range(len(regions))) - set(matches.values())):
-            tracks.append(self._step(Track(self._next_id, regions[j], 0, False, 0), (), regions[j]))
+            born = Track(self._next_id, regions[j], hits=0, confirmed=False, missed=0)
+            tracks.append(self._step(born, (), regions[j]))
             self._next_id += 1
         self._tracks = [(t, seen) for t, seen in tracks if t.missed < self.limits.release_after
                         and (t.confirmed or t.hits)]
@@ -103,10 +108,10 @@ class Tracker:
             track.missed + 1 if region is None else 0), seen
 
 
-def _pair(tracks: Sequence[Track], regions: Sequence[Region]) -> dict[int, int]:
+def _pair(tracks: Sequence[Track], regions: Sequence[Region], reach: float) -> dict[int, int]:
     """Return region index by track index, the best pairs first."""
     pairs = sorted(
-        ((_affinity(track, region), -i, -j) for i, track in enumerate(tracks)
+        ((_affinity(track, region, reach), -i, -j) for i, track in enumerate(tracks)
          for j, region in enumerate(regions)), reverse=True)
     matches: dict[int, int] = {}
     for affinity, i, j in pairs:
@@ -115,7 +120,7 @@ def _pair(tracks: Sequence[Track], regions: Sequence[Region]) -> dict[int, int]:
     return matches
 
 
-def _affinity(track: Track, region: Region) -> float:
+def _affinity(track: Track, region: Region, reach: float) -> float:
     """Return 1..2 for overlap, 0..1 for nearness, 0 for no relation."""
     (ax, ay, aw, ah), (bx, by, bw, bh) = track.region.box, region.box
     common = (max(0.0, min(ax + aw, bx + bw) - max(ax, bx))
@@ -127,4 +132,4 @@ def _affinity(track: Track, region: Region) -> float:
     if long > MAX_GROWTH * short:
         return 0.0
     distance = math.hypot(ax + aw / 2 - bx - bw / 2, ay + ah / 2 - by - bh / 2)
-    return max(0.0, 1 - distance / (REACH * long * (1 + track.missed)))
+    return max(0.0, 1 - distance / min(REACH * long * (1 + track.missed), reach))

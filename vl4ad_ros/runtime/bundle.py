@@ -206,7 +206,9 @@ def write_manifest(directory: str | Path, manifest: Mapping[str, Any]) -> Path:
     :raises BundleError: if a file is missing or the manifest is one that `Bundle.open` refuses.
     """
     directory = Path(directory)
-    names = (manifest['vision']['file'], manifest['text']['file'], manifest['tokenizer'])
+    root = _Table(manifest, str(directory / 'manifest.json'))
+    names = (root.table('vision').file('file'), root.table('text').file('file'),
+             root.file('tokenizer'))
     complete = {**manifest, 'files': {name: _sha256(directory / name) for name in names}}
     _parse(complete, directory)
     handle, temporary = tempfile.mkstemp(dir=directory, prefix='.manifest')

@@ -18,7 +18,7 @@ from vl4ad_ros.runtime.tokenizer import Tokenizer
 from vl4ad_ros.vocabulary import Vocabulary
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Prediction:
     """
     What the network says of one image; maps of the image's size are made when first asked for.

@@ -19,7 +19,7 @@ _BATCH = 64
 _REMEMBERED = 8192  # concepts; enough for any session, bounded for a node that runs for weeks
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Prompts:
     """
     A vocabulary with its embeddings, padded to the bundle's capacity; the arrays are read-only.

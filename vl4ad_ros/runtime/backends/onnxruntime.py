@@ -52,12 +52,13 @@ def _open(bundle: Bundle, file: str, expected: Signature,
     options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
     # Waiting threads sleep instead of spinning: the cores are shared with the camera driver.
     options.add_session_config_entry('session.intra_op.allow_spinning', '0')
-    options.log_severity_level = 3
+    options.log_severity_level = 4  # its errors are raised, and reported once, by us
     try:
         session = onnxruntime.InferenceSession(
             str(bundle.directory / file), options, providers=['CPUExecutionProvider'])
     except Exception as error:  # the library's own exceptions have no common base
-        raise BundleError(f'{bundle.directory / file} does not load ({error}); {REPAIR}') from error
+        raise BundleError(
+            f'{bundle.directory / file} does not load ({error}); {REPAIR}') from error
     bundle.check(file, expected, Signature(*(
         tuple(Tensor(t.name, _DTYPES.get(t.type, t.type),
                      tuple(n if isinstance(n, int) else -1 for n in t.shape)) for t in side)

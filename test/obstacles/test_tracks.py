@@ -1,0 +1,149 @@
+# Copyright 2026 vl4ad_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Tracks over made-up sequences of regions; needs nothing but the package."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from vl4ad_ros.obstacles.monitor import ObstacleMonitor
+from vl4ad_ros.obstacles.regions import Region, RegionLimits
+from vl4ad_ros.obstacles.tracks import Tracker, TrackLimits
+
+A, A2 = (100, 100, 40, 30), (104, 106, 42, 32)
+B = (150, 100, 40, 30)
+AB = (100, 100, 90, 30)
+FAR = (500, 300, 40, 30)
+
+
+def region(box: tuple[float, ...]) -> Region:
+    """Return a region that fills its box."""
+    x, y, width, height = box
+    return Region(box, int(width * height), 0.9, (x + width / 2, y + height / 2))
+
+
+def play(tracker: Tracker, frames) -> list[str]:
+    """Return for each frame the ids alive: ``1`` seen, ``1-`` missed; in brackets if tentative."""
+    lines = []
+    for boxes in frames:
+        tracks = tracker.update([region(box) for box in boxes])
+        words = (f'{t.id}{"-" if t.missed else ""}' for t in tracks)
+        lines.append(' '.join(
+            word if t.confirmed else f'({word})' for word, t in zip(words, tracks)))
+    return lines
+
+
+@pytest.mark.parametrize('frames, expected', [
+    pytest.param([[A], [A2], [A2]], ['(1)', '(1)', '1'], id='appears'),
+    pytest.param([[A], [], [A], [], [A]], ['(1)', '(1-)', '(1)', '(1-)', '1'], id='flickers'),
+    pytest.param([[A], [], [], [A], []], ['(1)', '(1-)', '(1-)', '(1)', '(1-)'],
+                 id='too few hits in the window'),
+    pytest.param([[A]] + [[]] * 4, ['(1)', '(1-)', '(1-)', '(1-)', '(1-)'],
+                 id='speck lingers unconfirmed'),
+    pytest.param([[A]] + [[]] * 5 + [[A]], ['(1)'] + ['(1-)'] * 4 + ['', '(2)'],
+                 id='speck is dropped and its id not used again'),
+    pytest.param([[A]] * 3 + [[]] * 4 + [[A2]], ['(1)', '(1)', '1'] + ['1-'] * 4 + ['1'],
+                 id='occluded'),
+    pytest.param([[A]] * 3 + [[]] * 5 + [[A]], ['(1)', '(1)', '1'] + ['1-'] * 4 + ['', '(2)'],
+                 id='released'),
+    pytest.param([[A]] * 3 + [[FAR]] * 3, ['(1)', '(1)', '1', '1- (2)', '1- (2)', '1- 2'],
+                 id='jumps too far to be the same'),
+    pytest.param([[A, B]] * 3 + [[B, A]], ['(1) (2)', '(1) (2)', '1 2', '1 2'],
+                 id='two in another order'),
+    pytest.param([[A, B]] * 3 + [[AB], [A, B]], ['(1) (2)', '(1) (2)', '1 2', '1 2-', '1 2'],
+                 id='merge for a frame'),
+    pytest.param([[AB]] * 3 + [[A, B]] * 3, ['(1)', '(1)', '1', '1 (2)', '1 (2)', '1 2'],
+                 id='split for good'),
+    pytest.param([[AB]] * 3 + [[A, B], [AB]], ['(1)', '(1)', '1', '1 (2)', '1 (2-)'],
+                 id='split for a frame'),
+    pytest.param([[(10, 10, 4, 4)], [(16, 12, 4, 5)], [(21, 15, 5, 5)]], ['(1)', '(1)', '1'],
+                 id='small box moves by more than its size'),
+    pytest.param([[(10, 10, 4, 4)], [(16, 12, 30, 30)]], ['(1)', '(1-) (2)'],
+                 id='speck beside something large'),
+])
+def test_sequence(frames, expected):
+    assert play(Tracker(), frames) == expected
+
+
+def test_overlap_wins_over_nearness():
+    tracker = Tracker(TrackLimits(1, 1, 5))
+    tracker.update([region(A)])
+    track, other = tracker.update([region((145, 100, 40, 30)), region((118, 110, 40, 30))])
+    assert track.id == 1 and track.region.box == (118, 110, 40, 30)
+    assert other.id == 2
+
+
+def test_reach_limits_the_move_of_a_large_box():
+    moves = [region((0, 0, 200, 100))], [region((250, 0, 200, 100))]
+    ids = []
+    for reach in (300.0, 100.0):
+        tracker = Tracker()
+        tracker.update(moves[0], reach)
+        ids.append(tracker.update(moves[1], reach)[-1].id)
+    assert ids == [1, 2]
+
+
+def test_missed_track_keeps_its_last_region():
+    tracker = Tracker()
+    for box in (A, A, A2):
+        tracker.update([region(box)])
+    track, = tracker.update([])
+    assert (track.region.box, track.hits, track.missed) == (A2, 3, 1)
+
+
+def test_reset_forgets_tracks_but_not_ids():
+    tracker = Tracker()
+    play(tracker, [[A]] * 3)
+    tracker.reset()
+    assert play(tracker, [[A], []]) == ['(2)', '(2-)']
+
+
+def test_new_limits_keep_tracks():
+    tracker = Tracker()
+    play(tracker, [[A]] * 2)
+    tracker.limits = TrackLimits(confirm_hits=4, confirm_window=6, release_after=1)
+    assert play(tracker, [[A], [A], []]) == ['(1)', '1', '']
+
+
+@pytest.mark.parametrize('limits, message', [
+    ((0, 5, 5), 'confirm_hits must be 1..60, not 0'),
+    ((6, 5, 5), r'confirm_hits \(6\) must not exceed confirm_window \(5\)'),
+    ((3, 61, 5), 'confirm_window must be 1..60'),
+    ((3, 5, 0), 'release_after must be 1..120'),
+    ((3, 5, 121), 'release_after must be 1..120'),
+])
+def test_limits_out_of_range_are_refused(limits, message):
+    with pytest.raises(ValueError, match=message):
+        TrackLimits(*limits)
+
+
+@pytest.mark.parametrize('rate_hz', [10.0, 5.0])
+@pytest.mark.parametrize('seen_share', [1.0, 0.7])
+def test_obstacle_on_the_road_keeps_one_id_while_the_car_approaches(rate_hz, seen_share):
+    # A 0.4 x 0.3 m box, a camera 1.5 m above the road with f = 500 px, 12 m/s.
+    rng = np.random.default_rng(3)
+    monitor = ObstacleMonitor(RegionLimits(min_area=0.00005))
+    ids = set()
+    for distance in np.arange(40.0, 4.0, -12.0 / rate_hz):
+        score = np.zeros((360, 640), np.float32)
+        if rng.random() < seen_share:
+            foot, size = 120 + 500 * 1.5 / distance, 500 / distance
+            x, top = 320 + 0.8 * size, foot - 0.3 * size
+            score[round(top):round(foot), round(x):round(x + 0.4 * size)] = 0.9
+        ids |= {track.id for track in monitor.update(score).confirmed}
+    assert ids == {1}
+
+
+def test_monitor_reports_the_frame_and_what_is_confirmed():
+    monitor = ObstacleMonitor(RegionLimits(threshold=0.5), TrackLimits(2, 2, 2))
+    score = np.zeros((90, 160), np.float32)
+    score[40:50, 60:80] = 0.8
+    first, second, third = monitor.update(score), monitor.update(score), monitor.update(score * 0)
+    assert [r.box for r in first.regions] == [(60, 40, 20, 10)] and first.confirmed == ()
+    assert [t.id for t in second.confirmed] == [1]
+    assert third.regions == () and third.confirmed[0].region == second.regions[0]
+    monitor.set_limits(RegionLimits(threshold=0.9), TrackLimits(2, 2, 2))
+    assert monitor.update(score).confirmed == ()  # missed twice: released
+    monitor.reset()
+    monitor.set_limits(RegionLimits(), TrackLimits(1, 1, 1))
+    assert [t.id for t in monitor.update(score).confirmed] == [2]
