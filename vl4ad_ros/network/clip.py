@@ -22,7 +22,9 @@ def vl4ad_convnext_tiny(pretrained: bool = False, **kwargs) -> ConvNeXt:
     for unused in ('pretrained_cfg', 'pretrained_cfg_overlay', 'cache_dir'):
         kwargs.pop(unused, None)
     # Layer scale starts at 0.5: with timm's 1e-6 so small a network hardly learns at first.
-    return ConvNeXt(depths=(2, 2, 4, 2), dims=(32, 64, 128, 256), ls_init_value=0.5, **kwargs)
+    model = ConvNeXt(depths=(2, 2, 4, 2), dims=(32, 64, 128, 256), ls_init_value=0.5, **kwargs)
+    model.default_cfg = {}  # open_clip looks for it
+    return model
 
 
 class FrozenClip(nn.Module):

@@ -1,0 +1,130 @@
+# Copyright 2026 vl4ad_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Stage two: CLIP frozen, the decoders learn open-vocabulary masks of everything named."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+import json
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+import torch.nn.functional as F
+from tqdm import tqdm
+
+from vl4ad_ros.network.clip import concept_embeddings
+from vl4ad_ros.network.vl4ad import Texts, Vl4ad
+from vl4ad_ros.runtime.tokenizer import Tokenizer
+from vl4ad_ros.scenes.kinds import KINDS, kinds_in
+from vl4ad_ros.training.loop import optimise
+from vl4ad_ros.training.losses import proposal_losses, semantic_loss, Targets, Weights
+from vl4ad_ros.training.pictures import PictureSet
+from vl4ad_ros.training.recipe import Recipe
+
+STRIDE = 4
+
+
+def train_decoder(network: Vl4ad, tokenizer: Tokenizer, recipe: Recipe, work: Path,
+                  device: torch.device) -> None:
+    """Train everything but the frozen CLIP on the masks of known and everyday kinds."""
+    stage = recipe.decoder
+    names = [k.name for g in stage.groups for k in kinds_in(g)]
+    pictures = PictureSet.draw(work / 'pictures-decoder', stage.pictures, stage.seed, recipe.size,
+                               stage.groups)
+    features = FeatureSet.compute(network, pictures, work / 'features', device)
+    texts = kind_texts(network, tokenizer, names, device)
+    weights = Weights(recipe.class_loss, recipe.mask_loss, recipe.dice_loss, recipe.void_weight)
+    predictor = network.sem_seg_head.predictor
+
+    def loss_at(step: int) -> dict[str, Tensor]:
+        rng = np.random.default_rng([stage.seed, step])
+        batch = np.sort(rng.choice(len(pictures), recipe.decoder_batch, replace=False))
+        targets = segment_targets(pictures, batch, names, network.config.queries, device)
+        mask_features, levels = network.decode(features.batch(batch, device))
+        terms: dict[str, Tensor] = {}
+        proposals = predictor.all_proposals(mask_features, levels)
+        for proposal in proposals:
+            logits = torch.cat(network.classify(proposal.class_embedding, texts), -1)
+            masks = proposal.mask_logits.flatten(2)
+            for name, loss in proposal_losses(logits, masks, targets, weights).items():
+                terms[name] = terms.get(name, 0) + loss
+        terms['semantic'] = recipe.semantic_loss * semantic_loss(logits, masks, targets)
+        return terms
+
+    optimise({'head': network.sem_seg_head, 'void': network.void_embedding}, loss_at, stage,
+             work / 'decoder.pt')
+
+
+def kind_texts(network: Vl4ad, tokenizer: Tokenizer, names: Sequence[str],
+               device: torch.device) -> Texts:
+    """Embed all words of the kinds: one class a kind."""
+    words = [(i, w) for i, n in enumerate(names) for w in KINDS[n].words]
+    templates = network.config.templates
+    tokens = tokenizer([t.format(w) for _, w in words for t in templates])
+    with torch.no_grad():
+        concepts = concept_embeddings(network.backbone, torch.from_numpy(tokens).to(
+            device).unflatten(0, (len(words), len(templates))))
+    return Texts(concepts, torch.tensor([i for i, _ in words], device=device), len(names),
+                 torch.zeros(len(names), device=device))
+
+
+def segment_targets(pictures: PictureSet, batch: np.ndarray, names: Sequence[str], most: int,
+                    device: torch.device) -> Targets:
+    """Turn the pictures' segments into targets at stride 4, the `most` largest of a picture."""
+    index = {name: i for i, name in enumerate(names)}
+    owners, kinds, masks, valid = [], [], [], []
+    for b, i in enumerate(batch):
+        segments = torch.from_numpy(pictures.segments[i].astype(np.int64))
+        count = len(pictures.kinds[i])
+        # Ignored pixels (-1) go to a slot of their own, which is cut off below.
+        one_hot = F.one_hot(torch.where(segments < 0, count, segments), count + 1)
+        cover = F.avg_pool2d(one_hot.permute(2, 0, 1).float()[None], STRIDE)[0].flatten(1)
+        valid.append(1 - cover[-1])
+        area = cover[:-1].sum(1)
+        for s in area.argsort(descending=True)[:most].tolist():
+            if area[s] > 0:
+                owners.append(b)
+                kinds.append(index[pictures.kinds[i][s]])
+                masks.append(cover[s])
+    return Targets(torch.tensor(owners, device=device), torch.tensor(kinds, device=device),
+                   torch.stack(masks).to(device), torch.stack(valid).to(device))
+
+
+@dataclass(frozen=True)
+class FeatureSet:
+    """The frozen CLIP's features of a picture set, computed once: four (n, C, h, w) float16."""
+
+    levels: tuple[np.ndarray, ...]
+
+    @staticmethod
+    @torch.no_grad()
+    def compute(network: Vl4ad, pictures: PictureSet, directory: Path,
+                device: torch.device) -> FeatureSet:
+        """Open the features in `directory`, computing them first unless they are complete."""
+        directory.mkdir(parents=True, exist_ok=True)
+        marker = directory / 'features.json'
+        # Features of other CLIP weights must not be used: the sum stands for the weights.
+        key = {'count': len(pictures), 'clip': float(sum(
+            p.double().sum() for p in network.backbone.clip_model.visual.parameters()))}
+        paths = [directory / f'stride{s}.npy' for s in (4, 8, 16, 32)]
+        if not marker.exists() or json.loads(marker.read_text()) != key:
+            height, width = pictures.images.shape[1:3]
+            files = [np.lib.format.open_memmap(
+                p, 'w+', np.float16, (len(pictures), c, height // s, width // s))
+                for p, c, s in zip(paths, network.config.feature_channels, (4, 8, 16, 32))]
+            for start in tqdm(range(0, len(pictures), 16), 'features of the frozen CLIP'):
+                images = torch.from_numpy(pictures.images[start:start + 16]).to(device)
+                for file, level in zip(files, network.backbone.features(
+                        network.normalise(images))):
+                    file[start:start + len(level)] = level.half().cpu().numpy()
+            for file in files:
+                file.flush()
+            marker.write_text(json.dumps(key))
+        return FeatureSet(tuple(np.load(p, mmap_mode='r') for p in paths))
+
+    def batch(self, indices: np.ndarray, device: torch.device) -> tuple[Tensor, ...]:
+        """Return the features of some pictures as float32 tensors."""
+        return tuple(torch.from_numpy(x[indices]).to(device).float() for x in self.levels)
