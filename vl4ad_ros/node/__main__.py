@@ -18,6 +18,7 @@ def main(args: list[str] | None = None) -> int:
 
     def leave(signal_number: int, frame: object) -> None:
         if not running:
+            _ignore_signals()
             sys.exit(0)
     # rclpy ends the spin by itself and calls this after it: no KeyboardInterrupt, neither at
     # the first Ctrl-C nor, in the middle of the clean-up, at the second.
@@ -25,6 +26,7 @@ def main(args: list[str] | None = None) -> int:
 
     import rclpy
     from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+    from rclpy.impl.implementation_singleton import rclpy_implementation
 
     from vl4ad_ros.node.detector_node import DetectorNode
     from vl4ad_ros.node.dds import use_profile
@@ -34,23 +36,32 @@ def main(args: list[str] | None = None) -> int:
     use_profile()
     running = True
     rclpy.init(args=args)
+    node = None
     try:
         node = DetectorNode()
+        executor = SingleThreadedExecutor()
+        executor.add_node(node)
+        executor.spin()
     except (ParameterError, VocabularyError) as error:
         rclpy.logging.get_logger('vl4ad_detector').fatal(str(error))
-        rclpy.try_shutdown()
         return 2
-    executor = SingleThreadedExecutor()
-    executor.add_node(node)
-    try:
-        executor.spin()
-    except ExternalShutdownException:
-        pass
+    except (ExternalShutdownException, rclpy_implementation.RCLError):
+        # A signal shuts the context down under whatever is being done.
+        if rclpy.ok():
+            raise
     finally:
-        node.release()
-        node.destroy_node()
+        if node is not None:
+            node.release()
+            node.destroy_node()
         rclpy.try_shutdown()
+        _ignore_signals()
     return 0
+
+
+def _ignore_signals() -> None:
+    """Let the interpreter end in peace: it restores the default, deadly, handlers first."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
 
 
 if __name__ == '__main__':

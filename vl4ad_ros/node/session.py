@@ -31,7 +31,7 @@ from vl4ad_ros.evaluation.bag_reader import CameraBag
 from vl4ad_ros.evaluation.replay import Replay
 from vl4ad_ros.evaluation.spool import Spool
 from vl4ad_ros.node.convert import compressed_to_rgb, image_to_rgb
-from vl4ad_ros.node.dds import profile_path
+from vl4ad_ros.node.dds import use_profile
 from vl4ad_ros.node.player import Player
 from vl4ad_ros.node.recorder import Recorder
 
@@ -123,7 +123,7 @@ def replay(bag: CameraBag, truth: Truth | None, spool: Spool, log: Path, options
         spin(lambda: False, 0.3)
         if not results:
             raise SessionError(f'the node answered none of {last + 1} frames; {process.tail()}')
-        about = {'model': recorder.facts.get('model', options.bundle),
+        about = {'model': recorder.facts.get('bundle', options.bundle),
                  'backend': recorder.facts.get('backend', 'unknown'),
                  'ros_distro': ros_distro(), 'rate': options.rate}
     return Replay(bag, truth, tuple(results), dict(player.stamps_ns), spool, DETECTOR, about)
@@ -138,8 +138,7 @@ def prepare_environment() -> None:
     """
     os.environ.setdefault('ROS_DOMAIN_ID', str(random.randint(1, 100)))
     os.environ.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
-    for name in ('FASTRTPS_DEFAULT_PROFILES_FILE', 'FASTDDS_DEFAULT_PROFILES_FILE'):
-        os.environ.setdefault(name, str(profile_path()))
+    use_profile()
 
 
 def ros_distro() -> str:

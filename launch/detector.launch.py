@@ -1,0 +1,70 @@
+# Copyright 2026 vl4ad_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Start the detector, configured and active; `--show-args` lists the arguments."""
+
+from launch import LaunchDescription
+from launch.actions import (
+    DeclareLaunchArgument, EmitEvent, RegisterEventHandler, SetEnvironmentVariable)
+from launch.conditions import IfCondition
+from launch.events import matches_action
+from launch.substitutions import EnvironmentVariable, LaunchConfiguration, PathJoinSubstitution
+from launch_ros.actions import LifecycleNode
+from launch_ros.event_handlers import OnStateTransition
+from launch_ros.events.lifecycle import ChangeState
+from launch_ros.substitutions import FindPackageShare
+from lifecycle_msgs.msg import Transition
+
+from vl4ad_ros.node.dds import profile_path, VARIABLES
+
+ARGUMENTS = [
+    DeclareLaunchArgument('namespace', default_value='', description='Namespace of the node.'),
+    DeclareLaunchArgument('node_name', default_value='vl4ad_detector',
+                          description='Name of the node; its outputs are <node_name>/mask, ...'),
+    DeclareLaunchArgument(
+        'params_file',
+        default_value=PathJoinSubstitution(
+            [FindPackageShare('vl4ad_ros'), 'config', 'detector.yaml']),
+        description='YAML file of parameters; what it does not name keeps its default.'),
+    DeclareLaunchArgument('image', default_value='image',
+                          description='Topic of the camera images (without /compressed).'),
+    DeclareLaunchArgument('use_sim_time', default_value='false', choices=['true', 'false'],
+                          description='Take the time from /clock, as when a bag is replayed.'),
+    DeclareLaunchArgument('autostart', default_value='true', choices=['true', 'false'],
+                          description='Configure and activate the node; false leaves both to a '
+                                      'lifecycle manager.'),
+    DeclareLaunchArgument('log_level', default_value='info',
+                          choices=['debug', 'info', 'warn', 'error', 'fatal'],
+                          description='Least severe messages to show.'),
+]
+
+
+def generate_launch_description() -> LaunchDescription:
+    """Return the arguments, the Fast DDS profile, the node and its first two transitions."""
+    node = LifecycleNode(
+        package='vl4ad_ros', executable='detector',
+        name=LaunchConfiguration('node_name'), namespace=LaunchConfiguration('namespace'),
+        parameters=[LaunchConfiguration('params_file'),
+                    {'use_sim_time': LaunchConfiguration('use_sim_time')}],
+        remappings=[('image', LaunchConfiguration('image'))],
+        arguments=['--ros-args', '--log-level', LaunchConfiguration('log_level')],
+        output='screen', emulate_tty=True)
+
+    def change(transition_id: int, **kwargs) -> EmitEvent:
+        return EmitEvent(event=ChangeState(lifecycle_node_matcher=matches_action(node),
+                                           transition_id=transition_id), **kwargs)
+    autostart = IfCondition(LaunchConfiguration('autostart'))
+    activate = RegisterEventHandler(OnStateTransition(
+        target_lifecycle_node=node, start_state='configuring', goal_state='inactive',
+        entities=[change(Transition.TRANSITION_ACTIVATE)], handle_once=True), condition=autostart)
+    return LaunchDescription([
+        *ARGUMENTS, *_fast_dds_profile(), node, activate,
+        change(Transition.TRANSITION_CONFIGURE, condition=autostart)])
+
+
+def _fast_dds_profile() -> list[SetEnvironmentVariable]:
+    """Give every node of this launch the profile for large images, unless the user has one."""
+    shipped = str(profile_path())
+    return [
+        SetEnvironmentVariable(name, EnvironmentVariable(
+            name, default_value=EnvironmentVariable(other, default_value=shipped)))
+        for name, other in (VARIABLES, VARIABLES[::-1])]
