@@ -35,14 +35,14 @@ def make_jpeg(rgb, stamp_ns):
 
 def scene(index, size=(90, 160)):
     """Return RGB, labels and object ids: a red square from the third frame on, growing."""
-    rgb = np.full((*size, 3), (90, 100, 110), np.uint8)
+    rgb = np.full((*size, 3), (128, 128, 128), np.uint8)
     label = np.zeros(size, np.uint8)
     label[:10] = 255
     ids = np.zeros(size, np.uint16)
     if index >= 3:
         side = 14 + index // 4
         part = np.s_[40:40 + side, 60:60 + side]
-        rgb[part], label[part], ids[part] = (230, 30, 20), 1, 300
+        rgb[part], label[part], ids[part] = (200, 30, 30), 1, 300
     return rgb, label, ids
 
 
