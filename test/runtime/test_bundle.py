@@ -1,0 +1,182 @@
+# Copyright 2026 vl4ad_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Bundles whole and broken; needs onnx for the mock bundle, no rclpy or GPU."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+import json
+from pathlib import Path
+import shutil
+
+import numpy as np
+import pytest
+from vl4ad_ros.runtime.backends import open_backend
+from vl4ad_ros.runtime.bundle import Bundle, BundleError, Calibration, write_manifest
+from vl4ad_ros.runtime.detector import Detector
+
+
+@pytest.fixture
+def copy(mock_bundle: Path, tmp_path: Path) -> Path:
+    """Return a bundle that a test may break."""
+    return Path(shutil.copytree(mock_bundle, tmp_path / 'copy'))
+
+
+def edit(directory: Path, change: Callable[[dict], object]) -> None:
+    """Change the manifest behind the package's back."""
+    file = directory / 'manifest.json'
+    manifest = json.loads(file.read_text())
+    change(manifest)
+    file.write_text(json.dumps(manifest))
+
+
+def test_bundle_has_what_the_manifest_says(mock_bundle):
+    bundle = Bundle.open(mock_bundle)
+    assert (bundle.name, bundle.notice) == ('mock', 'Sees colours only: not for driving.')
+    assert (bundle.vision.height, bundle.vision.width, bundle.map_size) == (96, 160, (24, 40))
+    assert (bundle.text.context_length, bundle.text.pad) == (24, 0)
+    assert (bundle.capacity.concepts, bundle.capacity.classes) == (64, 32)
+    assert bundle.padding_rgb == (123, 117, 104)
+    assert bundle.ensemble.seen == {'road', 'sky', 'car'}
+    assert [c.name for c in bundle.vocabulary.anomaly] == ['cow', 'dog']
+
+
+def test_digest_changes_with_the_content(copy):
+    before = Bundle.open(copy).digest
+    edit(copy, lambda m: m.update(templates=['a {}.']))
+    assert Bundle.open(copy).digest != before
+
+
+@pytest.mark.parametrize('name', ['vision.onnx', 'text.onnx', 'tokenizer.json'])
+@pytest.mark.parametrize('damage, message', [
+    (lambda file: file.unlink(), 'cannot be read .No such file'),
+    (lambda file: file.write_bytes(file.read_bytes()[:-20]), 'is altered .sha256 .*, expected'),
+    (lambda file: file.write_bytes(file.read_bytes() + b' '), 'is altered .sha256 .*, expected'),
+    (lambda file: file.write_bytes(b''), 'is altered .sha256 e3b0c44298fc, expected'),
+], ids=['missing', 'truncated', 'longer', 'empty'])
+def test_damaged_file_is_named_with_the_cure(copy, name, damage, message):
+    damage(copy / name)
+    with pytest.raises(BundleError, match=message) as error:
+        Bundle.open(copy)
+    assert str(copy / name) in str(error.value)
+    assert 'reinstall the package or convert the bundle again' in str(error.value)
+
+
+@pytest.mark.parametrize('content, message', [
+    (None, "no bundle at .*manifest.json is missing; .*'tiny'"),
+    (b'{"format": "vl4ad-bun', 'manifest.json cannot be read .Unterminated'),
+    (b'\xff\xfe', 'manifest.json cannot be read'),
+    (b'[]', 'expected an object, seen'),
+    (b'{}', "format must be 'vl4ad-bundle', seen nothing"),
+])
+def test_unreadable_manifest_is_refused(copy, content, message):
+    (copy / 'manifest.json').unlink()
+    if content is not None:
+        (copy / 'manifest.json').write_bytes(content)
+    with pytest.raises(BundleError, match=message):
+        Bundle.open(copy)
+
+
+def test_absent_directory_is_refused(tmp_path):
+    with pytest.raises(BundleError, match='no bundle at .*nowhere'):
+        Bundle.open(tmp_path / 'nowhere')
+
+
+@pytest.mark.parametrize('keys, value, message', [
+    ('format', 'zip', "format must be 'vl4ad-bundle', seen 'zip'"),
+    ('version', '2.0', 'version 2.0, but this package reads 1.x; update vl4ad_ros'),
+    ('version', '0.9', 'version 0.9, but this package reads 1.x; convert the bundle again'),
+    ('version', 1.0, 'version must be a string, seen 1.0'),
+    ('version', '1', "version must be of the form '1.0'"),
+    ('name', None, 'name must be a string, seen None'),
+    ('vision', [], r'vision must be an object, seen \[\]'),
+    ('vision.height', 97, 'vision: height must be a multiple of the stride 4, seen 97'),
+    ('vision.width', '160', "vision: width must be an integer 4..8192, seen '160'"),
+    ('vision.stride', True, 'vision: stride must be an integer'),
+    ('vision.file', '../vision.onnx', 'vision: file must be the name of a file in the bundle'),
+    ('tokenizer', '/etc/passwd', 'tokenizer must be the name of a file in the bundle'),
+    ('text.context_length', 2, 'text: context_length must be an integer 3..4096, seen 2'),
+    ('text.eot', -1, 'text: eot must be an integer'),
+    ('capacity.concepts', 0, 'capacity: concepts must be an integer 1..65536, seen 0'),
+    ('padding_rgb', [1, 2], 'padding_rgb must be three integers 0..255'),
+    ('padding_rgb', [1, 2, 256], 'padding_rgb must be three integers 0..255'),
+    ('templates', [], "templates must be at least one sentence with one '{}' each"),
+    ('templates', ['a photo'], 'templates must be'),
+    ('templates', 'a {}', 'templates must be a list of strings'),
+    ('ensemble.alpha', 1.5, 'ensemble: alpha must be a number 0..1, seen 1.5'),
+    ('ensemble.beta', float('nan'), 'ensemble: beta must be a number 0..1, seen nan'),
+    ('ensemble.seen', [1], 'ensemble: seen must be a list of strings'),
+    ('calibration.u', [0.0, -0.5, 0.5], 'calibration: u must be at least two numbers, each above'),
+    ('calibration.score', [0.0, 1.0], 'calibration: score must be 3 numbers that rise'),
+    ('calibration.score', [0.0, 0.5, 1.1], 'calibration: score must be 3 numbers that rise'),
+    ('calibration.score', [0.0, 0.5, '1'], 'calibration: score must be a list of numbers'),
+    ('vocabulary.known', [], 'vocabulary: prompts.known is empty'),
+    ('vocabulary.anomaly', ['road'], r'vocabulary: prompts.anomaly\[0\]'),
+    ('files', {}, 'files: vision.onnx must be a string, seen nothing'),
+    ('files.text.onnx', 'abc', 'files: text.onnx must be a sha256'),
+])
+def test_manifest_entry_out_of_range_is_named(copy, keys, value, message):
+    def change(manifest):
+        table, _, key = keys.partition('.')
+        if key:
+            manifest[table][key] = value
+        else:
+            manifest[table] = value
+    edit(copy, change)
+    with pytest.raises(BundleError, match=message) as error:
+        Bundle.open(copy)
+    assert str(copy / 'manifest.json') in str(error.value)
+
+
+def test_newer_minor_version_opens(copy):
+    edit(copy, lambda m: m.update(version='1.7', added_later=True))
+    assert Bundle.open(copy).name == 'mock'
+
+
+def test_write_manifest_refuses_and_leaves_the_old_one(copy):
+    before = (copy / 'manifest.json').read_bytes()
+    manifest = json.loads(before)
+    with pytest.raises(BundleError, match='templates'):
+        write_manifest(copy, {**manifest, 'templates': []})
+    assert (copy / 'manifest.json').read_bytes() == before
+    assert len(list(copy.iterdir())) == 4
+
+
+def test_write_manifest_takes_the_sums_of_the_files(copy):
+    (copy / 'tokenizer.json').write_bytes((copy / 'tokenizer.json').read_bytes() + b'\n')
+    write_manifest(copy, json.loads((copy / 'manifest.json').read_text()))
+    assert Bundle.open(copy).name == 'mock'
+
+
+@pytest.mark.parametrize('change, file, expected, seen', [
+    (lambda m: m['vision'].update(stride=8), 'vision.onnx', '[12, 20]', '[24, 40]'),
+    (lambda m: m['vision'].update(height=128), 'vision.onnx', '[128, 160, 3]', '[96, 160, 3]'),
+    (lambda m: m['capacity'].update(concepts=65), 'vision.onnx', '[65, 32]', '[64, 32]'),
+    (lambda m: m['capacity'].update(classes=7), 'vision.onnx', '[7]', '[32]'),
+    (lambda m: m['text'].update(context_length=77), 'text.onnx', '[-1, 77]', '[-1, 24]'),
+])
+def test_network_that_differs_from_its_manifest_is_refused(copy, change, file, expected, seen):
+    edit(copy, change)
+    with pytest.raises(BundleError, match=f'{file} does not fit its manifest') as error:
+        open_backend(Bundle.open(copy))
+    wanted, found = str(error.value).splitlines()[1:3]
+    assert expected in wanted and expected not in found
+    assert seen in found and seen not in wanted
+
+
+@pytest.mark.parametrize('name, message', [
+    ('vision.onnx', 'vision.onnx does not load'), ('text.onnx', 'text.onnx does not load'),
+    ('tokenizer.json', 'tokenizer.json is not a tokenizer file')])
+def test_broken_file_with_a_right_sum_is_refused(copy, name, message):
+    (copy / name).write_bytes(b'{}')
+    write_manifest(copy, json.loads((copy / 'manifest.json').read_text()))
+    with pytest.raises(BundleError, match=message):
+        Detector.open(copy)
+
+
+def test_calibration_is_linear_between_its_points_and_flat_beyond():
+    curve = Calibration((-1.0, -0.6, 0.0), (0.0, 0.5, 0.9))
+    u = np.float32([[-2.0, -1.0, -0.8], [-0.3, 0.0, 1.0]])
+    expected = [[0.0, 0.0, 0.25], [0.7, 0.9, 0.9]]
+    assert curve(u).dtype == np.float32
+    np.testing.assert_allclose(curve(u), expected, atol=1e-6)
