@@ -43,7 +43,6 @@ setup(
         'tensorrt': ['tensorrt'],
         'test': ['flake8', 'pydocstyle', 'pytest<9'],
     },
-    tests_require=['pytest<9'],
     entry_points={
         'console_scripts': [
             'detector = vl4ad_ros.node.__main__:main',
