@@ -32,7 +32,7 @@ DEFINITIONS = {
     'time_to_alert_s': f'median bag time from the first frame with {MIN_PIXELS} pixels of the '
                        "object to its first alert, plus that alert's age",
     'false_alerts': 'alert ids that never overlapped an object, nor lay half on ignored pixels',
-    'alerts': 'alert ids raised',
+    'alerts': 'alert ids raised, true or false',
 }
 
 
@@ -107,27 +107,36 @@ class Replay:
     def metrics(self) -> dict[str, Any]:
         """Return what `metrics.json` holds; a figure that cannot be known is absent."""
         ages = [r.age_ns / 1e6 for r in self.by_index.values()]
-        pixels, alerts = self.pixel_scores, self.alert_scores
-        minutes = self.bag.duration_s / 60
         found = {
             'frames_published': len(self.stamps_ns),
             'frames_processed': len(self.by_index),
-            'duration_s': self.bag.duration_s,
-            'age_ms': ages and {'p50': float(np.percentile(ages, 50)),
-                                'p95': float(np.percentile(ages, 95)), 'max': max(ages)},
-            'alerts': len(self.events),
-        }
-        if pixels:
-            found |= {'pixel_ap': pixels.ap, 'pixel_auroc': pixels.auroc, 'fpr95': pixels.fpr95}
-        if alerts:
-            false = len(alerts.false_events)
-            found |= {
-                'anomalies': len(alerts.anomalies), 'anomalies_alerted': len(alerts.found),
-                'time_to_alert_s': alerts.median_seconds, 'false_alerts': false,
-                'false_alerts_per_minute': minutes and false / minutes}
-        rounded = {k: _rounded(v) for k, v in found.items() if v is not None and v != []}
-        return {**rounded, **self.about, 'version': __version__,
-                'definitions': {k: v for k, v in DEFINITIONS.items() if k in rounded}}
+            'age_ms': {'p50': float(np.percentile(ages, 50)),
+                       'p95': float(np.percentile(ages, 95)), 'max': max(ages)},
+            **quality(self.bag.duration_s, self.events, self.pixel_scores, self.alert_scores)}
+        return described(found, self.about)
+
+
+def quality(duration_s: float, events: Sequence[AlertEvent], pixels: PixelScores | None,
+            alerts: AlertScores | None) -> dict[str, Any]:
+    """Return the figures that do not depend on how the frames reached the detector."""
+    minutes = duration_s / 60
+    found = {'duration_s': duration_s, 'alerts': len(events),
+             'alerts_per_minute': len(events) / minutes if minutes else None}
+    if pixels:
+        found |= {'pixel_ap': pixels.ap, 'pixel_auroc': pixels.auroc, 'fpr95': pixels.fpr95}
+    if alerts:
+        false = len(alerts.false_events)
+        found |= {'anomalies': len(alerts.anomalies), 'anomalies_alerted': len(alerts.found),
+                  'time_to_alert_s': alerts.median_seconds, 'false_alerts': false,
+                  'false_alerts_per_minute': false / minutes if minutes else None}
+    return found
+
+
+def described(found: Mapping[str, Any], about: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the figures that are known, rounded, with plain facts and their definitions."""
+    rounded = {k: _rounded(v) for k, v in found.items() if v is not None}
+    return {**rounded, **about, 'version': __version__,
+            'definitions': {k: v for k, v in DEFINITIONS.items() if k in rounded}}
 
 
 def _rounded(value: Any) -> Any:

@@ -1,0 +1,213 @@
+# Copyright 2026 vl4ad_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The `vl4ad` command."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+import importlib
+import json
+from pathlib import Path
+import signal
+import sys
+
+from vl4ad_ros import __version__
+
+_TRAINING = ('torch', 'torchvision', 'open_clip', 'onnx', 'onnxscript', 'timm')
+_ROS = ('rclpy', 'sensor_msgs', 'vision_msgs', 'lifecycle_msgs', 'diagnostic_msgs')
+
+
+@dataclass(frozen=True)
+class Verb:
+    """
+    One subcommand; nothing it needs is imported before it is chosen.
+
+    :ivar help: one line.
+    :ivar add_arguments: fills the verb's parser.
+    :ivar run: does it; returns the exit code, None for 0.
+    """
+
+    help: str
+    add_arguments: Callable[[argparse.ArgumentParser], None]
+    run: Callable[[argparse.Namespace], int | None]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """
+    Run `vl4ad` and return its exit code: 0, 1 if it failed, 2 for wrong usage, 130 for Ctrl-C.
+
+    A failure is one message on stderr; `--debug` shows the traceback.
+    """
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    debug = '--debug' in arguments
+    try:
+        options = _parser(arguments).parse_args(arguments)
+        signal.signal(signal.SIGTERM, _terminate)
+        return VERBS[options.verb].run(options) or 0
+    except KeyboardInterrupt:
+        print('vl4ad: stopped', file=sys.stderr)
+        return 130
+    except Exception as error:
+        if debug:
+            raise
+        print(f'vl4ad: error: {_say(error)}', file=sys.stderr)
+        return 1
+
+
+def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog='vl4ad', description='Find what does not belong on the road, in camera images, '
+        'by words alone.')
+    parser.add_argument('--version', action='version', version=__version__)
+    verbs = parser.add_subparsers(dest='verb', metavar='VERB', required=True)
+    # Arguments of the chosen verb only: those of others live in modules that are slow to import.
+    chosen = next((a for a in arguments if not a.startswith('-')), None)
+    for name, verb in VERBS.items():
+        sub = verbs.add_parser(name, help=verb.help, description=verb.help)
+        if name == chosen:
+            verb.add_arguments(sub)
+            sub.add_argument('--debug', action='store_true', help='show tracebacks')
+    return parser
+
+
+def _say(error: Exception) -> str:
+    """Return one message a user can act on."""
+    if isinstance(error, ModuleNotFoundError):
+        missing = (error.name or '').partition('.')[0]
+        if missing in _TRAINING:
+            return f"this needs {missing}: pip install 'vl4ad_ros[train]'"
+        if missing in _ROS:
+            return (f'this needs ROS 2 ({missing} is not there): source your ROS 2 installation, '
+                    'or let ./run set everything up')
+    if isinstance(error, (OSError, ValueError, RuntimeError)):
+        return str(error)
+    return f'{type(error).__name__}: {error} (--debug shows where)'
+
+
+def _terminate(number: int, frame: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _positive(text: str) -> float:
+    value = float(text)
+    if not 0 < value < float('inf'):
+        raise argparse.ArgumentTypeError(f"'{text}' is not above 0")
+    return value
+
+
+def _add_replay_arguments(parser: argparse.ArgumentParser, out: str) -> None:
+    parser.add_argument('--bundle', default='tiny', metavar='B',
+                        help="model bundle: 'tiny' or a directory (default: %(default)s)")
+    parser.add_argument('--rate', type=_positive, default=1.0, metavar='R',
+                        help='speed, 1 is as recorded (default: %(default)s)')
+    parser.add_argument('--out', type=Path, default=Path(out), metavar='DIR',
+                        help='folder for the report (default: %(default)s)')
+
+
+def _add_demo(parser: argparse.ArgumentParser) -> None:
+    _add_replay_arguments(parser, 'out/demo')
+    parser.add_argument('--seed', type=int, metavar='N', help='draw another drive')
+
+
+def _demo(options: argparse.Namespace) -> None:
+    from vl4ad_ros.evaluation import sample_drive
+    from vl4ad_ros.node.playback import show
+    seed = sample_drive.SEED if options.seed is None else options.seed
+    bag = sample_drive.sample_drive(
+        seed, lambda path: print(f'drawing the sample drive, once, into {path}', flush=True))
+    show(bag, options.out, f'Sample drive {seed}', None, _session_options(options))
+
+
+def _add_replay(parser: argparse.ArgumentParser) -> None:
+    _add_bag_arguments(parser)
+    _add_replay_arguments(parser, 'out/replay')
+
+
+def _replay(options: argparse.Namespace) -> None:
+    from vl4ad_ros.node.playback import show
+    show(options.bag, options.out, options.bag.name, options.topic, _session_options(options))
+
+
+def _session_options(options: argparse.Namespace):
+    from vl4ad_ros.node.session import SessionOptions
+    return SessionOptions(bundle=_bundle(options.bundle), rate=options.rate)
+
+
+def _bundle(name: str) -> str:
+    """Return 'tiny', or an absolute path that means the same in another process."""
+    return name if name == 'tiny' else str(Path(name).resolve())
+
+
+def _add_bag_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument('bag', type=Path, metavar='BAG',
+                        help='rosbag2 folder, or a single .mcap or .db3 file')
+    parser.add_argument('--topic', metavar='T', help='image topic, if there are several')
+
+
+def _add_evaluate(parser: argparse.ArgumentParser) -> None:
+    _add_bag_arguments(parser)
+    parser.add_argument('--bundle', default='tiny', metavar='B',
+                        help="model bundle: 'tiny' or a directory (default: %(default)s)")
+
+
+def _evaluate(options: argparse.Namespace) -> None:
+    from tqdm import tqdm
+    from vl4ad_ros.evaluation.offline import evaluate
+    from vl4ad_ros.node.session import open_bag
+    from vl4ad_ros.runtime.detector import Detector
+    bag = open_bag(options.bag, options.topic)
+    detector = Detector.open(options.bundle)
+    try:
+        with tqdm(total=len(bag.times_ns), unit='frame', disable=None, leave=False) as bar:
+            metrics = evaluate(bag, detector, bar.update)
+    finally:
+        detector.close()
+    print(json.dumps(metrics, indent=2))
+
+
+def _add_bag_from_video(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument('video', type=Path, metavar='VIDEO')
+    parser.add_argument('--out', type=Path, required=True, metavar='BAG', help='bag to write')
+    parser.add_argument('--storage', choices=('mcap', 'sqlite3'), default='mcap')
+    parser.add_argument('--compressed', action='store_true', help='JPEG instead of raw rgb8')
+    parser.add_argument('--fps', type=_positive, metavar='F',
+                        help="frames per second to keep (default: the video's own)")
+    parser.add_argument('--max-seconds', type=_positive, metavar='S', help='stop after so long')
+
+
+def _bag_from_video(options: argparse.Namespace) -> None:
+    from tqdm import tqdm
+    from vl4ad_ros.evaluation.video_bag import write_video_bag
+    with tqdm(unit='frame', disable=None, leave=False) as bar:
+        count = write_video_bag(options.video, options.out, options.storage, options.compressed,
+                                options.fps, options.max_seconds, bar.update)
+    print(f'{options.out}: {count} frames; play it with: vl4ad replay {options.out}')
+
+
+def _elsewhere(module: str, help_line: str) -> Verb:
+    """Return a verb whose module has `add_arguments(parser)` and `run(args)`."""
+    def add_arguments(parser: argparse.ArgumentParser) -> None:
+        importlib.import_module(module).add_arguments(parser)
+
+    def run(options: argparse.Namespace) -> int | None:
+        return importlib.import_module(module).run(options)
+
+    return Verb(help_line, add_arguments, run)
+
+
+VERBS = {
+    'demo': Verb('replay the sample drive through the node and report', _add_demo, _demo),
+    'replay': Verb('replay a camera bag through the node and report', _add_replay, _replay),
+    'evaluate': Verb('score every frame of a bag offline; prints JSON', _add_evaluate,
+                     _evaluate),
+    'bag-from-video': Verb('turn a video file into a camera bag', _add_bag_from_video,
+                           _bag_from_video),
+    'scenes': _elsewhere('vl4ad_ros.scenes.cli', 'draw synthetic drives with ground truth'),
+    'train': _elsewhere('vl4ad_ros.training.cli', 'train the tiny model from nothing'),
+}
+
+
+if __name__ == '__main__':
+    sys.exit(main())

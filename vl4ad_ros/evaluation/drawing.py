@@ -1,0 +1,111 @@
+# Copyright 2026 vl4ad_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Pictures for people: alerts and masks on frames, score heat maps, ground truth, captions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import cv2
+import numpy as np
+
+from vl4ad_ros.evaluation.alert_metrics import Alert
+from vl4ad_ros.evaluation.pixel_metrics import ANOMALY, IGNORE
+
+ALERT, MASK, TRUTH = (255, 196, 0), (255, 40, 80), (0, 190, 255)
+DARK, PALE, WHITE = (32, 36, 44), (150, 156, 166), (255, 255, 255)
+_FONT = cv2.FONT_HERSHEY_DUPLEX
+
+
+def put_text(canvas: np.ndarray, text: str, at: tuple[int, int], height: int,
+             colour: tuple[int, int, int], align: str = 'left') -> int:
+    """
+    Write one line with its baseline at `at`; return its width in pixels.
+
+    :param height: of a capital letter, pixels.
+    :param align: ``left``, ``right`` or ``centre`` of `at`.
+    """
+    scale = height / 22.0
+    thickness = 2 if height >= 22 else 1
+    # OpenCV's fonts know ASCII only.
+    text = text.encode('ascii', 'replace').decode()
+    width = cv2.getTextSize(text, _FONT, scale, thickness)[0][0]
+    x = at[0] - {'left': 0, 'centre': width // 2, 'right': width}[align]
+    cv2.putText(canvas, text, (x, at[1]), _FONT, scale, colour, thickness, cv2.LINE_AA)
+    return width
+
+
+def fit(image: np.ndarray, width: int, smooth: bool = True) -> np.ndarray:
+    """Return `image` scaled to `width`, its aspect ratio kept."""
+    height = max(1, round(image.shape[0] * width / image.shape[1]))
+    shrinks = width < image.shape[1]
+    how = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
+    return cv2.resize(image, (width, height), interpolation=how if smooth else cv2.INTER_NEAREST)
+
+
+def draw_alerts(image: np.ndarray, mask: np.ndarray | None, alerts: Iterable[Alert],
+                label: np.ndarray | None, width: int) -> np.ndarray:
+    """
+    Return the frame scaled to `width` with all that is known drawn on it.
+
+    :param image: (H, W, 3) uint8 RGB.
+    :param mask: (H, W) uint8, tinted where > 0; None to leave out.
+    :param alerts: boxed and captioned.
+    :param label: (H, W) ground truth, outlined where anomalous; None to leave out.
+    """
+    canvas = fit(image, width)
+    scale = width / image.shape[1]
+    if mask is not None:
+        large = cv2.resize(mask, canvas.shape[1::-1], interpolation=cv2.INTER_NEAREST) > 0
+        canvas[large] = (0.5 * canvas[large] + 0.5 * np.array(MASK)).astype(np.uint8)
+    if label is not None:
+        _outline(canvas, label == ANOMALY, TRUTH)
+    for alert in alerts:
+        _box(canvas, alert, scale)
+    return canvas
+
+
+def draw_score(image: np.ndarray, score: np.ndarray, width: int) -> np.ndarray:
+    """Return the score (H, W) 0..1 as heat over a faint grey image, scaled to `width`."""
+    grey = cv2.cvtColor(fit(image, width), cv2.COLOR_RGB2GRAY)
+    heat = colour_scale(fit(score, width).clip(0, 1))
+    return cv2.addWeighted(heat, 0.85, cv2.cvtColor(grey, cv2.COLOR_GRAY2RGB), 0.15, 0)
+
+
+def colour_scale(score: np.ndarray) -> np.ndarray:
+    """Return (H, W, 3) RGB for scores (H, W) in 0..1, dark to bright."""
+    heat = cv2.applyColorMap((score * 255).astype(np.uint8), cv2.COLORMAP_INFERNO)
+    return cv2.cvtColor(heat, cv2.COLOR_BGR2RGB)
+
+
+def draw_truth(image: np.ndarray, label: np.ndarray, width: int) -> np.ndarray:
+    """Return the frame, darkened, with anomalous pixels bright and ignored ones hatched grey."""
+    canvas = fit(image, width) // 3
+    large = cv2.resize(label.astype(np.uint8), canvas.shape[1::-1],
+                       interpolation=cv2.INTER_NEAREST)
+    canvas[large == IGNORE] = 70
+    canvas[large == ANOMALY] = TRUTH
+    return canvas
+
+
+def _outline(canvas: np.ndarray, where: np.ndarray, colour: tuple[int, int, int]) -> None:
+    large = cv2.resize(where.astype(np.uint8), canvas.shape[1::-1],
+                       interpolation=cv2.INTER_NEAREST)
+    outlines, _ = cv2.findContours(large, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    cv2.drawContours(canvas, outlines, -1, colour, 1, cv2.LINE_AA)
+
+
+def _box(canvas: np.ndarray, alert: Alert, scale: float) -> None:
+    x, y, width, height = alert.box
+    margin = 3
+    left, top = round(x * scale) - margin, round(y * scale) - margin
+    right, bottom = round((x + width) * scale) + margin, round((y + height) * scale) + margin
+    cv2.rectangle(canvas, (left, top), (right, bottom), ALERT, 2, cv2.LINE_AA)
+    text = f'#{alert.id} {alert.label} {alert.score:.2f}'
+    letter = max(9, canvas.shape[1] // 75)
+    text_width = cv2.getTextSize(text, _FONT, letter / 22.0, 1)[0][0]
+    tab = letter + 8
+    left = int(np.clip(left, 0, max(0, canvas.shape[1] - text_width - 10)))
+    base = top if top >= tab else min(bottom + tab, canvas.shape[0])
+    cv2.rectangle(canvas, (left - 1, base - tab), (left + text_width + 8, base), ALERT, -1)
+    put_text(canvas, text, (left + 4, base - 5), letter, DARK)

@@ -1,0 +1,60 @@
+# Copyright 2026 vl4ad_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The drive that the demo plays: drawn once, kept in the user's cache."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+import hashlib
+import os
+from pathlib import Path
+import shutil
+from tempfile import mkdtemp
+
+from vl4ad_ros import __version__, scenes
+from vl4ad_ros.scenes.bag import write_drive
+from vl4ad_ros.scenes.drive import Drive
+
+SEED, SECONDS, ANOMALIES = 7, 24.0, 4
+
+
+def sample_drive(seed: int = SEED, on_draw: Callable[[Path], None] = lambda path: None) -> Path:
+    """
+    Return the bag of a test drive of 24 s at 640 x 360 and 10 Hz with four anomalies.
+
+    Its name holds the version and the digest of the code that draws, so that it is never stale;
+    it appears only once it is complete.
+
+    :param on_draw: called with the path if the drive has to be drawn first.
+    """
+    name = f'drive-{__version__}-{_digest()}-{seed}'
+    folder = cache_folder()
+    path = folder / name
+    if path.is_dir():
+        return path
+    on_draw(path)
+    folder.mkdir(parents=True, exist_ok=True)
+    workshop = Path(mkdtemp(prefix='.drawing.', dir=folder))
+    try:
+        drive = Drive(seed, seconds=SECONDS, split='test', anomalies=ANOMALIES)
+        write_drive(drive, workshop / name)
+        try:
+            (workshop / name).rename(path)
+        except OSError:
+            if not path.is_dir():  # else another process was faster
+                raise
+    finally:
+        shutil.rmtree(workshop, ignore_errors=True)
+    return path
+
+
+def cache_folder() -> Path:
+    """Return `$XDG_CACHE_HOME/vl4ad_ros`, by default `~/.cache/vl4ad_ros`."""
+    return Path(os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache') / 'vl4ad_ros'
+
+
+def _digest() -> str:
+    digest = hashlib.sha256()
+    for source in sorted(Path(scenes.__file__).parent.glob('*.py')):
+        digest.update(source.read_bytes())
+    return digest.hexdigest()[:10]

@@ -1,0 +1,108 @@
+# Copyright 2026 vl4ad_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""A video file as a camera bag, to see the node on real footage."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+import os
+from pathlib import Path
+import shutil
+from tempfile import mkdtemp
+
+import cv2
+import numpy as np
+from rosbags.rosbag2 import StoragePlugin, Writer
+
+from vl4ad_ros.evaluation.bag_reader import COMPRESSED, RAW
+from vl4ad_ros.evaluation.message_types import typestore
+
+TOPIC, FRAME_ID, JPEG_QUALITY = '/camera/image', 'camera_optical', 95
+
+
+class VideoError(ValueError):
+    """A video that cannot be turned into a bag; the message says why and what to do."""
+
+
+def write_video_bag(video: Path, bag: Path, storage: str = 'mcap', compressed: bool = False,
+                    rate_hz: float | None = None, max_seconds: float | None = None,
+                    on_frame: Callable[[], None] = lambda: None) -> int:
+    """
+    Write the frames of `video` to `/camera/image` of a new bag; return how many.
+
+    The bag appears only once it is complete. Its clock starts at the file's date.
+
+    :param storage: ``mcap`` or ``sqlite3``.
+    :param compressed: JPEG in `/camera/image/compressed` instead of raw rgb8.
+    :param rate_hz: frames per second to keep, at most the video's own rate, which is the default.
+    :raises VideoError: if the video cannot be read, its rate is unknown, or `bag` exists.
+    """
+    if bag.exists():
+        raise VideoError(f"'{bag}' exists already; remove it or choose another --out")
+    frames = _frames(video, rate_hz, max_seconds)
+    kind = COMPRESSED if compressed else RAW
+    bag.parent.mkdir(parents=True, exist_ok=True)
+    folder = Path(mkdtemp(prefix=f'.{bag.name}.', dir=bag.parent))
+    plugin = StoragePlugin.MCAP if storage == 'mcap' else StoragePlugin.SQLITE3
+    store, count = typestore(), 0
+    try:
+        with Writer(folder / bag.name, version=9, storage_plugin=plugin) as writer:
+            topic = f'{TOPIC}/compressed' if compressed else TOPIC
+            connection = writer.add_connection(topic, kind, typestore=store)
+            for stamp, bgr in frames:
+                message = _message(bgr, stamp, compressed)
+                writer.write(connection, stamp, store.serialize_cdr(message, kind))
+                count += 1
+                on_frame()
+        if not count:
+            raise VideoError(f"'{video}' holds no frame that OpenCV can decode; convert it first: "
+                             'ffmpeg -i VIDEO -c:v libx264 OUT.mp4')
+        (folder / bag.name).rename(bag)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    return count
+
+
+def _frames(video: Path, rate_hz: float | None,
+            max_seconds: float | None) -> Iterator[tuple[int, np.ndarray]]:
+    """Yield stamp (ns) and BGR image of the frames to keep; refuse at once what cannot be read."""
+    if not video.is_file():
+        raise VideoError(f"no video at '{video}'")
+    os.environ.setdefault('OPENCV_FFMPEG_LOGLEVEL', '-8')
+    capture = cv2.VideoCapture(str(video))
+    if not capture.isOpened():
+        raise VideoError(f"'{video}' is no video that OpenCV can open; convert it first: "
+                         'ffmpeg -i VIDEO -c:v libx264 OUT.mp4')
+    own = capture.get(cv2.CAP_PROP_FPS)
+    if not 0 < own < 1000:
+        if not rate_hz:
+            raise VideoError(f"'{video}' does not say how many frames a second it has; "
+                             'say so with --fps')
+        own = rate_hz
+    return _kept(capture, own, min(rate_hz or own, own), max_seconds,
+                 int(video.stat().st_mtime * 1e9))
+
+
+def _kept(capture: cv2.VideoCapture, own: float, wanted: float, max_seconds: float | None,
+          start_ns: int) -> Iterator[tuple[int, np.ndarray]]:
+    kept = -1
+    for index in range(int(max_seconds * own) if max_seconds else 1 << 62):
+        read, bgr = capture.read()
+        if not read:
+            break
+        if int(index * wanted / own + 1e-6) > kept:
+            kept += 1
+            yield start_ns + round(index * 1e9 / own), bgr
+    capture.release()
+
+
+def _message(bgr: np.ndarray, stamp_ns: int, compressed: bool) -> object:
+    types = typestore().types
+    header = types['std_msgs/msg/Header'](
+        types['builtin_interfaces/msg/Time'](*divmod(stamp_ns, 10**9)), FRAME_ID)
+    if compressed:
+        data = cv2.imencode('.jpg', bgr, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1].ravel()
+        return types[COMPRESSED](header, 'bgr8; jpeg compressed bgr8', data)
+    rgb = cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
+    height, width = rgb.shape[:2]
+    return types[RAW](header, height, width, 'rgb8', 0, 3 * width, rgb.ravel())
