@@ -162,8 +162,9 @@ class Outside:
 class Bench(Outside):
     """An `Outside` together with the node itself, spinning in a thread."""
 
-    def __init__(self, context: rclpy.Context, parameters: dict[str, Any], **outside) -> None:
-        self.detector_node = DetectorNode(context=context, parameter_overrides=[
+    def __init__(self, context: rclpy.Context, parameters: dict[str, Any],
+                 cli_args: list[str] | None = None, **outside) -> None:
+        self.detector_node = DetectorNode(context=context, cli_args=cli_args, parameter_overrides=[
             Parameter(name, value=value) for name, value in parameters.items()])
         self._node_executor = SingleThreadedExecutor(context=context)
         self._node_executor.add_node(self.detector_node)
