@@ -242,9 +242,11 @@ def _from_front(rng, pixels, kind):
             pen.limb(x + s * head * .5, hy + head * .2, .1, x + s * (head * .6 + ear),
                      hy + head * .05, .07, coat * .7)
     pen.oval(x, hy, head * .58, head * .62, face, **(look if kind != 'sheep' else {}))
-    pen.oval(x, hy - head * .5, max(.07, muzzle * .6), max(.08, muzzle * .75), face * .92)
+    down = head * (1.0 if kind in ('horse', 'zebra', 'deer', 'cow', 'goat', 'sheep') else .5)
+    pen.limb(x, hy, head * .95, x, hy - down, max(.14, muzzle * 1.1), face * .95)
+    pen.oval(x, hy - down, max(.07, muzzle * .62), max(.07, muzzle * .62), face * .85)
     nose = (230, 130, 132) if kind == 'pig' else (44, 34, 34)
-    pen.oval(x, hy - head * .62, .05, .035, nose)
+    pen.oval(x, hy - down - .02, .05, .035, nose)
     for s in (-1, 1):
         pen.oval(x + s * head * .3, hy + head * .1, .025, .03, (16, 14, 14), soft=0)
     return pen
@@ -318,7 +320,8 @@ def person(rng, pixels):
         pen.oval(x + swing, .85, .045, .05, skin)
     if rng.random() < .25:
         bag = hsv(rng, sat=(.2, .8), val=(.2, .7))
-        pen.slab(x - wide - (.12 if side else -.06), 1.0, x + (-.08 if side else .16), 1.4, .06, bag)
+        left, right = (x - wide - .12, x - .08) if side else (x - wide + .06, x + .16)
+        pen.slab(left, 1.0, right, 1.4, .06, bag)
     pen.rect(x - .05, 1.42, x + .05, 1.52, skin * .85)
     pen.oval(x + (.02 if side else 0), 1.62, .1, .13, skin)
     back = not side and rng.random() < .5

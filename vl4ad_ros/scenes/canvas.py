@@ -71,7 +71,7 @@ class Canvas:
             return
         mask = np.zeros((y1 - y0, x1 - x0), np.float32)
         cv2.fillPoly(mask, [np.round((points - (x0, y0)) * 16).astype(np.int32)], strength,
-                     cv2.LINE_AA if mask.dtype == np.uint8 else cv2.LINE_8, 4)
+                     cv2.LINE_8, 4)
         if blur > 0.4:
             mask = cv2.GaussianBlur(mask, (0, 0), min(blur, 12))
         self.image[y0:y1, x0:x1] *= 1 - mask[..., None]

@@ -67,7 +67,7 @@ class Billboard:
 
 
 def _warp(canvas: Canvas, texture: np.ndarray, corners, z: float, segment: int, solid: float):
-    """Paint a premultiplied RGBA texture into four image points (from its upper left, clockwise)."""
+    """Paint a premultiplied RGBA texture into four corners, upper left first, clockwise."""
     corners = np.float32(corners)
     low = np.floor(corners.min(0)).astype(int) - 1
     high = np.ceil(corners.max(0)).astype(int) + 2
@@ -163,4 +163,5 @@ class Vehicle:
             scale = camera.focal / z0
             w, h = max(1, round(near.width * scale)), max(2, round(near.height * scale))
             u, v = camera.column(self.t, z0), camera.row(0, z0)
-            canvas.paint(fit(near.rgba, w, h), round(u - w / 2), round(v - h) + 1, z0, segment, 110)
+            canvas.paint(fit(near.rgba, w, h), round(u - w / 2), round(v - h) + 1, z0, segment,
+                         110)

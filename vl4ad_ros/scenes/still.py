@@ -23,14 +23,19 @@ def _camera(rng, size) -> Camera:
                   bend=rng.normal() * .0015 if rng.random() < .5 else 0.0)
 
 
+def _depth(rng, near, far) -> float:
+    """Return a depth in metres, as likely in each octave."""
+    return float(np.exp(rng.uniform(np.log(near), np.log(far))))
+
+
 def _things(rng, world, names, count, reach):
     """Stand things at random places that the camera sees, near ones as likely as far ones."""
     for _ in range(3 * count):
         if count <= 0 or not names:
             return
         name = str(rng.choice(names))
-        nearest = max(3.2, 1.6 * max(KINDS[name].size_m))
-        s = float(np.exp(rng.uniform(np.log(nearest), np.log(38))))
+        extent = max(KINDS[name].size_m)
+        s = _depth(rng, max(3.4, 1.6 * extent), min(40, 9 + 16 * extent))
         t = rng.uniform(-1, 1) * min(reach, .55 * s)
         count -= place_thing(rng, world, name, s, t)
 
@@ -42,13 +47,13 @@ def _road(rng, split, names) -> tuple[World, float]:
     surroundings(rng, world, place, -12, 110)
     own = rng.uniform(.35, .65) * LANE
     if rng.random() < .85:
-        count = int(rng.integers(2, 8)) if names else 0
+        count = int(rng.integers(3, 9)) if names else 0
         _things(rng, world, names, count if rng.random() < .85 else 0, world.edge + 1)
     for _ in range(int(rng.integers(0, 7))):
         kind = str(rng.choice(['car', 'truck', 'bus', 'train'], p=[.66, .16, .12, .06]))
         oncoming = bool(rng.random() < .5)
         lane = rng.uniform(-.3, .3) + LANE / 2 * (-1 if oncoming else 1)
-        s = float(np.exp(rng.uniform(np.log(5), np.log(70))))
+        s = _depth(rng, 5, 70)
         if rng.random() < .12:
             place_thing(rng, world, kind, max(s, 9), rng.uniform(-1, 1) * world.half_road)
         else:
@@ -56,9 +61,9 @@ def _road(rng, split, names) -> tuple[World, float]:
     if place in ('city', 'suburb') and rng.random() < .7:
         parked(rng, world, 2, 60, rng.uniform(.1, .7))
     if place != 'motorway':
-        walkers(rng, world, 4, 40, int(rng.integers(0, 7)))
+        walkers(rng, world, 5, 40, int(rng.integers(0, 8)))
     if rng.random() < .3:
-        place_rider(rng, world, rng.uniform(5, 25), rng.uniform(-1, 1) * world.half_road)
+        place_rider(rng, world, _depth(rng, 4.5, 25), rng.uniform(-1, 1) * world.half_road)
     return world, own
 
 
@@ -71,7 +76,7 @@ def _elsewhere(rng, split, names) -> tuple[World, float]:
     for _ in range(int(rng.integers(0, 5))):
         kind = str(rng.choice(['person', 'car', 'bicycle', 'motorcycle', 'truck', 'bus']))
         far = 9 if kind in ('truck', 'bus') else 4
-        s = rng.uniform(far, 30)
+        s = _depth(rng, far, 30)
         place_thing(rng, world, kind, s, rng.uniform(-.5, .5) * s)
     return world, rng.uniform(-1, 1)
 

@@ -8,7 +8,7 @@ import math
 
 import numpy as np
 
-from .pen import checks, grey, hsv, net, patches, Pen, stripes, tint
+from .pen import checks, grey, hsv, net, Pen, stripes, tint
 from .registry import draws
 
 _WOOD = (178, 134, 84)
@@ -31,7 +31,8 @@ def box(rng, pixels):
     d, e = rng.uniform(.15, .35), rng.uniform(.1, .2)
     if rng.random() < .5:
         pen.poly([(.05, .8), (.05 + d, .8 + e), (1.1 + d, .8 + e), (1.1, .8)], c * 1.15, soft=.05)
-        pen.poly([(.5, .8), (.5 + d, .8 + e), (.64 + d, .8 + e), (.64, .8)], (222, 208, 168), soft=0)
+        pen.poly([(.5, .8), (.5 + d, .8 + e), (.64 + d, .8 + e), (.64, .8)], (222, 208, 168),
+                 soft=0)
     else:
         pen.poly([(.05, .8), (.05 + d, .8 + e), (1.1 + d, .8 + e), (1.1, .8)], c * .45, soft=0)
         pen.poly([(.05 + d, .8 + e), (d, 1.18), (1.05 + d, 1.2), (1.1 + d, .8 + e)], c * .95)
@@ -221,7 +222,8 @@ def log(rng, pixels):
     w = pen.width
     pen.line([(w * .5, .6), (w * .58, 1.2)], .2, c * .8, tex=12)
     pen.oval(.4, .5, .3, .48, c * .9, tex=12)
-    pen.rect(.4, .02, w - .4, .98, c, tex=16, soft=.3, pattern=stripes(.17, 1.5, .3), second=c * .66)
+    pen.rect(.4, .02, w - .4, .98, c, tex=16, soft=.3, pattern=stripes(.17, 1.5, .3),
+             second=c * .66)
     pen.oval(w - .4, .5, .34, .48, tint(rng, (214, 178, 124), .08), tex=6)
     for r in (.1, .2, .3, .4):
         pen.line([(w - .4 + .7 * r * math.cos(t), .5 + r * math.sin(t))
@@ -767,7 +769,8 @@ def piano(rng, pixels):
     pen.rect(.16, .62, 1.09, .86, c * 1.3 + 8, soft=.06)
     pen.rect(.16, .08, 1.09, .4, c * .8, soft=.06)
     pen.rect(.02, .42, 1.23, .47, c * 1.5 + 8)
-    pen.rect(.1, .46, 1.15, .56, grey(240), soft=0, pattern=checks(.07, 1, .35, 1), second=grey(26))
+    pen.rect(.1, .46, 1.15, .56, grey(240), soft=0, pattern=checks(.07, 1, .35, 1),
+             second=grey(26))
     for x in (.04, 1.13):
         pen.rect(x, .0, x + .08, .47, c * 1.2)
     pen.rect(.48, .0, .76, .05, (200, 170, 60), soft=0)

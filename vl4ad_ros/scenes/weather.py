@@ -33,17 +33,17 @@ def draw_weather(rng: np.random.Generator, name: str = '') -> Weather:
     """Return the named weather ('clear', 'overcast', 'haze', 'rain', 'dusk') or a random one."""
     name = name or str(rng.choice(['clear', 'overcast', 'haze', 'rain', 'dusk'],
                                   p=[.42, .25, .12, .1, .11]))
-    zenith, horizon = hsv(rng, (.55, .62), (.35, .65), (.6, .92)), hsv(rng, (.5, .62), (0, .2),
-                                                                       (.82, 1))
-    clouds, sight, sun, light, contrast = rng.uniform(0, .8), rng.uniform(150, 500), 0.0, 1.0, 1.0
+    zenith = hsv(rng, (.55, .62), (.35, .65), (.6, .92))
+    horizon = hsv(rng, (.5, .62), (0, .2), (.82, 1))
+    clouds, sight, sun, contrast = rng.uniform(0, .8), rng.uniform(150, 500), 0.0, 1.0
     tint = 1 + rng.uniform(-.05, .05, 3)
     light = rng.uniform(.85, 1.15)
     if name == 'clear':
         sun = rng.choice([-1, 1]) * rng.uniform(.3, 1.3)
         contrast = rng.uniform(.95, 1.15)
     elif name == 'dusk':
-        zenith, horizon = hsv(rng, (.58, .68), (.3, .6), (.3, .55)), hsv(rng, (.03, .11), (.25, .6),
-                                                                         (.75, .95))
+        zenith = hsv(rng, (.58, .68), (.3, .6), (.3, .55))
+        horizon = hsv(rng, (.03, .11), (.25, .6), (.75, .95))
         light = rng.uniform(.5, .75)
         tint = tint * (1.08, .98, .92)
     else:

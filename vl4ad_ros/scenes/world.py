@@ -143,7 +143,7 @@ def wear_ground(rng, world: World, s0: float, s1: float) -> None:
             patches.append(Patch(s, t, .7, .7, rng.uniform(.5, .75)))
         else:
             patches.append(Patch(s, t, rng.uniform(1, 5), rng.uniform(.6, 2.5),
-                                 rng.uniform(.62, .95)))
+                                 rng.uniform(.74, .97)))
     if world.weather.sun:
         for _ in range(int(rng.poisson((s1 - s0) / 25))):
             t = world.edge * rng.choice([-1, 1]) * rng.uniform(.4, 1)
@@ -192,7 +192,7 @@ def surroundings(rng, world: World, place: str, s0: float, s1: float) -> None:
         if place in ('country', 'motorway'):
             for _ in range(int((s1 - s0) / 14)):
                 _tree(rng, world, rng.uniform(s0, s1), side * (line + rng.uniform(2, 30)))
-        gap = rng.uniform(18, 34)
+        gap = rng.uniform(22, 40)
         t = side * (world.half_road + .6)
         if rng.random() < .75:
             post = pick(rng, 'pole', world.split, world.pixels)['any']
@@ -200,7 +200,7 @@ def surroundings(rng, world: World, place: str, s0: float, s1: float) -> None:
             for s in np.arange(s0 + rng.uniform(4, gap), s1, gap):
                 world.items.append(Billboard('pole', post, s, t))
                 world.taken.append((s, t, .5))
-        for _ in range(int(rng.poisson((s1 - s0) / 28))):
+        for _ in range(int(rng.poisson((s1 - s0) / 38))):
             _signal(rng, world, rng.uniform(s0 + 6, s1), t + side * rng.uniform(0, .5))
     world.items.sort(key=lambda item: item.layer)
 
@@ -289,7 +289,7 @@ def parked(rng, world: World, s0: float, s1: float, share: float) -> None:
 def walkers(rng, world: World, s0: float, s1: float, count: int) -> None:
     """Put people, bicycles and riders beside the road, a few on it."""
     for _ in range(count):
-        s = rng.uniform(s0, s1)
+        s = s0 + (s1 - s0) * rng.random() ** 2
         t = rng.choice([-1, 1]) * (world.half_road + rng.uniform(.3, max(1., world.edge
                                                                        - world.half_road)))
         what = rng.random()
