@@ -5,8 +5,8 @@
 from __future__ import annotations
 
 import open_clip
-from timm.models.convnext import ConvNeXt
 from timm.models import register_model
+from timm.models.convnext import ConvNeXt
 import torch
 from torch import nn, Tensor
 import torch.nn.functional as F

@@ -10,7 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
-from torch import nn, Tensor
+from torch import Tensor
 import torch.nn.functional as F
 
 from vl4ad_ros.network.vl4ad import Vl4ad
@@ -22,8 +22,9 @@ from vl4ad_ros.training.recipe import Recipe
 
 # Sentences of stage one; the bundle's templates are among them.
 CAPTIONS = (
-    'a photo of a {}.', 'a {} in the scene.', 'there is a {} on the road.', '{}', 'a drawing of {}',
-    'a small {} far away', 'a large {} nearby', 'part of a {}', 'a picture with a {} in it')
+    'a photo of a {}.', 'a {} in the scene.', 'there is a {} on the road.', '{}',
+    'a drawing of {}', 'a small {} far away', 'a large {} nearby', 'part of a {}',
+    'a picture with a {} in it')
 MIN_SIDE = 8
 MIN_AREA = 60
 
@@ -119,7 +120,7 @@ def cut(pictures: PictureSet, regions: Regions, region: int, size: int,
     """Cut a square around a region, with random context, flip and light: (size, size, 3) uint8."""
     picture, segment = regions.picture[region], regions.segment[region]
     x0, y0, x1, y1 = regions.box[region]
-    image, height, width = pictures.images[picture], *pictures.segments.shape[1:]
+    image, height = pictures.images[picture], pictures.segments.shape[1]
     if max(x1 - x0, y1 - y0) > 0.4 * height:
         # Surfaces and very near things fill the picture: look at a part that belongs to them.
         ys, xs = np.nonzero(pictures.segments[picture] == segment)

@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor
-import torch.nn.functional as F
 from tqdm import tqdm
 
 from vl4ad_ros.network.clip import concept_embeddings
@@ -76,12 +75,17 @@ def segment_targets(pictures: PictureSet, batch: np.ndarray, names: Sequence[str
     """Turn the pictures' segments into targets at stride 4, the `most` largest of a picture."""
     index = {name: i for i, name in enumerate(names)}
     owners, kinds, masks, valid = [], [], [], []
+    height, width = pictures.segments.shape[1:]
+    columns = width // STRIDE
+    cells = height // STRIDE * columns
+    cell = (np.arange(height)[:, None] // STRIDE * columns + np.arange(width) // STRIDE)
     for b, i in enumerate(batch):
-        segments = torch.from_numpy(pictures.segments[i].astype(np.int64))
         count = len(pictures.kinds[i])
         # Ignored pixels (-1) go to a slot of their own, which is cut off below.
-        one_hot = F.one_hot(torch.where(segments < 0, count, segments), count + 1)
-        cover = F.avg_pool2d(one_hot.permute(2, 0, 1).float()[None], STRIDE)[0].flatten(1)
+        segments = pictures.segments[i].astype(np.int64)
+        segments[segments < 0] = count
+        cover = np.bincount((segments * cells + cell).ravel(), minlength=(count + 1) * cells)
+        cover = torch.from_numpy(cover.reshape(count + 1, cells)).float() / STRIDE ** 2
         valid.append(1 - cover[-1])
         area = cover[:-1].sum(1)
         for s in area.argsort(descending=True)[:most].tolist():
