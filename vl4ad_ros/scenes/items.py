@@ -42,22 +42,23 @@ class Billboard:
         rgba = fit(self.sprite.rgba, w, h)
         if not self.lift:
             depth = camera.focal * camera.height * 0.16 * min(width, 2.5) / z ** 2
-            contact_shadow(canvas, u, v, 0.5 * w + 0.5, depth, 0.5)
+            clear = float(canvas.clearness(z))
+            contact_shadow(canvas, u, v, 0.5 * w + 0.5, depth, 0.5 * clear)
             if sun:
-                self._cast(canvas, rgba, u, v, sun)
+                self._cast(canvas, rgba, u, v, sun, 0.4 * clear)
         segment = (canvas.surface if self.kind == 'vegetation' else
                    lambda kind: canvas.thing(kind, self.owner))(self.kind)
         canvas.paint(rgba, round(u - w / 2), round(v - h) + 1, z, segment,
                      20 if self.whole else 110)
 
     @staticmethod
-    def _cast(canvas, rgba, u, v, sun):
+    def _cast(canvas, rgba, u, v, sun, strength):
         h, w = rgba.shape[:2]
         drop = 0.16
         wide, tall = int(w + abs(sun) * h) + 2, int(drop * h) + 2
         left = 0 if sun > 0 else wide - w - 1
         warp = np.float32([[1, -sun, left + sun * h], [0, -drop, drop * h]])
-        cast = cv2.warpAffine(rgba[..., 3], warp, (wide, tall)) * (0.4 / 255)
+        cast = cv2.warpAffine(rgba[..., 3], warp, (wide, tall)) * (strength / 255)
         x, y = round(u - w / 2) - left, round(v)
         x0, y0 = max(0, x), max(0, y)
         x1, y1 = min(canvas.size[1], x + wide), min(canvas.size[0], y + tall)
@@ -147,7 +148,7 @@ class Vehicle:
         if sun:
             shadow[[0, 3] if sun < 0 else [1, 2], 0] += sun * camera.focal / za * 0.8
         shadow[:2, 1] += 0.04 * camera.focal / za
-        canvas.darken(shadow, 0.62, 0.08 * camera.focal / za)
+        canvas.darken(shadow, 0.62 * float(canvas.clearness(za)), 0.08 * camera.focal / za)
         x = camera.lateral(self.t, za)
         if abs(x) > half:
             t = self.t - half * np.sign(x) * 0.97

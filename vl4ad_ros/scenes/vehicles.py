@@ -54,7 +54,8 @@ def car(rng, pixels):
     for x in (length * .48, length * .48 - 1.0):
         side.line([(x, waist), (x, .4)], .02, paint * .6, soft=0)
     side.rect(length * .48 - .3, waist - .15, length * .48 - .1, waist - .11, paint * .55, soft=0)
-    side.poly([(.02, waist - .08), (.28, waist - .08), (.2, waist - .26), (.02, waist - .26)], _RED)
+    side.poly([(.02, waist - .08), (.28, waist - .08), (.2, waist - .26), (.02, waist - .26)],
+              _RED)
     side.poly([(length - .32, waist - .2), (length - .06, waist - .3), (length - .05, waist - .4),
                (length - .3, waist - .36)], _WHITE)
     radius = .32 if body < 3 else .38
@@ -149,7 +150,8 @@ def truck(rng, pixels):
             pen.line([(x, 1.0), (x, 3.25)], .03, grey(110), soft=0)
     for x in (.35, 2.15):
         pen.rect(x - .22, .6, x + .22, .78, _RED, soft=0)
-    pen.rect(.6, .5, 1.9, .6, (235, 190, 40), soft=0, pattern=stripes(.25, .7), second=(200, 30, 30))
+    pen.rect(.6, .5, 1.9, .6, (235, 190, 40), soft=0, pattern=stripes(.25, .7),
+             second=(200, 30, 30))
     _plate(pen, 1.25, .72, .55)
     views['rear'] = pen
     pen = _box_vehicle(rng, pixels, 2.5, 3.4)

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+import cv2
 import numpy as np
 
 from .bank import pick, pick_texture, Sprite
@@ -290,8 +291,8 @@ def walkers(rng, world: World, s0: float, s1: float, count: int) -> None:
     """Put people, bicycles and riders beside the road, a few on it."""
     for _ in range(count):
         s = s0 + (s1 - s0) * rng.random() ** 2
-        t = rng.choice([-1, 1]) * (world.half_road + rng.uniform(.3, max(1., world.edge
-                                                                       - world.half_road)))
+        beside = rng.uniform(.3, max(1., world.edge - world.half_road))
+        t = rng.choice([-1, 1]) * (world.half_road + beside)
         what = rng.random()
         if what < .68:
             t = t if rng.random() < .85 else rng.uniform(-1, 1) * world.half_road
@@ -338,10 +339,12 @@ def _paint_sky(canvas, camera, world):
         y = (camera.horizon - np.arange(rows, dtype=np.float32)[:, None]) / camera.focal
         x = (np.arange(width, dtype=np.float32)[None] - camera.centre) / camera.focal
         depth = 1 / np.maximum(y + .06, .03)
-        shape = _sample(cloud, x * depth * 22 + 128, depth * 22 + 0 * x)
+        shape = cv2.remap(cloud, np.mod(x * depth * 22 + 128, 256),
+                          np.mod(depth * 22 + 0 * x, 256), cv2.INTER_LINEAR,
+                          borderMode=cv2.BORDER_WRAP)
         cover = np.clip((shape + 2 * weather.clouds - 1) * .6, 0, .85)[..., None]
         cover = cover * np.clip(y / .06, 0.25, 1)[..., None]
-        white = np.float32(weather.horizon) * .35 + 255 * .65 * float(np.mean(weather.horizon) / 235)
+        white = np.float32(weather.horizon) * .35 + .7 * float(np.mean(weather.horizon))
         sky += cover * (white - sky)
     canvas.image[:rows] = sky
     for kind, colour, profile, near in world.skyline:
@@ -357,8 +360,3 @@ def _paint_sky(canvas, camera, world):
         blend = texture * clear + canvas.haze * (1 - clear)
         canvas.image[:rows][inside] = blend[inside]
         canvas.ids[:rows][inside] = canvas.surface(kind)
-
-
-def _sample(tile, x, y):
-    size = tile.shape[0]
-    return tile[y.astype(int) % size, x.astype(int) % size]
