@@ -45,7 +45,9 @@ def write_report(replay: Replay, folder: Path, title: str) -> dict[str, Path]:
                 rows.append((captions[index], _tiles(replay, index, image, label)))
     finally:
         video.close()
-    sheet = _contact_sheet(rows, title)
+    about = replay.about
+    sheet = _contact_sheet(rows, title, f'model {about["model"]} on {about["backend"]}, '
+                           f'ROS 2 {about["ros_distro"]}')
     if not cv2.imwrite(str(files['contact sheet']), cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR)):
         raise ReportError(f"cannot write '{files['contact sheet']}'; check the disk and rights")
     return files
@@ -109,7 +111,8 @@ def _moments(replay: Replay) -> dict[int, str]:
     Return the frames worth showing, with captions, at most `MAX_ROWS`.
 
     Where there is ground truth: each anomaly half-way from its first alert to its last, or where
-    it was largest if it was missed; then false alerts. Otherwise the alerts as they were raised.
+    it was largest if it was missed; then false alerts. Otherwise alerts as they were raised. What
+    is too many is thinned evenly.
     """
     moments: dict[int, str] = {}
     scores = replay.alert_scores
@@ -129,15 +132,25 @@ def _moments(replay: Replay) -> dict[int, str]:
         what = 'false alert'
     else:
         events, what = replay.events, 'alert raised'
-    for event in events:
-        moments.setdefault(event.first, f'{what} #{event.alert.id} {event.alert.label}')
+    moments = _thinned(moments, MAX_ROWS)
+    others = {e.first: f'{what} #{e.alert.id} {e.alert.label}' for e in reversed(events)
+              if e.first not in moments}
+    moments |= _thinned(others, MAX_ROWS - len(moments))
     if not moments:
         indices = sorted(replay.by_index)
         for i in indices[len(indices) // 8::max(1, len(indices) // 4)]:
             moments[i] = 'no alert'
     start = replay.bag.times_ns[0]
     return {i: f'{(replay.bag.times_ns[i] - start) / 1e9:.1f} s   {text}'
-            for i, text in sorted(list(moments.items())[:MAX_ROWS])}
+            for i, text in sorted(moments.items())}
+
+
+def _thinned(moments: dict[int, str], most: int) -> dict[int, str]:
+    """Return at most so many moments, spread over all."""
+    indices = sorted(moments)
+    chosen = indices if len(indices) <= most else [
+        indices[i * len(indices) // most] for i in range(most)]
+    return {i: moments[i] for i in chosen}
 
 
 def _nearest(replay: Replay, index: int) -> int:
@@ -183,11 +196,12 @@ def _tiles(replay: Replay, index: int, image: np.ndarray,
     return tiles
 
 
-def _contact_sheet(rows: list[tuple[str, dict[str, np.ndarray]]], title: str) -> np.ndarray:
+def _contact_sheet(rows: list[tuple[str, dict[str, np.ndarray]]], title: str,
+                   subtitle: str) -> np.ndarray:
     columns = [c for c in ('alerts', 'score', 'mask', 'ground truth')
                if any(c in tiles for _, tiles in rows)]
     width = max(2, len(columns)) * (TILE_WIDTH + GAP) + GAP
-    parts = [_header(title, columns, width)]
+    parts = [_header(title, subtitle, columns, width)]
     for caption, tiles in rows:
         height = next(iter(tiles.values())).shape[0]
         part = np.full((height + 40, width, 3), 255, np.uint8)
@@ -200,9 +214,10 @@ def _contact_sheet(rows: list[tuple[str, dict[str, np.ndarray]]], title: str) ->
     return np.concatenate(parts)
 
 
-def _header(title: str, columns: list[str], width: int) -> np.ndarray:
+def _header(title: str, subtitle: str, columns: list[str], width: int) -> np.ndarray:
     header = np.full((96, width, 3), 255, np.uint8)
     drawing.put_text(header, title, (GAP, 38), 18, drawing.DARK)
+    drawing.put_text(header, subtitle, (width - GAP, 38), 12, drawing.PALE, 'right')
     for i, column in enumerate(columns):
         left = GAP + i * (TILE_WIDTH + GAP)
         drawing.put_text(header, column, (left, 84), 14, drawing.DARK)

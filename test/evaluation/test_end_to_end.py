@@ -1,0 +1,105 @@
+# Copyright 2026 vl4ad_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The real node in its own process, fed over DDS: what a user of `vl4ad replay` gets."""
+
+import json
+import os
+from pathlib import Path
+import signal
+import subprocess
+import sys
+import time
+import uuid
+
+from bags import write_bag
+import pytest
+from rosbags.rosbag2 import Reader
+
+pytest.importorskip('rclpy', reason='needs ROS 2')
+from vl4ad_ros import cli  # noqa: E402
+from vl4ad_ros.evaluation.spool import Spool  # noqa: E402
+from vl4ad_ros.node import session  # noqa: E402
+
+FRAMES = 30
+
+
+@pytest.fixture(scope='module')
+def bag(tmp_path_factory):
+    """Return a bag of 3 s with ground truth."""
+    return write_bag(tmp_path_factory.mktemp('bags') / 'bag', FRAMES)
+
+
+def test_replay_writes_the_report(bag, mock_bundle, tmp_path, capsys):
+    out = tmp_path / 'out'
+    assert cli.main(['replay', str(bag), '--bundle', str(mock_bundle), '--out', str(out)]) == 0
+    said = capsys.readouterr().out
+    assert 'raised   #' in said and 'after it appeared' in said and '1 of 1 alerted' in said
+    metrics = json.loads((out / 'metrics.json').read_text())
+    needed = {'frames_published', 'frames_processed', 'age_ms', 'pixel_ap', 'fpr95', 'anomalies',
+              'anomalies_alerted', 'time_to_alert_s', 'false_alerts', 'model', 'backend',
+              'ros_distro'}
+    assert needed <= set(metrics)
+    assert metrics['frames_published'] == FRAMES
+    assert metrics['frames_processed'] >= 0.8 * FRAMES
+    assert 0 < metrics['age_ms']['p50'] <= metrics['age_ms']['p95'] <= metrics['age_ms']['max']
+    assert metrics['pixel_ap'] > 0.9
+    assert (metrics['anomalies'], metrics['anomalies_alerted']) == (1, 1)
+    assert 0.2 < metrics['time_to_alert_s'] < 2
+    assert metrics['false_alerts'] == 0
+    assert (metrics['model'], metrics['backend']) == ('mock', 'onnxruntime')
+    with Reader(out / 'result_bag') as reader:
+        counts = {c.topic: c.msgcount for c in reader.connections}
+    assert counts['/vl4ad_detector/alerts'] == metrics['frames_processed']
+    assert counts['/vl4ad_detector/mask'] >= 0.8 * FRAMES
+    names = {p.name for p in out.iterdir()}
+    assert names == {'metrics.json', 'overlay.mp4', 'contact_sheet.png', 'result_bag', 'node.log'}
+
+
+def test_a_node_that_dies_is_reported_with_its_last_words(bag, mock_bundle, tmp_path, monkeypatch):
+    started = []
+
+    class Popen(subprocess.Popen):
+        def __init__(self, *args, **kwargs):
+            super().__init__(*args, **kwargs)
+            started.append(self)
+    monkeypatch.setattr(session.subprocess, 'Popen', Popen)
+    spool = Spool(tmp_path)
+    with pytest.raises(session.SessionError, match='(?s)ended on its own .signal 9.*Sees colours'):
+        session.replay(session.open_bag(bag), None, spool, tmp_path / 'log',
+                       session.SessionOptions(str(mock_bundle), with_score=False),
+                       on_result=lambda result: started[0].kill())
+    spool.close()
+
+
+def test_a_bundle_that_is_not_there_is_one_message(bag, tmp_path, capsys):
+    code = cli.main(['replay', str(bag), '--bundle', str(tmp_path / 'none'),
+                     '--out', str(tmp_path / 'out')])
+    said = capsys.readouterr().err
+    assert code == 1 and 'would not configure' in said and str(tmp_path / 'none') in said
+    assert 'Traceback' not in said
+
+
+def test_ctrl_c_leaves_no_process_behind(bag, mock_bundle, tmp_path):
+    mark = uuid.uuid4().hex
+    process = subprocess.Popen(
+        [sys.executable, '-m', 'vl4ad_ros.cli', 'replay', str(bag), '--bundle', str(mock_bundle),
+         '--out', str(tmp_path / 'out'), '--rate', '0.1'], env={**os.environ, 'MARK': mark},
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    log = tmp_path / 'out' / 'node.log'
+    end = time.monotonic() + 30
+    while not (log.is_file() and 'not for driving' in log.read_text()):
+        assert time.monotonic() < end and process.poll() is None
+        time.sleep(0.2)
+    time.sleep(1.0)
+    process.send_signal(signal.SIGINT)
+    said = process.communicate(timeout=20)[1]
+    assert process.returncode == 130 and said.strip().endswith('vl4ad: stopped')
+    assert 'Traceback' not in said
+    assert not [p for p in Path('/proc').glob('[0-9]*') if _is_marked(p, mark)]
+
+
+def _is_marked(process, mark):
+    try:
+        return mark.encode() in (process / 'environ').read_bytes()
+    except OSError:
+        return False

@@ -1,0 +1,137 @@
+# Copyright 2026 vl4ad_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The report of a replay whose answers are made up, so that every figure is known."""
+
+import json
+
+from bags import make_image, scene, write_bag
+import cv2
+import numpy as np
+import pytest
+from rosbags.rosbag2 import Reader
+
+from vl4ad_ros.evaluation.alert_metrics import Alert, FrameResult
+from vl4ad_ros.evaluation.bag_reader import BagError, CameraBag, RAW, stamp_of
+from vl4ad_ros.evaluation.live import LiveLines
+from vl4ad_ros.evaluation.message_types import typestore
+from vl4ad_ros.evaluation.replay import Replay, table
+from vl4ad_ros.evaluation.report import write_report
+from vl4ad_ros.evaluation.result_bag import write_result_bag
+from vl4ad_ros.evaluation.spool import Spool
+
+FRAMES, SENT_NS = 20, 1_800_000_000_000_000_000
+ABOUT = {'model': 'mock', 'backend': 'none', 'ros_distro': 'jazzy'}
+ALERT = Alert('1', 'cow', 0.9, (60.0, 40.0, 16.0, 16.0))
+STRAY = Alert('2', 'dog', 0.6, (120.0, 60.0, 20.0, 20.0))
+
+
+def decode(message):
+    """Read rgb8 as the node does."""
+    return message.data.reshape(message.height, message.width, 3)
+
+
+@pytest.fixture
+def make_replay(tmp_path):
+    """Return a function that makes a replay: frame 7 lost, alert from 6, a false one in 12."""
+    spools = []
+
+    def make(truth=True):
+        bag = CameraBag(write_bag(tmp_path / 'bag', FRAMES, truth=truth), decode=decode)
+        spool = Spool(tmp_path)
+        spools.append(spool)
+        results, stamps = [], {}
+        for i in range(FRAMES):
+            stamps[i] = SENT_NS + i * 10**8
+            if i == 7:
+                continue
+            label = scene(i)[1]
+            images = {'mask': make_image(np.uint8(255) * (label == 1), 'mono8', stamps[i]),
+                      'score': make_image(np.float32(label == 1) * 0.8, '32FC1', stamps[i])}
+            for name, message in images.items():
+                cdr = bytes(typestore().serialize_cdr(message, RAW))
+                spool.append(f'/detector/{name}', stamps[i] + 10**7, cdr)
+            alerts = (ALERT,) * (i >= 6) + (STRAY,) * (i == 12)
+            results.append(FrameResult(i, (50 + i) * 10**6, alerts))
+        return Replay(bag, bag.truth(), results, stamps, spool, '/detector', ABOUT)
+
+    yield make
+    for spool in spools:
+        spool.close()
+
+
+def test_metrics_with_truth(make_replay):
+    metrics = make_replay().metrics()
+    expected = {
+        'frames_published': 20, 'frames_processed': 19, 'duration_s': 2.0, 'alerts': 2,
+        'pixel_ap': 1.0, 'pixel_auroc': 1.0, 'fpr95': 0.0, 'anomalies': 1,
+        'anomalies_alerted': 1, 'time_to_alert_s': 0.356, 'false_alerts': 1,
+        'false_alerts_per_minute': 30.0, **ABOUT}
+    assert {k: metrics[k] for k in expected} == expected
+    assert metrics['age_ms'] == {'p50': 60.0, 'p95': 68.1, 'max': 69.0}
+    assert set(metrics['definitions']) <= set(metrics)
+    for line in ('19 of 20 processed', 'AP 1.000', '1 of 1 alerted', '1 (30.0 per minute)'):
+        assert line in table(metrics)
+
+
+def test_without_truth_what_needs_it_is_absent(make_replay):
+    metrics = make_replay(truth=False).metrics()
+    absent = {'pixel_ap', 'pixel_auroc', 'fpr95', 'anomalies', 'anomalies_alerted',
+              'time_to_alert_s', 'false_alerts', 'false_alerts_per_minute'}
+    assert not absent & (set(metrics) | set(metrics['definitions']))
+    assert metrics['frames_processed'] == 19 and metrics['alerts'] == 2
+    assert 'AP' not in table(metrics) and 'false' not in table(metrics)
+
+
+@pytest.mark.parametrize('truth', [True, False])
+def test_report_files(make_replay, tmp_path, truth):
+    files = write_report(make_replay(truth), tmp_path, 'A title')
+    assert json.loads(files['metrics'].read_text())['frames_published'] == FRAMES
+    sheet = cv2.imread(str(files['contact sheet']))
+    assert sheet.shape[1] == (4 if truth else 3) * 474 + 14
+    assert sheet.std() > 10
+    video = cv2.VideoCapture(str(files['video']))
+    frames = []
+    while (read := video.read())[0]:
+        frames.append(read[1])
+    assert len(frames) == FRAMES and frames[0].shape[1] == 960
+    assert video.get(cv2.CAP_PROP_FPS) == pytest.approx(10)
+    yellow = np.abs(frames[10][:-40].astype(int) - (0, 196, 255)).sum(axis=2) < 60
+    assert yellow.sum() > 200 and not np.abs(
+        frames[2][:-40].astype(int) - (0, 196, 255)).sum(axis=2).min() < 60
+
+
+def test_result_bag(make_replay, tmp_path):
+    replay = make_replay()
+    write_result_bag(replay, tmp_path / 'result')
+    write_result_bag(replay, tmp_path / 'result')
+    with Reader(tmp_path / 'result') as reader:
+        counts = {c.topic: c.msgcount for c in reader.connections}
+        assert counts['/camera/image/compressed'] == 20
+        assert counts['/detector/mask'] == counts['/detector/score'] == 19
+        for connection, time_ns, cdr in reader.messages():
+            message = typestore().deserialize_cdr(cdr, connection.msgtype)
+            if connection.topic == '/detector/score':
+                assert message.data.view(np.float32).max() in (0, np.float32(np.float16(0.8)))
+                assert time_ns - stamp_of(cdr) == 10**7
+    (tmp_path / 'other').mkdir()
+    with pytest.raises(BagError, match='is no bag; move it away'):
+        write_result_bag(replay, tmp_path / 'other')
+
+
+def test_live_lines(make_replay):
+    replay, lines = make_replay(), []
+    live = LiveLines(replay.bag.times_ns, replay.truth, lines.append)
+    for result in replay.results:
+        live.add(result)
+    assert lines == [
+        '   0.6 s  raised   #1 cow, 16 x 16 px at (68, 48), 0.36 s after it appeared',
+        '   1.2 s  raised   #2 dog, 20 x 20 px at (130, 70), nothing is there',
+        '   1.3 s  cleared  #2 dog, after 0.1 s']
+
+
+def test_live_lines_without_truth_do_not_judge(make_replay):
+    replay, lines = make_replay(truth=False), []
+    live = LiveLines(replay.bag.times_ns, None, lines.append)
+    for result in replay.results:
+        live.add(result)
+    assert lines[1] == '   1.2 s  raised   #2 dog, 20 x 20 px at (130, 70)'

@@ -1,0 +1,79 @@
+# Copyright 2026 vl4ad_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The command line: quick to start, one message and an exit code for every failure."""
+
+import json
+from pathlib import Path
+import subprocess
+import sys
+
+import pytest
+
+from vl4ad_ros import cli
+
+sys.path.append(str(Path(__file__).parent / 'evaluation'))
+from bags import write_bag  # noqa: E402, I100, I202
+
+
+def test_nothing_slow_is_imported_for_help():
+    code = ('import sys; from vl4ad_ros import cli\n'
+            'try: cli.main(["--help"])\n'
+            'except SystemExit: pass\n'
+            'slow = {"numpy", "cv2", "rclpy", "rosbags", "tqdm", "torch", "scipy"}\n'
+            'sys.exit(str(slow & set(sys.modules)) if slow & set(sys.modules) else 0)')
+    done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    for verb in cli.VERBS:
+        assert verb in done.stdout
+
+
+@pytest.mark.parametrize('verb', ['demo', 'replay', 'evaluate', 'bag-from-video'])
+def test_every_verb_has_help(verb, capsys):
+    with pytest.raises(SystemExit) as ended:
+        cli.main([verb, '--help'])
+    assert ended.value.code == 0 and '--debug' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize('arguments, message', [
+    ([], 'VERB'),
+    (['fly'], 'invalid choice'),
+    (['replay'], 'BAG'),
+    (['replay', 'x', '--rate', '0'], 'not above 0'),
+    (['replay', 'x', '--rate', 'fast'], 'invalid'),
+    (['bag-from-video', 'x'], '--out'),
+])
+def test_wrong_usage(arguments, message, capsys):
+    with pytest.raises(SystemExit) as ended:
+        cli.main(arguments)
+    assert ended.value.code == 2 and message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize('arguments, message', [
+    (['replay', 'none'], "no bag at 'none'"),
+    (['evaluate', 'none'], "no bag at 'none'"),
+    (['bag-from-video', 'none', '--out', 'bag'], "no video at 'none'"),
+])
+def test_failures_are_one_line(arguments, message, capsys, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(arguments) == 1
+    said = capsys.readouterr().err
+    assert said.startswith('vl4ad: error: ') and message in said and said.count('\n') == 1
+    with pytest.raises(ValueError, match=message):
+        cli.main([*arguments, '--debug'])
+
+
+@pytest.mark.parametrize('missing, message', [
+    ('torch', r"pip install 'vl4ad_ros\[train\]'"), ('rclpy', 'source your ROS 2')])
+def test_missing_libraries_have_a_cure(missing, message, capsys, monkeypatch):
+    def fail(options):
+        raise ModuleNotFoundError(f'No module named {missing!r}', name=missing)
+    monkeypatch.setitem(cli.VERBS, 'demo', cli.Verb('', lambda parser: None, fail))
+    assert cli.main(['demo']) == 1
+    import re
+    assert re.search(message, capsys.readouterr().err)
+
+
+def test_evaluate_prints_json(tmp_path, mock_bundle, capsys):
+    bag = write_bag(tmp_path / 'bag', 6)
+    assert cli.main(['evaluate', str(bag), '--bundle', str(mock_bundle)]) == 0
+    assert json.loads(capsys.readouterr().out)['frames_processed'] == 6
