@@ -50,22 +50,24 @@ def scene(height: int = 120, width: int = 200, thing: tuple = RED,
 
 
 class Outside:
-    """A process's worth of ROS around a detector node called `/vl4ad_detector`."""
+    """A process's worth of ROS around the detector node `/<name>`."""
 
     def __init__(self, context: rclpy.Context, watch: tuple[str, ...] = (),
-                 image_type: type = Image, topic: str = 'image') -> None:
-        self.node = Node('outside', context=context)
+                 image_type: type = Image, topic: str = 'image',
+                 name: str = 'vl4ad_detector') -> None:
+        self.name = name
+        self.node = Node(f'outside_{name}', context=context)
         self.executor = SingleThreadedExecutor(context=context)
         self.executor.add_node(self.node)
         self.received: dict[str, list[Any]] = defaultdict(list)
         self.camera = self.node.create_publisher(image_type, topic, qos.image_result())
-        for name in ('mask', 'detections', 'alerts', *watch):
-            self.watch(name)
-        self._listen(LabelInfo, '/vl4ad_detector/label_info', 'label_info', qos.latched())
+        for output in ('mask', 'detections', 'alerts', *watch):
+            self.watch(output)
+        self._listen(LabelInfo, f'/{name}/label_info', 'label_info', qos.latched())
         self._listen(DiagnosticArray, '/diagnostics', 'diagnostics', qos.event())
         self._clients: dict[type, Any] = {
-            kind: self.node.create_client(kind, f'/vl4ad_detector/{name}')
-            for kind, name in ((ChangeState, 'change_state'), (GetState, 'get_state'),
+            kind: self.node.create_client(kind, f'/{name}/{service}')
+            for kind, service in ((ChangeState, 'change_state'), (GetState, 'get_state'),
                                (SetParameters, 'set_parameters'),
                                (GetParameters, 'get_parameters'))}
         self._stamp_ns = time.time_ns()
@@ -77,7 +79,7 @@ class Outside:
 
     def watch(self, name: str) -> Any:
         """Subscribe to an output; return the subscription."""
-        return self._listen(TYPES[name], f'/vl4ad_detector/{name}', name, qos.event())
+        return self._listen(TYPES[name], f'/{self.name}/{name}', name, qos.event())
 
     def until(self, condition: Callable[[], Any], what: str, timeout_s: float = TIMEOUT_S) -> Any:
         """Spin until `condition` returns something true, and return it."""
@@ -86,6 +88,12 @@ class Outside:
             assert time.monotonic() < end, f'waited {timeout_s} s in vain for {what}'
             self.executor.spin_once(timeout_sec=0.05)
         return value
+
+    def spin_for(self, seconds: float) -> None:
+        """Take in what comes during a time."""
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            self.executor.spin_once(timeout_sec=left)
 
     def call(self, kind: type, request: Any) -> Any:
         """Call a service of the node and return its answer."""
@@ -121,7 +129,7 @@ class Outside:
         """Wait until the camera has a subscriber and the watched outputs a publisher."""
         self.until(self.camera.get_subscription_count, 'the node to subscribe')
         for name in ('mask', 'detections', 'alerts', *names):
-            self.until(lambda: self.node.count_publishers(f'/vl4ad_detector/{name}'), name)
+            self.until(lambda: self.node.count_publishers(f'/{self.name}/{name}'), name)
 
     def header(self) -> Header:
         """Return a header with a stamp of its own, later than the last."""
@@ -151,7 +159,7 @@ class Outside:
         self.received['diagnostics'].clear()
         return self.until(lambda: next(
             (s for m in self.received['diagnostics'] for s in m.status
-             if s.name == f'vl4ad_detector: {part}' and condition(s)), None),
+             if s.name == f'{self.name}: {part}' and condition(s)), None),
             f'such a status of {part}')
 
     def _listen(self, kind: type, topic: str, name: str, profile: Any) -> Any:
@@ -163,14 +171,16 @@ class Bench(Outside):
     """An `Outside` together with the node itself, spinning in a thread."""
 
     def __init__(self, context: rclpy.Context, parameters: dict[str, Any],
-                 cli_args: list[str] | None = None, **outside) -> None:
-        self.detector_node = DetectorNode(context=context, cli_args=cli_args, parameter_overrides=[
-            Parameter(name, value=value) for name, value in parameters.items()])
+                 cli_args: list[str] | None = None, name: str = 'vl4ad_detector',
+                 **outside) -> None:
+        self.detector_node = DetectorNode(
+            name, context=context, cli_args=cli_args, parameter_overrides=[
+                Parameter(key, value=value) for key, value in parameters.items()])
         self._node_executor = SingleThreadedExecutor(context=context)
         self._node_executor.add_node(self.detector_node)
         self._thread = Thread(target=self._spin)
         self._thread.start()
-        super().__init__(context, **outside)
+        super().__init__(context, name=name, **outside)
 
     def __enter__(self) -> Bench:
         return self

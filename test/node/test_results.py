@@ -7,11 +7,9 @@ from __future__ import annotations
 from threading import Event
 import time
 
-import cv2
-from harness import Bench, BLUE, GREY, PURPLE, RED, scene
+from harness import GREY, PURPLE, RED, scene
 import numpy as np
 import pytest
-from sensor_msgs.msg import CompressedImage
 from vl4ad_ros.node.convert import to_message
 from vl4ad_ros.runtime.detector import Detector
 
@@ -166,30 +164,6 @@ def test_parameters_and_states_answer_while_an_inference_hangs(bench, monkeypatc
     finally:
         go_on.set()
     bench.answer(header)
-
-
-def test_compressed_topic_follows_the_remapped_image(ros, mock_bundle, offline):
-    parameters = {'model.bundle': str(mock_bundle), 'image_transport': 'compressed'}
-    remap = ['--ros-args', '-r', 'image:=/front/image_raw']
-    with Bench(ros, parameters, image_type=CompressedImage, topic='/front/image_raw/compressed',
-               cli_args=remap) as bench:
-        assert bench.change('configure') and bench.change('activate')
-        bench.wait_for_match()
-        message = CompressedImage(header=bench.header(), format='png')
-        message.data.frombytes(cv2.imencode('.png', scene()[..., ::-1])[1].tobytes())
-        assert np.array_equal(pixels(bench.ask(message)), offline(scene()).mask(0.5))
-
-
-def test_a_camera_that_says_nothing_is_reported(ros, mock_bundle):
-    with Bench(ros, {'model.bundle': str(mock_bundle), 'health.stall_timeout_s': 0.2}) as bench:
-        assert bench.status('model').message == 'unconfigured'
-        assert bench.change('configure') and bench.change('activate')
-        bench.wait_for_match()
-        assert 'has a publisher' in bench.status('image', lambda s: s.level == b'\x02').message
-        bench.ask(scene(thing=BLUE))
-        bench.node.destroy_publisher(bench.camera)
-        status = bench.status('image', lambda s: 'nothing publishes /image' in s.message)
-        assert status.level == b'\x02' and 'remap image:=' in status.message
 
 
 def test_failing_inference_deactivates_and_says_why(bench, monkeypatch):

@@ -52,8 +52,8 @@ ENCODINGS = {
     'nv21': _Layout(1, cv2.COLOR_YUV2RGB_NV21, block=_QUADS),
 }
 _TWO_PLANES = ('nv12', 'nv21')
-_ALIGNED = 256
-"""Rows at least this long (bytes) are never padded by their own length or more."""
+_ALIGNMENT = 256
+"""Bytes; drivers pad rows to a multiple of this or less."""
 
 
 def image_to_rgb(message: Image) -> np.ndarray:
@@ -141,7 +141,7 @@ def _rows(message: Image, layout: _Layout) -> np.ndarray:
     if step < row:
         raise ConvertError(f'{_said(message)} has step {step}, but its rows need {row} bytes; '
                            'the encoding or the step is wrong')
-    if step >= 2 * row and row >= _ALIGNED:
+    if step >= 2 * row and step > _ALIGNMENT:
         raise ConvertError(f'{_said(message)} has step {step}, {step / row:.1f} rows of {row} '
                            'bytes; the encoding or the step is wrong')
     lines = height

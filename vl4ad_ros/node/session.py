@@ -187,7 +187,8 @@ def _process(bag: CameraBag, log: Path, options: SessionOptions) -> Iterator[_No
     parameters = {'model.bundle': options.bundle,
                   'image_transport': 'compressed' if bag.compressed else 'raw',
                   **options.parameters}
-    command = [sys.executable, '-m', 'vl4ad_ros.node', '--ros-args', '-r', f'image:={CAMERA_TOPIC}']
+    command = [sys.executable, '-m', 'vl4ad_ros.node', '--ros-args',
+               '-r', f'image:={CAMERA_TOPIC}']
     for name, value in parameters.items():
         command += ['-p', f'{name}:={json.dumps(value)}']
     with log.open('wb') as out:

@@ -1,0 +1,139 @@
+# Copyright 2026 vl4ad_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Bad images, silent cameras and other ways in which the input is not as it should be."""
+
+from __future__ import annotations
+
+from array import array
+import time
+
+import cv2
+from harness import Bench, RED, scene
+import numpy as np
+import pytest
+from rclpy.qos import qos_profile_sensor_data
+from sensor_msgs.msg import CompressedImage, Image
+from std_msgs.msg import Header
+from vl4ad_ros.node.convert import to_message
+
+ERROR, WARN = b'\x02', b'\x01'
+
+
+def spoilt(**fields) -> Image:
+    message = to_message(Header(), scene(), 'rgb8')
+    for name, value in fields.items():
+        setattr(message, name, value)
+    return message
+
+
+def png(rgb: np.ndarray) -> bytes:
+    return cv2.imencode('.png', rgb[..., ::-1])[1].tobytes()
+
+
+BAD = {
+    'unknown encoding': (lambda: spoilt(encoding='h264'), "encoding 'h264' is not supported"),
+    'no encoding': (lambda: spoilt(encoding=''), "encoding '' is not supported"),
+    'lying encoding': (lambda: spoilt(encoding='mono8'), 'has step 600, 3.0 rows of 200 bytes'),
+    'truncated': (lambda: spoilt(data=array('B', bytes(100))), '100 bytes of data, expected 72000'),
+    'short step': (lambda: spoilt(step=599), 'has step 599, but its rows need 600 bytes'),
+    'no pixels': (lambda: spoilt(height=0), 'has no pixels'),
+    'nothing': (Image, "encoding '' is not supported"),
+}
+
+
+def values(status) -> dict[str, str]:
+    return {v.key: v.value for v in status.values}
+
+
+@pytest.mark.parametrize('case', BAD)
+def test_bad_image_is_named_and_not_answered_and_the_node_lives_on(case, plain_bench):
+    make, reason = BAD[case]
+    bench = plain_bench
+    before = len(bench.received['mask'])
+    good = bench.send(scene())
+    bench.answer(good)
+    message = make()
+    message.header = bench.header()
+    bench.send(message)
+    status = bench.status('image', lambda s: reason in values(s)['last refusal'])
+    assert status.level in (WARN, ERROR)
+    after = bench.send(scene(60, 70))
+    assert (bench.answer(after).height, bench.answer(after).width) == (60, 70)
+    assert [m.header for m in bench.received['mask'][before:]] == [good, after]
+
+
+def test_nothing_but_bad_images_is_an_error(plain_bench):
+    bench, end = plain_bench, time.monotonic() + 20
+    bench.received['diagnostics'].clear()
+    while not any(s.level == ERROR and 'no image can be used' in s.message
+                  for m in bench.received['diagnostics'] for s in m.status):
+        assert time.monotonic() < end
+        bench.send(spoilt(encoding='h264', header=bench.header()))
+        bench.executor.spin_once(timeout_sec=0.05)
+    bench.ask(scene())
+
+
+@pytest.fixture(scope='module')
+def plain_bench(ros, mock_bundle):
+    """Yield an active node whose camera counts as stalled after half a second."""
+    with Bench(ros, {'model.bundle': str(mock_bundle), 'health.stall_timeout_s': 0.5},
+               name='plain') as bench:
+        assert bench.change('configure') and bench.change('activate')
+        bench.wait_for_match()
+        yield bench
+
+
+def test_compressed_topic_follows_the_remapped_image(ros, mock_bundle):
+    parameters = {'model.bundle': str(mock_bundle), 'image_transport': 'compressed'}
+    remap = ['--ros-args', '-r', 'image:=/front/image_raw']
+    with Bench(ros, parameters, image_type=CompressedImage, topic='/front/image_raw/compressed',
+               cli_args=remap, name='compressed') as bench:
+        assert bench.change('configure') and bench.change('activate')
+        bench.wait_for_match()
+        message = CompressedImage(header=bench.header(), format='png')
+        message.data.frombytes(png(scene()))
+        mask = bench.ask(message)
+        assert (mask.height, mask.width) == scene().shape[:2] and any(mask.data)
+        bad = CompressedImage(header=bench.header(), format='jpeg', data=array('B', b'\xff\xd8'))
+        bench.send(bad)
+        bench.status('image', lambda s: 'is cut off' in s.message)
+        message.header = bench.header()
+        bench.ask(message)
+
+
+def test_a_camera_that_says_nothing_is_reported(ros, mock_bundle):
+    with Bench(ros, {'model.bundle': str(mock_bundle), 'health.stall_timeout_s': 0.2},
+               name='silent', topic='/silent/image',
+               cli_args=['--ros-args', '-r', 'image:=/silent/image']) as bench:
+        assert bench.status('model').message == 'unconfigured'
+        assert bench.change('configure') and bench.change('activate')
+        bench.wait_for_match()
+        assert 'has a publisher' in bench.status('image', lambda s: s.level == ERROR).message
+        bench.ask(scene(thing=RED))
+        bench.node.destroy_publisher(bench.camera)
+        status = bench.status('image', lambda s: 'nothing publishes /silent/image' in s.message)
+        assert status.level == ERROR and 'remap image:=' in status.message
+
+
+def test_an_incompatible_publisher_is_reported_with_the_parameter_to_change(ros, mock_bundle):
+    parameters = {'model.bundle': str(mock_bundle),
+                  'qos_overrides./strict/image.subscription.reliability': 'reliable'}
+    with Bench(ros, parameters, name='strict', topic='/strict/image',
+               cli_args=['--ros-args', '-r', 'image:=/strict/image']) as bench:
+        bench.node.destroy_publisher(bench.camera)
+        bench.node.create_publisher(Image, '/strict/image', qos_profile_sensor_data)
+        assert bench.change('configure') and bench.change('activate')
+        status = bench.status('image', lambda s: s.level == ERROR)
+        assert 'qos_overrides./strict/image.subscription.reliability' in status.message
+
+
+def test_old_results_are_a_warning(ros, mock_bundle):
+    with Bench(ros, {'model.bundle': str(mock_bundle), 'health.warn_age_s': 0.01,
+                     'health.stall_timeout_s': 60.0}, name='old') as bench:
+        assert bench.change('configure') and bench.change('activate')
+        bench.wait_for_match()
+        message = to_message(bench.header(), scene(), 'rgb8')
+        message.header.stamp.sec -= 3
+        bench.ask(message)
+        status = bench.status('image', lambda s: s.level == WARN)
+        assert ' ms old (p95 ' in status.message and int(values(status)['age p50 (ms)']) > 2900
