@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 import math
 
+import numpy as np
+
 from vl4ad_ros.obstacles.regions import Region
 
 MIN_IOU = 0.1
@@ -109,27 +111,32 @@ class Tracker:
 
 
 def _pair(tracks: Sequence[Track], regions: Sequence[Region], reach: float) -> dict[int, int]:
-    """Return region index by track index, the best pairs first."""
-    pairs = sorted(
-        ((_affinity(track, region, reach), -i, -j) for i, track in enumerate(tracks)
-         for j, region in enumerate(regions)), reverse=True)
+    """Return region index by track index, the best pairs first; ties go to the older track."""
+    if not tracks or not regions:
+        return {}
+    affinity = _affinity(tracks, regions, reach)
+    rows, columns = np.nonzero(affinity > 0)
+    order = np.argsort(-affinity[rows, columns], kind='stable')
     matches: dict[int, int] = {}
-    for affinity, i, j in pairs:
-        if affinity > 0 and -i not in matches and -j not in matches.values():
-            matches[-i] = -j
+    taken = set()
+    for i, j in zip(rows[order].tolist(), columns[order].tolist()):
+        if i not in matches and j not in taken:
+            matches[i] = j
+            taken.add(j)
     return matches
 
 
-def _affinity(track: Track, region: Region, reach: float) -> float:
-    """Return 1..2 for overlap, 0..1 for nearness, 0 for no relation."""
-    (ax, ay, aw, ah), (bx, by, bw, bh) = track.region.box, region.box
-    common = (max(0.0, min(ax + aw, bx + bw) - max(ax, bx))
-              * max(0.0, min(ay + ah, by + bh) - max(ay, by)))
-    iou = common / (aw * ah + bw * bh - common)
-    if iou >= MIN_IOU:
-        return 1 + iou
-    short, long = sorted((max(aw, ah), max(bw, bh)))
-    if long > MAX_GROWTH * short:
-        return 0.0
-    distance = math.hypot(ax + aw / 2 - bx - bw / 2, ay + ah / 2 - by - bh / 2)
-    return max(0.0, 1 - distance / min(REACH * long * (1 + track.missed), reach))
+def _affinity(tracks: Sequence[Track], regions: Sequence[Region], reach: float) -> np.ndarray:
+    """Return [tracks, regions]: 1..2 for overlap, 0..1 for nearness, 0 or less for no relation."""
+    a = np.array([track.region.box for track in tracks])[:, None]
+    b = np.array([region.box for region in regions])[None]
+    missed = np.array([track.missed for track in tracks])[:, None]
+    low = np.maximum(a[..., :2], b[..., :2])
+    high = np.minimum(a[..., :2] + a[..., 2:], b[..., :2] + b[..., 2:])
+    common = np.maximum(high - low, 0).prod(-1)
+    iou = common / (a[..., 2:].prod(-1) + b[..., 2:].prod(-1) - common)
+    side_a, side_b = a[..., 2:].max(-1), b[..., 2:].max(-1)
+    long, short = np.maximum(side_a, side_b), np.minimum(side_a, side_b)
+    distance = np.linalg.norm(a[..., :2] + a[..., 2:] / 2 - b[..., :2] - b[..., 2:] / 2, axis=-1)
+    nearness = 1 - distance / np.minimum(REACH * long * (1 + missed), reach)
+    return np.where(iou >= MIN_IOU, 1 + iou, np.where(long <= MAX_GROWTH * short, nearness, 0))
