@@ -71,9 +71,10 @@ def train_clip(network: Vl4ad, tokenizer: Tokenizer, recipe: Recipe, work: Path,
                                stage.groups)
     regions = Regions.of(pictures, names)
     by_kind = [np.flatnonzero(regions.kind == k) for k in range(len(names))]
-    missing = [n for n, r in zip(names, by_kind) if not len(r)]
-    if missing:
-        raise ValueError(f'no region of kind {missing} in {len(pictures)} pictures; draw more')
+    drawn = np.array([k for k, r in enumerate(by_kind) if len(r)])
+    if len(drawn) < len(names):
+        print(f'no region of {sorted(set(names) - {names[k] for k in drawn})} in '
+              f'{len(pictures)} pictures: their words stay unlearnt')
     clip = network.backbone.clip_model
     clip.requires_grad_(True)
 
@@ -82,10 +83,9 @@ def train_clip(network: Vl4ad, tokenizer: Tokenizer, recipe: Recipe, work: Path,
         captions = [rng.choice(CAPTIONS).format(rng.choice(KINDS[n].words)) for n in names]
         texts = F.normalize(network.backbone.encode_text(
             torch.from_numpy(tokenizer(captions)).to(device)), dim=-1)
-        kinds = rng.permutation(len(names))[:recipe.clip_crops]
+        # Every kind once before any kind twice: common ones would crowd out the rest.
+        kinds = np.resize(rng.permutation(drawn), recipe.clip_crops)
         chosen = [rng.choice(by_kind[k]) for k in kinds]
-        chosen += [rng.choice(by_kind[k])
-                   for k in rng.integers(len(names), size=recipe.clip_crops - len(chosen))]
         crops = np.stack([cut(pictures, regions, r, recipe.crop_size, rng) for r in chosen])
         crops = network.normalise(torch.from_numpy(crops).to(device))
         images = F.normalize(clip.encode_image(crops), dim=-1)
