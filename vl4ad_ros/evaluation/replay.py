@@ -149,7 +149,8 @@ def _rounded(value: Any) -> Any:
 def table(metrics: Mapping[str, Any]) -> str:
     """Return the figures as lines for a terminal; only those that are there."""
     rows = [('frames', '{frames_processed} of {frames_published} processed'),
-            ('age', 'p50 {age_ms[p50]:.0f} ms, p95 {age_ms[p95]:.0f} ms, max {age_ms[max]:.0f} ms'),
+            ('age', '{age_ms[p50]:.0f} ms (p50), {age_ms[p95]:.0f} ms (p95), '
+             '{age_ms[max]:.0f} ms (max)'),
             ('pixels', 'AP {pixel_ap:.3f}, FPR95 {fpr95:.3f}, AUROC {pixel_auroc:.3f}'),
             ('anomalies', '{anomalies_alerted} of {anomalies} alerted'),
             ('time to alert', '{time_to_alert_s:.2f} s (median)'),

@@ -57,8 +57,8 @@ class _Video:
     """
     An MPEG-4 Part 2 video in an mp4 file.
 
-    OpenCV's wheels carry no H.264 encoder. This one plays in VLC, mpv, ffmpeg and the usual desktop
-    players, though not in browsers, and costs a tenth of VP9's time.
+    OpenCV's wheels carry no H.264 encoder. This one plays in VLC, mpv, ffmpeg and most desktop
+    players, though not in browsers; VP9, which does, takes many times longer to encode.
     """
 
     def __init__(self, path: Path, rate_hz: float) -> None:
@@ -169,8 +169,9 @@ def _video_frame(replay: Replay, index: int, image: np.ndarray,
     if result is None:
         state, colour = 'frame not processed', drawing.PALE
     elif alerts:
-        names = ', '.join(f'#{a.id} {a.label}' for a in alerts)
-        state, colour = f'{len(alerts)} confirmed: {names}', drawing.ALERT
+        names = ', '.join(f'#{a.id} {a.label}' for a in alerts[:3])
+        more = f' and {len(alerts) - 3} more' if len(alerts) > 3 else ''
+        state, colour = f'{names}{more}', drawing.ALERT
     else:
         state, colour = 'no confirmed obstacle', drawing.PALE
     drawing.put_text(strip, state, (120, 26), 13, colour)
