@@ -14,6 +14,7 @@ from vl4ad_ros.evaluation.pixel_metrics import IGNORE
 
 MIN_PIXELS = 100
 MIN_SHARE = 0.1
+MIN_IGNORED = 0.25
 
 Box = tuple[float, float, float, float]
 
@@ -87,11 +88,11 @@ class TruthFrame:
                 if _common(box, other) >= MIN_SHARE * max(box[2] * box[3], 1e-9)}
 
     def is_ignored(self, box: Box) -> bool:
-        """Tell whether at least half of an alert's box is ignored."""
+        """Tell whether at least `MIN_IGNORED` of an alert's box is ignored."""
         x, y = (max(0, int(v)) for v in box[:2])
         right, bottom = int(np.ceil(box[0] + box[2])), int(np.ceil(box[1] + box[3]))
         inside = np.unpackbits(self.ignored[y:bottom], axis=1, count=self.shape[1])[:, x:right]
-        return bool(inside.size and inside.mean() >= 0.5)
+        return bool(inside.size and inside.mean() >= MIN_IGNORED)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,8 @@ import numpy as np
 
 from vl4ad_ros import __version__
 from vl4ad_ros.evaluation.alert_metrics import (
-    AlertEvent, AlertLog, AlertScores, FrameResult, MIN_PIXELS, MIN_SHARE, score_alerts, Truth)
+    AlertEvent, AlertLog, AlertScores, FrameResult, MIN_IGNORED, MIN_PIXELS, MIN_SHARE,
+    score_alerts, Truth)
 from vl4ad_ros.evaluation.bag_reader import CameraBag, RAW
 from vl4ad_ros.evaluation.message_types import typestore
 from vl4ad_ros.evaluation.pixel_metrics import PixelMetrics, PixelScores
@@ -31,7 +32,8 @@ DEFINITIONS = {
                          f"{MIN_SHARE:.0%} of its box inside the object's",
     'time_to_alert_s': f'median bag time from the first frame with {MIN_PIXELS} pixels of the '
                        "object to its first alert, plus that alert's age",
-    'false_alerts': 'alert ids that never overlapped an object, nor lay half on ignored pixels',
+    'false_alerts': 'alert ids that never overlapped an object, nor had '
+                    f'{MIN_IGNORED:.0%} of their box on ignored pixels',
     'alerts': 'alert ids raised, true or false',
 }
 
