@@ -56,7 +56,7 @@ class Outside:
                  image_type: type = Image, topic: str = 'image',
                  name: str = 'vl4ad_detector') -> None:
         self.name = name
-        self.node = Node(f'outside_{name}', context=context)
+        self.node = Node(f'outside_{name}'.replace('/', '_'), context=context)
         self.executor = SingleThreadedExecutor(context=context)
         self.executor.add_node(self.node)
         self.received: dict[str, list[Any]] = defaultdict(list)

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from array import array
 import sys
+import time
 
 import cv2
 import numpy as np
@@ -154,3 +155,11 @@ def test_output_keeps_header_and_every_value(array_, encoding):
     assert len(out.data) == out.step * out.height
     assert out.is_bigendian == (sys.byteorder == 'big')
     assert np.array_equal(np.frombuffer(out.data, array_.dtype).reshape(array_.shape), array_)
+
+
+def test_data_is_not_checked_element_by_element():
+    """Assigning an ndarray or bytes takes up to 0.5 s for 1080p; the way that is used, 1 ms."""
+    large = np.zeros((1080, 1920, 3), np.uint8)
+    began = time.perf_counter()
+    to_message(Header(), large, 'rgb8')
+    assert time.perf_counter() - began < 0.1

@@ -47,7 +47,11 @@ class DetectorNode(LifecycleNode):
         self._label_info = None
         self._bundle_lists: set[str] = set()
         self._trouble = ''
-        self._settings = declare(self)
+        try:
+            self._settings = declare(self)
+        except ValueError:
+            self.destroy_node()
+            raise
         self.add_on_set_parameters_callback(self._change_parameters)
         self._give_up_soon = self.create_guard_condition(self._deactivate_in_trouble)
         self._show_prompts_soon = self.create_guard_condition(self._show_prompts)

@@ -1,0 +1,128 @@
+# Copyright 2026 vl4ad_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The node as a process of its own: signals, start values, large images."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+import os
+from pathlib import Path
+import re
+import signal
+import subprocess
+import sys
+
+from harness import Outside, scene
+import pytest
+from rclpy.qos import qos_profile_sensor_data
+from sensor_msgs.msg import Image
+from vl4ad_ros.node.dds import profile_path, use_profile, VARIABLES
+from vl4ad_ros.node.detector_node import DetectorNode
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@contextmanager
+def process(*ros_args: str):
+    """Run the node; kill what is left of it at the end."""
+    node = subprocess.Popen(
+        [sys.executable, '-m', 'vl4ad_ros.node', '--ros-args', *ros_args], cwd=ROOT, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
+    try:
+        yield node
+    finally:
+        node.kill()
+        node.wait()
+
+
+@contextmanager
+def active_process(context, bundle: Path, name: str):
+    """Run the node until it is active; yield it and what is around it."""
+    remap = ('-r', f'__node:={name}', '-r', f'image:=/{name}/image')
+    with process('-p', f'model.bundle:={bundle}', *remap) as node:
+        outside = Outside(context, name=name, topic=f'/{name}/image')
+        try:
+            assert outside.change('configure') and outside.change('activate')
+            outside.wait_for_match()
+            yield node, outside
+        finally:
+            outside.close()
+
+
+@pytest.mark.parametrize('signals', [
+    (signal.SIGINT,), (signal.SIGTERM,), (signal.SIGINT, signal.SIGINT, signal.SIGINT)],
+    ids=['INT', 'TERM', 'INT three times'])
+def test_signal_while_frames_flow_ends_it_with_0_and_without_a_traceback(
+        signals, ros, mock_bundle):
+    with active_process(ros, mock_bundle, 'ended') as (node, outside):
+        outside.ask(scene())
+        for _ in range(5):
+            outside.send(scene(480, 640))
+        for number in signals:
+            node.send_signal(number)
+            outside.spin_for(0.02)
+        output, _ = node.communicate(timeout=20)
+    assert node.returncode == 0, output
+    assert 'Traceback' not in output and 'Error' not in output
+
+
+def test_signal_before_anything_is_configured_ends_it_with_0():
+    with process('-r', '__node:=early') as node:
+        with pytest.raises(subprocess.TimeoutExpired):
+            node.wait(timeout=1.5)
+        node.send_signal(signal.SIGINT)
+        output, _ = node.communicate(timeout=20)
+    assert node.returncode == 0 and 'Traceback' not in output
+
+
+@pytest.mark.parametrize('parameters, reason', [
+    ({'threshold': 1}, 'threshold: expected double in 0.0 to 1.0, such as 0.5'),
+    ({'threshold': 3.0}, 'threshold: expected double in 0.0 to 1.0, such as 0.5'),
+    ({'prompts': {'known': []}}, "prompts.known is an empty list; expected ['<bundle>']"),
+    ({'prompts': {'known': 'road'}}, 'prompts.known: expected string_array'),
+    ({'prompts': {'known': ['road', 'road'], 'anomaly': ['cow']}}, "prompts.known[1] 'road'"),
+    ({'alert': {'confirm_hits': 9}}, 'alert.confirm_hits 9 is more than alert.confirm_window 5'),
+])
+def test_unusable_parameter_file_is_refused_by_key(parameters, reason, ros, tmp_path):
+    file = tmp_path / 'parameters.yaml'
+    file.write_text(yaml.safe_dump({'/**': {'ros__parameters': parameters}}))
+    with pytest.raises(ValueError, match=re.escape(reason)):
+        DetectorNode(context=ros, cli_args=['--ros-args', '--params-file', str(file)])
+
+
+def test_unusable_start_value_ends_it_with_one_line_and_2():
+    with process('-p', 'threshold:=1') as node:
+        output, _ = node.communicate(timeout=20)
+    assert node.returncode == 2
+    assert 'threshold: expected double' in output and output.count('\n') == 1
+
+
+def test_large_best_effort_images_arrive_with_the_profile(ros, mock_bundle):
+    """Without it, Fast DDS drops most 1080p images (6 MB) in its 512 kB segment, silently."""
+    with active_process(ros, mock_bundle, 'large') as (_, outside):
+        outside.node.destroy_publisher(outside.camera)
+        outside.camera = outside.node.create_publisher(
+            Image, '/large/image', qos_profile_sensor_data)
+        outside.wait_for_match()
+        headers = []
+        for _ in range(15):
+            headers.append(outside.send(scene(1080, 1920, side=400)))
+            outside.spin_for(0.15)
+        outside.answer(headers[-1])
+        answered = [m.header for m in outside.received['mask']]
+        assert sum(header in answered for header in headers) >= 13
+        assert outside.received['mask'][-1].height == 1080
+
+
+def test_profile_is_used_unless_the_user_has_one(monkeypatch):
+    for name in VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    use_profile()
+    assert [os.environ[name] for name in VARIABLES] == [str(profile_path())] * 2
+    assert profile_path().is_file()
+    for name in VARIABLES:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv(VARIABLES[0], '/mine.xml')
+    use_profile()
+    assert os.environ[VARIABLES[0]] == '/mine.xml' and VARIABLES[1] not in os.environ
