@@ -19,13 +19,15 @@ MESSAGES = sorted(path.stem for path in (ROOT / 'ros_pypi/vision_msgs/msg').glob
 def share():
     try:
         return Path(ament_index.get_package_share_directory('vision_msgs'))
-    except LookupError:
+    except (LookupError, OSError):
         pytest.skip('vision_msgs is not in AMENT_PREFIX_PATH; ./run test sets it')
 
 
 def test_type_hashes_are_those_of_upstream(share):
     if not ORACLE.exists():
         pytest.skip(f'no {ORACLE.name} beside this clone to compare with')
+    if not list((share / 'msg').glob('*.json')):
+        pytest.skip('this ROS has no type hashes (they came after Humble)')
     expected = json.loads(ORACLE.read_text())
     seen = {}
     for name in expected:

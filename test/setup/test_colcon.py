@@ -1,0 +1,65 @@
+# Copyright 2026 vl4ad_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""colcon builds and installs the package as in a vehicle's workspace. Needs colcon."""
+
+import os
+from pathlib import Path
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+pytest.importorskip('colcon_ros', reason='colcon is not installed; ./run test installs it')
+
+
+@pytest.fixture(scope='module')
+def installed(tmp_path_factory):
+    """Build a copy of what is committed or new, so that no build folder lands in the clone."""
+    workspace = tmp_path_factory.mktemp('workspace')
+    shutil.copytree(ROOT, workspace / 'src' / 'vl4ad_ros', ignore=shutil.ignore_patterns(
+        '.*', 'out', 'build', 'install', 'log', '*.egg-info', '__pycache__'))
+    done = subprocess.run(
+        [sys.executable, '-m', 'colcon', 'build', '--executor', 'sequential'],
+        cwd=workspace, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    assert done.returncode == 0, done.stdout
+    return workspace / 'install' / 'vl4ad_ros'
+
+
+def test_launch_and_config_are_shared(installed):
+    share = installed / 'share' / 'vl4ad_ros'
+    for folder in ('launch', 'config'):
+        expected = {path.relative_to(ROOT) for path in (ROOT / folder).rglob('*')
+                    if path.is_file() and '__pycache__' not in path.parts}
+        assert {path.relative_to(share) for path in (share / folder).rglob('*')
+                if path.is_file()} == expected
+    assert (share / 'package.xml').read_text() == (ROOT / 'package.xml').read_text()
+
+
+def test_package_is_in_the_resource_index(installed):
+    assert (installed / 'share/ament_index/resource_index/packages/vl4ad_ros').exists()
+
+
+@pytest.mark.parametrize('name', ['detector', 'vl4ad'])
+def test_executable_is_where_ros2_run_looks(installed, name):
+    assert os.access(installed / 'lib' / 'vl4ad_ros' / name, os.X_OK)
+
+
+def test_installed_program_runs_from_the_workspace(installed):
+    script = ('. "$1/local_setup.sh" && "$2" -c "import vl4ad_ros; print(vl4ad_ros.__file__)" '
+              '&& "$1/vl4ad_ros/lib/vl4ad_ros/vl4ad" --help')
+    done = subprocess.run(
+        ['sh', '-c', script, 'sh', str(installed.parent), sys.executable],
+        cwd=installed, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    assert done.returncode == 0, done.stdout
+    assert done.stdout.splitlines()[0].startswith(str(installed))
+    assert 'demo' in done.stdout
+
+
+def test_model_travels_with_the_package(installed):
+    shipped = sorted(path.name for path in (ROOT / 'vl4ad_ros' / 'models' / 'tiny').glob('*'))
+    if not shipped:
+        pytest.skip('vl4ad_ros/models/tiny is not there yet')
+    package = next(installed.glob('lib/python*/site-packages/vl4ad_ros'))
+    assert sorted(path.name for path in (package / 'models' / 'tiny').iterdir()) == shipped

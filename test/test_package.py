@@ -1,0 +1,167 @@
+# Copyright 2026 vl4ad_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The package holds together: versions, installed files, declared libraries, style, size."""
+
+import ast
+import configparser
+from pathlib import Path
+import re
+import runpy
+import subprocess
+import sys
+import xml.etree.ElementTree as ElementTree
+
+import pytest
+import setuptools
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = ROOT / 'vl4ad_ros'
+SOURCES = [path for folder in ('vl4ad_ros', 'ros_pypi', 'launch', 'test', '.')
+           for path in sorted((ROOT / folder).glob('*.py' if folder == '.' else '**/*.py'))]
+DISTRIBUTIONS = {'cv2': 'opencv-python-headless', 'yaml': 'pyyaml', 'open_clip': 'open-clip-torch'}
+FIRST_PARTY = {'vl4ad_ros'}
+
+
+@pytest.fixture
+def setup_arguments(monkeypatch):
+    seen = {}
+    monkeypatch.setattr(setuptools, 'setup', lambda **arguments: seen.update(arguments))
+    monkeypatch.chdir(ROOT)
+    runpy.run_path(str(ROOT / 'setup.py'))
+    return seen
+
+
+def manifest():
+    return ElementTree.parse(ROOT / 'package.xml').getroot()
+
+
+def top_level_imports(paths):
+    names = set()
+    for path in paths:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                names.update(alias.name.split('.')[0] for alias in node.names)
+            elif isinstance(node, ast.ImportFrom) and not node.level:
+                names.add(node.module.split('.')[0])
+    return names - set(sys.stdlib_module_names) - FIRST_PARTY
+
+
+def is_ros(name):
+    return name.endswith(('_msgs', '_interfaces')) or name in (
+        'ament_index_python', 'launch', 'launch_ros', 'rclpy')
+
+
+def normalised(requirement):
+    return re.split(r'[\[<>=!~; ]', requirement)[0].lower().replace('_', '-')
+
+
+def test_versions_agree(setup_arguments):
+    version = re.search(r"__version__ = '(.+)'", (PACKAGE / '__init__.py').read_text()).group(1)
+    assert manifest().findtext('version') == version
+    assert setup_arguments['version'] == version
+    # catkin_prepare_release turns 'Forthcoming' into the version and its date.
+    first_heading = re.search(r'^(.+)\n-+$', (ROOT / 'CHANGELOG.rst').read_text(), re.M).group(1)
+    assert first_heading.split()[0] in ('Forthcoming', version)
+
+
+def test_names_and_licence_agree(setup_arguments):
+    assert manifest().findtext('name') == setup_arguments['name'] == 'vl4ad_ros'
+    assert manifest().findtext('license') == setup_arguments['license'] == 'Apache-2.0'
+    assert (ROOT / 'LICENSE').read_text().split()[:2] == ['Apache', 'License']
+    assert (ROOT / 'resource' / 'vl4ad_ros').exists()
+
+
+def test_every_launch_and_config_file_is_installed(setup_arguments):
+    installed = {(folder, path) for folder, paths in setup_arguments['data_files']
+                 for path in paths}
+    expected = {(f'share/vl4ad_ros/{path.parent}', str(path)) for path in (
+        path.relative_to(ROOT) for folder in ('launch', 'config')
+        for path in (ROOT / folder).rglob('*')
+        if path.is_file() and '__pycache__' not in path.parts)}
+    assert expected, 'launch/ and config/ are empty'
+    assert expected <= installed
+    assert ('share/vl4ad_ros', 'package.xml') in installed
+    assert ('share/ament_index/resource_index/packages', 'resource/vl4ad_ros') in installed
+
+
+def test_every_file_of_the_package_is_installed(setup_arguments):
+    packages = {'/'.join(name.split('.')) for name in setup_arguments['packages']}
+    patterns = [(folder.replace('.', '/'), pattern)
+                for folder, globs in setup_arguments['package_data'].items() for pattern in globs]
+    data = {path for folder in packages for place, pattern in patterns
+            if place in ('', folder) for path in (ROOT / folder).glob(pattern)}
+    for path in PACKAGE.rglob('*'):
+        if path.is_dir() or '__pycache__' in path.parts:
+            continue
+        folder = path.parent.relative_to(ROOT).as_posix()
+        assert path in data or (path.suffix == '.py' and folder in packages), (
+            f'{path.relative_to(ROOT)} would not be installed; add it to package_data in setup.py')
+
+
+def test_console_scripts_exist(setup_arguments):
+    scripts = setup_arguments['entry_points']['console_scripts']
+    assert sorted(script.split(' = ')[0] for script in scripts) == ['detector', 'vl4ad']
+    for script in scripts:
+        module, function = script.split(' = ')[1].split(':')
+        source = ROOT / (module.replace('.', '/') + '.py')
+        functions = {node.name for node in ast.parse(source.read_text()).body
+                     if isinstance(node, ast.FunctionDef)}
+        assert function in functions, f'{source} has no {function}()'
+
+
+def test_colcon_puts_executables_where_ros2_run_looks():
+    settings = configparser.ConfigParser()
+    settings.read(ROOT / 'setup.cfg')
+    assert settings['develop']['script_dir'] == '$base/lib/vl4ad_ros'
+    assert settings['install']['install_scripts'] == '$base/lib/vl4ad_ros'
+
+
+def test_package_xml_names_each_ros_package_that_is_imported():
+    imported = top_level_imports([*PACKAGE.rglob('*.py'), *(ROOT / 'launch').glob('*.py')])
+    declared = {element.text for element in manifest().iter('exec_depend')}
+    assert {name for name in imported if is_ros(name)} <= declared
+
+
+def test_setup_and_pins_name_each_library_that_is_imported(setup_arguments):
+    imported = {DISTRIBUTIONS.get(name, name).lower().replace('_', '-')
+                for name in top_level_imports(PACKAGE.rglob('*.py')) if not is_ros(name)}
+    declared = {normalised(requirement) for requirement in sum(
+        setup_arguments['extras_require'].values(), setup_arguments['install_requires'])}
+    assert imported <= declared
+    pinned = {normalised(line) for path in (ROOT / 'ros_pypi').glob('requirements*.txt')
+              for line in path.read_text().splitlines() if '==' in line}
+    assert imported - {'tensorrt', 'openvino'} <= pinned
+
+
+@pytest.mark.parametrize(
+    'path', sorted((ROOT / 'ros_pypi').glob('requirements*.txt')), ids=lambda path: path.name)
+def test_every_requirement_is_pinned(path):
+    for line in path.read_text().splitlines():
+        requirement = line.split('#')[0].strip()
+        pinned = re.match(
+            r"[\w\-\[\]]+==[\w.]+( *; python_version [<>=]+ '[\d.]+')?$", requirement)
+        assert pinned or not requirement, f'{path.name}: pin it: {line}'
+
+
+@pytest.mark.parametrize('path', SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_source_says_whose_it_is(path):
+    lines = [line for line in path.read_text().splitlines() if not line.startswith('#!')]
+    assert lines[:2] == ['# Copyright 2026 vl4ad_ros contributors',
+                         '# SPDX-License-Identifier: Apache-2.0']
+
+
+@pytest.mark.parametrize('tool, folders', [
+    ('flake8', ['setup.py', 'vl4ad_ros', 'ros_pypi', 'launch', 'test']),
+    ('pydocstyle', ['setup.py', 'vl4ad_ros', 'ros_pypi']),
+])
+def test_style(tool, folders):
+    pytest.importorskip(tool)
+    done = subprocess.run([sys.executable, '-m', tool, *folders], cwd=ROOT, text=True,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    assert done.returncode == 0, done.stdout
+
+
+def test_package_stays_small():
+    size = sum(path.stat().st_size for path in PACKAGE.rglob('*')
+               if path.is_file() and '__pycache__' not in path.parts)
+    assert size < 25e6
