@@ -120,7 +120,8 @@ def paint_ground(canvas: Canvas, camera: Camera, ground: Ground) -> None:
     for edge in kerbs:
         cover = np.clip((0.09 - np.abs(t - edge)) / step_t + 0.5, 0, 1) * np.minimum(
             1, 0.18 / step_t)
-        image += (cover * 0.8)[..., None] * (150 - image)
+        on = cover > 0
+        image[on] += (cover * 0.8)[on][:, None] * (150 - image[on])
     worn = np.clip(1 - ground.wear * (0.6 + 0.8 * wobble), 0.15, 1)
     for line in ground.lines:
         half = line.width / 2
@@ -129,11 +130,12 @@ def paint_ground(canvas: Canvas, camera: Camera, ground: Ground) -> None:
         if line.period:
             into = (z + (camera.s + line.phase)) % line.period
             inside = np.minimum(into, line.dash - into)
-            on = np.clip(inside / step_s + 0.5, 0, 1)
-            on += np.clip((line.period - into) * -1 / step_s + .5, 0, 1)
+            painted = np.clip(inside / step_s + 0.5, 0, 1)
+            painted += np.clip((into - line.period) / step_s + .5, 0, 1)
             cover = cover * np.where(step_s > line.period, line.dash / line.period,
-                                     np.minimum(on, 1))
-        image += (cover * worn)[..., None] * (np.float32(line.colour) - image)
+                                     np.minimum(painted, 1))
+        on = cover > 0
+        image[on] += (cover * worn)[on][:, None] * (np.float32(line.colour) - image[on])
     depth = z[:, 0]
     for patch in ground.patches:
         along = patch.s - camera.s

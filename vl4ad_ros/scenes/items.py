@@ -17,7 +17,7 @@ NEAREST = 1.3
 FARTHEST = 220.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Billboard:
     """A sprite that faces the camera, standing at (s, t) with its foot `lift` metres up."""
 
@@ -28,7 +28,7 @@ class Billboard:
     lift: float = 0.0
     owner: int = 0
     layer: int = 2
-    whole: bool = False
+    opacity: float = 1.0
 
     def paint(self, canvas: Canvas, camera: Camera, sun: float) -> None:
         """Draw it with its shadow; `sun` is the slope of cast shadows, 0 without sun."""
@@ -40,16 +40,17 @@ class Billboard:
         if u + w < 0 or u - w > canvas.size[1] or h > 4 * canvas.size[0]:
             return
         rgba = fit(self.sprite.rgba, w, h)
+        if self.opacity < 1:
+            rgba *= self.opacity
         if not self.lift:
             depth = camera.focal * camera.height * 0.16 * min(width, 2.5) / z ** 2
-            clear = float(canvas.clearness(z))
+            clear = float(canvas.clearness(z)) * self.opacity
             contact_shadow(canvas, u, v, 0.5 * w + 0.5, depth, 0.5 * clear)
             if sun:
                 self._cast(canvas, rgba, u, v, sun, 0.4 * clear)
         segment = (canvas.surface if self.kind == 'vegetation' else
                    lambda kind: canvas.thing(kind, self.owner))(self.kind)
-        canvas.paint(rgba, round(u - w / 2), round(v - h) + 1, z, segment,
-                     20 if self.whole else 110)
+        canvas.paint(rgba, round(u - w / 2), round(v - h) + 1, z, segment, 110 * self.opacity)
 
     @staticmethod
     def _cast(canvas, rgba, u, v, sun, strength):
@@ -88,7 +89,7 @@ def _warp(canvas: Canvas, texture: np.ndarray, corners, z: float, segment: int, 
     canvas.paint(rgba.astype(np.float32), x0, y0, z, segment, solid)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Panel:
     """An upright RGBA texture from (s0, t0) to (s1, t1), y0 to y1 metres up."""
 
@@ -121,7 +122,7 @@ class Panel:
               -1 if self.whole else 110)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Vehicle:
     """A vehicle whose near end is at s: its side runs along the road behind the near end."""
 
@@ -146,7 +147,9 @@ class Vehicle:
         shadow = np.array([(camera.column(self.t + dt, z), camera.row(0, z)) for dt, z in (
             (-half, za), (half, za), (half, z1), (-half, z1))])
         if sun:
-            shadow[[0, 3] if sun < 0 else [1, 2], 0] += sun * camera.focal / za * 0.8
+            near_corner, far_corner = (0, 3) if sun < 0 else (1, 2)
+            shadow[near_corner, 0] += sun * camera.focal / za * 0.8
+            shadow[far_corner, 0] += sun * camera.focal / z1 * 0.8
         shadow[:2, 1] += 0.04 * camera.focal / za
         canvas.darken(shadow, 0.62 * float(canvas.clearness(za)), 0.08 * camera.focal / za)
         x = camera.lateral(self.t, za)
