@@ -58,6 +58,10 @@ def play(tracker: Tracker, frames) -> list[str]:
                  id='split for a frame'),
     pytest.param([[(10, 10, 4, 4)], [(16, 12, 4, 5)], [(21, 15, 5, 5)]], ['(1)', '(1)', '1'],
                  id='small box moves by more than its size'),
+    pytest.param([[(10, 10, 4, 4)], [(20, 10, 4, 4)]], ['(1)', '(1-) (2)'],
+                 id='small box moves by more than its reach'),
+    pytest.param([[(10, 10, 4, 4)], [], [(20, 10, 4, 4)]], ['(1)', '(1-)', '(1)'],
+                 id='reach grows while it is missed'),
     pytest.param([[(10, 10, 4, 4)], [(16, 12, 30, 30)]], ['(1)', '(1-) (2)'],
                  id='speck beside something large'),
 ])
@@ -81,6 +85,11 @@ def test_reach_limits_the_move_of_a_large_box():
         tracker.update(moves[0], reach)
         ids.append(tracker.update(moves[1], reach)[-1].id)
     assert ids == [1, 2]
+
+
+def test_unconfirmed_track_ends_with_the_last_hit_in_its_window():
+    tracker = Tracker(TrackLimits(confirm_hits=3, confirm_window=5, release_after=60))
+    assert play(tracker, [[A]] + [[]] * 5) == ['(1)'] + ['(1-)'] * 4 + ['']
 
 
 def test_missed_track_keeps_its_last_region():
@@ -147,3 +156,13 @@ def test_monitor_reports_the_frame_and_what_is_confirmed():
     monitor.reset()
     monitor.set_limits(RegionLimits(), TrackLimits(1, 1, 1))
     assert [t.id for t in monitor.update(score).confirmed] == [2]
+
+
+def test_monitor_follows_no_leap_over_a_tenth_of_the_diagonal():
+    monitor = ObstacleMonitor(track_limits=TrackLimits(1, 1, 1))
+    seen = []
+    for x in (0, 60, 75):
+        score = np.zeros((90, 160), np.float32)
+        score[10:50, x:x + 50] = 0.8
+        seen.append([track.id for track in monitor.update(score).confirmed])
+    assert seen == [[1], [2], [2]]
