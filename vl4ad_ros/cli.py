@@ -112,11 +112,19 @@ def _add_demo(parser: argparse.ArgumentParser) -> None:
 
 
 def _demo(options: argparse.Namespace) -> None:
+    from tqdm import tqdm
     from vl4ad_ros.evaluation import sample_drive
     from vl4ad_ros.node.playback import show
     seed = sample_drive.SEED if options.seed is None else options.seed
-    bag = sample_drive.sample_drive(
-        seed, lambda path: print(f'drawing the sample drive, once, into {path}', flush=True))
+
+    def draw(drawn: int, total: int) -> None:
+        if not drawn:
+            print('drawing the sample drive; later runs have it', flush=True)
+        bar.total = total
+        bar.update(drawn - bar.n)
+
+    with tqdm(unit='frame', disable=None, leave=False) as bar:
+        bag = sample_drive.sample_drive(seed, draw)
     show(bag, options.out, f'Sample drive {seed}', None, _session_options(options))
 
 

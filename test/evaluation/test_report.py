@@ -124,7 +124,7 @@ def test_live_lines(make_replay):
     for result in replay.results:
         live.add(result)
     assert lines == [
-        '   0.6 s  raised   #1 cow, 16 x 16 px at (68, 48), 0.36 s after it appeared',
+        '   0.6 s  raised   #1 cow, 16 x 16 px at (68, 48), 0.36 s after anomaly 300 appeared',
         '   1.2 s  raised   #2 dog, 20 x 20 px at (130, 70), nothing is there',
         '   1.3 s  cleared  #2 dog, after 0.1 s']
 

@@ -102,10 +102,16 @@ class Truth:
 
     :ivar frames: by frame index; a frame without ground truth is missing.
     :ivar times_ns: bag time of every camera frame, by index.
+    :ivar names: what an object is, by its id, where that is known.
     """
 
     frames: Mapping[int, TruthFrame]
     times_ns: Sequence[int]
+    names: Mapping[int, str] = field(default_factory=dict)
+
+    def name(self, number: int) -> str:
+        """Return what an object is, or its number."""
+        return self.names.get(number, f'anomaly {number}')
 
     def appearances(self, min_pixels: int = MIN_PIXELS) -> dict[int, int]:
         """Return the first frame index in which each object has at least `min_pixels`."""

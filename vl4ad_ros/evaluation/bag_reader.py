@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+import json
 from pathlib import Path
 import struct
 from typing import Any
@@ -71,6 +72,7 @@ class CameraBag:
         with self._reader() as reader:
             self._camera = _choose(self.path, reader.connections, topic)
             names = {c.topic for c in reader.connections if c.msgcount}
+            self._object_names = _object_names(reader)
         self.topic = self._camera.topic
         self.compressed = self._camera.msgtype == COMPRESSED
         self.has_truth = {LABEL_TOPIC, OBJECT_TOPIC} <= names
@@ -139,7 +141,8 @@ class CameraBag:
         """Return the condensed ground truth; None where the bag has none."""
         if not self.has_truth:
             return None
-        return Truth({i: TruthFrame.of(*maps) for i, *maps in self.truth_maps()}, self.times_ns)
+        return Truth({i: TruthFrame.of(*maps) for i, *maps in self.truth_maps()}, self.times_ns,
+                     self._object_names)
 
     def _stamped_maps(self, topic: str) -> Iterator[tuple[int, np.ndarray]]:
         for _, cdr in self._messages(topic):
@@ -201,6 +204,12 @@ def stamp_of(cdr: bytes) -> int:
 def restamp(cdr: bytes, stamp_ns: int) -> bytes:
     """Return the serialised message with another stamp in its header."""
     return cdr[:4] + _STAMP[cdr[1] & 1].pack(*divmod(stamp_ns, 10**9)) + cdr[12:]
+
+
+def _object_names(reader: Reader) -> dict[int, str]:
+    """Return what each ground-truth object is, as a drawn drive tells; empty for other bags."""
+    custom = reader.storage.metadata.custom or {}
+    return {a['number']: a['kind'] for a in json.loads(custom.get('vl4ad_anomalies', '[]'))}
 
 
 def _choose(path: Path, connections: list[Connection], topic: str | None) -> Connection:

@@ -36,11 +36,14 @@ class LiveLines:
     def _judge(self, event: AlertEvent, result: FrameResult) -> str:
         if not event.judged:
             return ''
-        appeared = [self._appeared[i] for i in event.objects if i in self._appeared]
-        if appeared:
-            since = (self._times[result.index] - self._times[min(appeared)] + result.age_ns) / 1e9
-            return f', {max(0.0, since):.2f} s after it appeared'
-        return ', a far one' if event.objects else ', nothing is there'
+        known = [i for i in event.objects if i in self._appeared]
+        if known:
+            first = min(known, key=self._appeared.get)
+            since = self._times[result.index] - self._times[self._appeared[first]] + result.age_ns
+            return f', {max(0, since) / 1e9:.2f} s after {self._truth.name(first)} appeared'
+        if event.objects:
+            return f', {self._truth.name(min(event.objects))} still far away'
+        return ', at the edge of something' if event.excused else ', nothing is there'
 
     def _seconds(self, index: int) -> float:
         return (self._times[index] - self._times[0]) / 1e9

@@ -127,7 +127,7 @@ def _moments(replay: Replay) -> dict[int, str]:
                             key=lambda i: replay.truth.frames[i].objects[number][0])
                 text = 'missed'
             also = f'{moments[index]};  ' if index in moments else ''
-            moments[index] = f'{also}anomaly {number}: {text}'
+            moments[index] = f'{also}{replay.truth.name(number)}: {text}'
         events = scores.false_events
         what = 'false alert'
     else:

@@ -18,26 +18,28 @@ from vl4ad_ros.scenes.drive import Drive
 SEED, SECONDS, ANOMALIES = 7, 24.0, 4
 
 
-def sample_drive(seed: int = SEED, on_draw: Callable[[Path], None] = lambda path: None) -> Path:
+def sample_drive(seed: int = SEED,
+                 on_frame: Callable[[int, int], None] = lambda drawn, total: None) -> Path:
     """
     Return the bag of a test drive of 24 s at 640 x 360 and 10 Hz with four anomalies.
 
     Its name holds the version and the digest of the code that draws, so that it is never stale;
     it appears only once it is complete.
 
-    :param on_draw: called with the path if the drive has to be drawn first.
+    :param on_frame: called with the number of frames drawn and to draw, if it has to be drawn.
     """
     name = f'drive-{__version__}-{_digest()}-{seed}'
     folder = cache_folder()
     path = folder / name
     if path.is_dir():
         return path
-    on_draw(path)
     folder.mkdir(parents=True, exist_ok=True)
     workshop = Path(mkdtemp(prefix='.drawing.', dir=folder))
     try:
         drive = Drive(seed, seconds=SECONDS, split='test', anomalies=ANOMALIES)
-        write_drive(drive, workshop / name)
+        on_frame(0, len(drive))
+        write_drive(drive, workshop / name,
+                    on_frame=lambda index, frame: on_frame(index + 1, len(drive)))
         try:
             (workshop / name).rename(path)
         except OSError:
