@@ -44,7 +44,7 @@ def test_an_object_appears_when_large_enough():
 def test_time_to_alert_counts_frames_and_age():
     truth = truth_of({}, {5: 12}, {5: 12}, {5: 12})
     got = score_alerts(results({}, {}, {}, {'a': ON}, age_ns=60_000_000), truth)
-    assert (got.anomalies, got.found, got.false_events) == ((5,), {5: 3}, ())
+    assert (got.anomalies, got.found, got.held, got.false_events) == ((5,), {5: 3}, {5: 3}, ())
     assert got.median_seconds == pytest.approx(0.26)
 
 

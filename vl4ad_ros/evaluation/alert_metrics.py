@@ -156,6 +156,7 @@ class AlertScores:
 
     :ivar anomalies: objects that reached `MIN_PIXELS` in some frame.
     :ivar found: for each of these that was alerted, the frame index of the first such alert.
+    :ivar held: for each found one, the last frame index in which an alert overlapped it.
     :ivar seconds: for each found one, from the bag time of its appearance to that of the alert's
         frame, plus that alert's age.
     :ivar false_events: events that never overlapped an object nor ignored pixels.
@@ -163,6 +164,7 @@ class AlertScores:
 
     anomalies: tuple[int, ...]
     found: Mapping[int, int]
+    held: Mapping[int, int]
     seconds: Mapping[int, float]
     false_events: tuple[AlertEvent, ...]
 
@@ -206,16 +208,20 @@ def score_alerts(results: Sequence[FrameResult], truth: Truth) -> AlertScores:
     log = AlertLog(truth)
     appeared = truth.appearances()
     found: dict[int, int] = {}
+    held: dict[int, int] = {}
     seconds: dict[int, float] = {}
     for result in results:
         log.add(result)
         frame = truth.frames.get(result.index)
         for i in set().union(*(frame.hits(a.box) for a in result.alerts)) if frame else ():
-            if i in appeared and i not in found:
+            if i not in appeared:
+                continue
+            held[i] = result.index
+            if i not in found:
                 found[i] = result.index
                 elapsed = truth.times_ns[result.index] - truth.times_ns[appeared[i]]
                 seconds[i] = max(0, elapsed + result.age_ns) / 1e9
-    return AlertScores(tuple(appeared), found, seconds, tuple(
+    return AlertScores(tuple(appeared), found, held, seconds, tuple(
         e for e in log.events if e.is_false))
 
 

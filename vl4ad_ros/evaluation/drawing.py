@@ -79,11 +79,11 @@ def colour_scale(score: np.ndarray) -> np.ndarray:
 
 
 def draw_truth(image: np.ndarray, label: np.ndarray, width: int) -> np.ndarray:
-    """Return the frame, darkened, with anomalous pixels bright and ignored ones hatched grey."""
-    canvas = fit(image, width) // 3
+    """Return the frame, darkened, with anomalous pixels bright and ignored ones grey."""
+    canvas = fit(image, width) // 2
     large = cv2.resize(label.astype(np.uint8), canvas.shape[1::-1],
                        interpolation=cv2.INTER_NEAREST)
-    canvas[large == IGNORE] = 70
+    canvas[large == IGNORE] = 90
     canvas[large == ANOMALY] = TRUTH
     return canvas
 

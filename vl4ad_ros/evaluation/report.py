@@ -119,8 +119,7 @@ def _moments(replay: Replay) -> dict[int, str]:
     if scores:
         for number in scores.anomalies:
             if number in scores.found:
-                seen = [e.last for e in replay.events if number in e.objects]
-                index = _nearest(replay, (scores.found[number] + max(seen)) // 2)
+                index = _nearest(replay, (scores.found[number] + scores.held[number]) // 2)
                 text = f'alerted {scores.seconds[number]:.2f} s after it appeared'
             else:
                 index = max((i for i, f in replay.truth.frames.items() if number in f.objects),
