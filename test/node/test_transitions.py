@@ -10,6 +10,7 @@ import shutil
 import threading
 
 from harness import Bench, scene, TRANSITIONS
+from mock_bundle import write_mock_bundle
 import pytest
 from vl4ad_ros.runtime.detector import Detector
 
@@ -90,7 +91,7 @@ def test_bad_bundle_fails_configure_with_its_reason_and_a_repaired_one_works(
         assert not bench.change('configure')
         assert bench.state == 'unconfigured'
         said = capfd.readouterr().err
-        assert f'configure failed: ' in said and reason in said and 'Traceback' not in said
+        assert 'configure failed: ' in said and reason in said and 'Traceback' not in said
         shutil.rmtree(own_bundle, ignore_errors=True)
         shutil.copytree(mock_bundle, own_bundle)
         assert bench.change('configure') and bench.change('activate')
@@ -123,3 +124,31 @@ def test_failed_activation_is_undone(ros, mock_bundle, monkeypatch):
         assert bench.change('activate')
         bench.wait_for_match()
         bench.ask(scene())
+
+
+def test_error_while_deactivating_leaves_a_node_that_can_be_configured(ros, mock_bundle, capfd):
+    with Bench(ros, {'model.bundle': str(mock_bundle)}) as bench:
+        assert bench.change('configure') and bench.change('activate')
+        camera = bench.detector_node._camera
+        stop, camera.stop = camera.stop, None
+        release = bench.detector_node.release
+        bench.detector_node.release = lambda: (setattr(camera, 'stop', stop), release())
+        assert not bench.change('deactivate')
+        assert "deactivate failed: TypeError: 'NoneType'" in capfd.readouterr().err
+        assert bench.state == 'unconfigured'
+        assert bench.change('configure') and bench.change('activate')
+        bench.wait_for_match()
+        bench.ask(scene())
+
+
+def test_cleaned_up_node_takes_the_words_of_the_next_bundle(ros, mock_bundle, tmp_path):
+    other = write_mock_bundle(tmp_path / 'other', vocabulary={
+        'known': ['street'], 'anomaly': ['box']})
+    with Bench(ros, {'model.bundle': str(mock_bundle)}) as bench:
+        assert bench.change('configure')
+        assert bench.get('prompts.anomaly') == ['cow: cow, cows', 'dog']
+        assert bench.change('cleanup')
+        assert bench.get('prompts.anomaly') == ['<bundle>']
+        assert bench.set(model__bundle=str(other)).successful
+        assert bench.change('configure')
+        assert (bench.get('prompts.known'), bench.get('prompts.anomaly')) == (['street'], ['box'])

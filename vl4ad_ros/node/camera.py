@@ -96,6 +96,7 @@ class Camera:
             self._type, self._topic, self._receive, qos.newest_image(),
             qos_overriding_options=qos.overridable(),
             event_callbacks=SubscriptionEventCallbacks(incompatible_qos=self._incompatible_qos))
+        self._node.get_logger().info(f'taking images from {self._topic}')
 
     def stop(self) -> None:
         """Take no more images and finish the one in hand; may be called twice."""
@@ -124,6 +125,7 @@ class Camera:
         self._health = Health(self._topic)
         self._stamps = Stamps()
         self._monitor.reset()
+        self._names: dict[int, str] = {}
         self._scene: tuple[int, ...] = ()
         self._last_seen = time.monotonic()
 
@@ -172,7 +174,10 @@ class Camera:
 
         def name(region: Region) -> str:
             return prediction.class_in(region.box)[1] or 'anomaly'
-        alerts = [(t.region, str(t.id), name(t.region)) for t in obstacles.confirmed]
+        # A track that is missed keeps the name it had: its box shows something else now.
+        self._names = {t.id: self._names[t.id] if t.missed else name(t.region)
+                       for t in obstacles.confirmed}
+        alerts = [(t.region, str(t.id), self._names[t.id]) for t in obstacles.confirmed]
         self._detections.publish(messages.detections(
             header, [(region, '', name(region)) for region in obstacles.regions]))
         self._alerts.publish(messages.detections(header, alerts))
@@ -199,7 +204,7 @@ class Camera:
         """Drop the frame; a backend that fails on every frame is not worth keeping active."""
         self._health.fault(f'inference failed: {error}')
         self._node.get_logger().error(f'inference failed: {error}', throttle_duration_sec=_QUIET_S)
-        if self._health.faults_in_a_row == limit:
+        if self._health.faults_in_a_row >= limit:
             self._give_up(f'{limit} inference failures in a row, the last: {error}')
 
     def _died(self, error: BaseException) -> None:

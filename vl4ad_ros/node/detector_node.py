@@ -47,6 +47,7 @@ class DetectorNode(LifecycleNode):
         self._label_info = None
         self._bundle_lists: set[str] = set()
         self._trouble = ''
+        self._last_level = DiagnosticStatus.OK
         try:
             self._settings = declare(self)
         except ValueError:
@@ -72,6 +73,10 @@ class DetectorNode(LifecycleNode):
         self._camera.open()
         self._label_info = self.create_publisher(LabelInfo, '~/label_info', qos.latched())
         self._trouble = ''
+        vocabulary = prompts.vocabulary
+        self.get_logger().info(
+            f'model {detector.bundle.name} on {detector.backend_name}: {len(vocabulary.known)} '
+            f'known and {len(vocabulary.anomaly)} anomaly classes')
         if detector.bundle.notice:
             self.get_logger().warning(f'model {detector.bundle.name}: {detector.bundle.notice}')
         self._bundle_lists = {name for name in PROMPT_LISTS
@@ -215,5 +220,8 @@ class DetectorNode(LifecycleNode):
             level, sentence, values = self._camera.report()
             statuses.append(messages.status(
                 f'{self.get_name()}: image', level, sentence, hardware, values))
+            if level > self._last_level:
+                self.get_logger().warning(sentence)
+            self._last_level = level
         self._diagnostics.publish(DiagnosticArray(
             header=Header(stamp=self.get_clock().now().to_msg()), status=statuses))

@@ -30,7 +30,10 @@ def transition(undo: str = '') -> Callable[[Transition], Transition]:
             except Exception as error:
                 name = callback.__name__.replace('on_', '')
                 node.get_logger().debug(traceback.format_exc())
-                node.get_logger().error(f'{name} failed: {error or type(error).__name__}')
+                # Ours are whole sentences; a KeyError, say, is not.
+                kind = '' if isinstance(error, (ValueError, RuntimeError, OSError)) else (
+                    f'{type(error).__name__}: ')
+                node.get_logger().error(f'{name} failed: {kind}{error}')
                 if not undo:
                     return TransitionCallbackReturn.ERROR
                 getattr(node, undo)()

@@ -185,7 +185,7 @@ class Row:
     def value_of(self, parameter: Parameter) -> Any:
         """Return the Python value, lists as tuples; refuse one without a type."""
         if parameter.value is None:
-            raise self.refusal('an empty list', f'{self.ros_default}')
+            raise self.refusal('an empty list', f'at least one entry, such as {self.ros_default}')
         if isinstance(self.default, tuple):
             return tuple(parameter.value)
         return parameter.value
@@ -197,7 +197,7 @@ class Row:
         if self.between and not self.between[0] <= value <= self.between[1]:
             raise self.refusal(str(value), self.range_text)
         if isinstance(self.default, tuple) and not value:
-            raise self.refusal('an empty list', f'{self.ros_default}')
+            raise self.refusal('an empty list', f'at least one entry, such as {self.ros_default}')
 
     def refusal(self, got: str, wanted: str) -> ParameterError:
         """Return the error that names this parameter, what came and what is wanted."""
