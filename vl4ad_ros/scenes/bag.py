@@ -14,7 +14,7 @@ import shutil
 
 import cv2
 import numpy as np
-from rosbags.rosbag2 import StoragePlugin, Writer
+from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
 from rosbags.typesys import get_typestore, Stores
 
 from .drive import Drive, DriveFrame
@@ -52,7 +52,10 @@ def write_drive(drive: Drive, path: str | Path, storage: str = 'mcap', image_for
         raise FileExistsError(f'{path} exists: remove it or name another directory for the bag')
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        with Writer(path, version=9, storage_plugin=_STORAGES[storage]) as writer:
+        writer = Writer(path, version=9, storage_plugin=_STORAGES[storage])
+        if storage == 'mcap':  # labels shrink a thousandfold; sqlite3 knows no such chunks
+            writer.set_compression(CompressionMode.STORAGE, CompressionFormat.ZSTD)
+        with writer:
             _write(writer, drive, image_format, on_frame)
     except BaseException:
         shutil.rmtree(path, ignore_errors=True)
