@@ -1,0 +1,101 @@
+# Copyright 2026 vl4ad_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Tokenizer, optimisation loop, targets and calibration (needs torch and tokenizers)."""
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip('torch')
+pytest.importorskip('open_clip')
+
+from vl4ad_ros.runtime.tokenizer import Tokenizer  # noqa: E402
+from vl4ad_ros.training import loop  # noqa: E402
+from vl4ad_ros.training.calibration import anomaly_labels, best_f1_threshold  # noqa: E402
+from vl4ad_ros.training.decoder_stage import segment_targets  # noqa: E402
+from vl4ad_ros.training.pictures import PictureSet  # noqa: E402
+from vl4ad_ros.training.recipe import RECIPES, StageRecipe  # noqa: E402
+from vl4ad_ros.training.tokens import special_ids, train_tokenizer  # noqa: E402
+
+
+@pytest.fixture(scope='module')
+def tokenizer_file(tmp_path_factory):
+    path = tmp_path_factory.mktemp('tokens') / 'tokenizer.json'
+    train_tokenizer(['a photo of a caravan', 'a photo of a cow'] * 5, 1024, path)
+    return path
+
+
+def test_any_word_can_be_written(tokenizer_file):
+    tokenizer = Tokenizer(tokenizer_file, 24)
+    sot, eot = special_ids(tokenizer_file)
+    known, unseen = tokenizer(['a caravan', 'Zürich 3']), tokenizer(['a xylophone', '滑板'])
+    for rows in (known, unseen):
+        assert (rows[:, 0] == sot).all() and (rows.max(1) == eot).all()
+    assert tokenizer.count('caravan') == 3
+    assert len({tuple(r) for r in np.vstack([known, unseen])}) == 4
+    assert tokenizer.count('zyx') == 2 + 3  # one token a letter, where nothing was learnt
+
+
+def test_a_vocabulary_too_small_is_refused(tmp_path):
+    with pytest.raises(ValueError, match='expected more than 514'):
+        train_tokenizer(['a'], 500, tmp_path / 't.json')
+
+
+def test_resumed_training_equals_uninterrupted(tmp_path, monkeypatch):
+    monkeypatch.setattr(loop, 'SAVE_EVERY', 3)
+    stage = StageRecipe(seed=0, groups=(), pictures=0, steps=8, learning_rate=0.1, warmup=2)
+
+    def train(path, stop_at=None):
+        torch.manual_seed(5)
+        module = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.Dropout(), torch.nn.Linear(
+            4, 1))
+
+        def loss_at(step):
+            if step == stop_at:
+                raise KeyboardInterrupt
+            x = torch.from_numpy(np.random.default_rng(step).normal(size=(4, 3))).float()
+            return {'loss': module(x).square().mean()}
+
+        loop.optimise({'m': module}, loss_at, stage, path)
+        return module.state_dict()
+
+    whole = train(tmp_path / 'whole.pt')
+    with pytest.raises(KeyboardInterrupt):
+        train(tmp_path / 'cut.pt', stop_at=5)
+    resumed = train(tmp_path / 'cut.pt')
+    assert all(torch.equal(whole[k], resumed[k]) for k in whole)
+    again = train(tmp_path / 'whole.pt', stop_at=0)  # finished: nothing is run again
+    assert all(torch.equal(whole[k], again[k]) for k in whole)
+
+
+def test_targets_are_shares_of_cells():
+    segments = np.zeros((1, 8, 8), np.int16)
+    segments[0, :2, :4] = 1
+    segments[0, 4:, 4:] = -1
+    pictures = PictureSet(np.zeros((1, 8, 8, 3), np.uint8), segments, [['road', 'car']])
+    got = segment_targets(pictures, np.array([0]), ['car', 'road'], 5, torch.device('cpu'))
+    assert got.kind.tolist() == [1, 0] and got.picture.tolist() == [0, 0]  # largest first
+    assert got.masks.tolist() == [[0.5, 1, 1, 0], [0.5, 0, 0, 0]]
+    assert got.valid.tolist() == [[1, 1, 1, 0]]
+    assert segment_targets(pictures, np.array([0]), ['car', 'road'], 1,
+                           torch.device('cpu')).kind.tolist() == [1]
+
+
+def test_labels_know_only_what_is_prompted():
+    segments = np.array([[0, 1, -1]], np.int16)
+    assert anomaly_labels(segments, ['road', 'cow']).tolist() == [[0, 1, 255]]
+
+
+def test_best_f1_threshold():
+    scores = np.array([-0.9, -0.4, -0.3, -0.1], np.float16)
+    assert best_f1_threshold(scores, np.array([0, 1, 0, 1], bool)) == pytest.approx(-0.4, abs=1e-3)
+
+
+def test_the_default_prompts_fit_the_recipe():
+    from vl4ad_ros.scenes.kinds import kinds_in
+    from vl4ad_ros.training.cli import default_vocabulary
+    recipe = RECIPES['tiny']
+    vocabulary = default_vocabulary(kinds_in('known'), kinds_in('masks', 'words'))
+    assert len(vocabulary.classes) <= recipe.capacity_classes
+    assert len(vocabulary.concepts) <= recipe.capacity_concepts
+    # What neither stage has seen must not be prompted for by default.
+    assert not {w for k in kinds_in('unseen') for w in k.words} & set(vocabulary.concepts)
