@@ -67,9 +67,9 @@ class Outside:
         self._listen(DiagnosticArray, '/diagnostics', 'diagnostics', qos.event())
         self._clients: dict[type, Any] = {
             kind: self.node.create_client(kind, f'/{name}/{service}')
-            for kind, service in ((ChangeState, 'change_state'), (GetState, 'get_state'),
-                               (SetParameters, 'set_parameters'),
-                               (GetParameters, 'get_parameters'))}
+            for kind, service in (
+                (ChangeState, 'change_state'), (GetState, 'get_state'),
+                (SetParameters, 'set_parameters'), (GetParameters, 'get_parameters'))}
         self._stamp_ns = time.time_ns()
 
     def close(self) -> None:

@@ -47,7 +47,7 @@ def test_markdown_table_has_a_line_for_every_parameter():
     ('region.roi', [0.0, 0.0, 1.0, 0.0, 1.0], 'region.roi has 5 numbers'),
     ('region.roi', [0.0, 0.0, 640.0, 0.0, 640.0, 480.0], 'region.roi'),
     ('region.roi', [0.0, 0.0, 1.0, 0.0, 0.5, 0.0], 'no area'),
-    ('prompts.known', None, r"prompts.known is an empty list; expected at least one entry"),
+    ('prompts.known', None, 'prompts.known is an empty list; expected at least one entry'),
     ('prompts.anomaly', None, r"write \[''\] for none"),
 ])
 def test_refusals_name_the_parameter_and_the_cure(name, value, reason):

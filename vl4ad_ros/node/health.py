@@ -124,8 +124,8 @@ class Health:
             return DiagnosticStatus.ERROR, (
                 f'no image for {gap:.1f} s on {self.topic} though it has a publisher; the camera '
                 'stalled, or it needs the Fast DDS profile for large images')
-        if now - self._last_good > settings.health_stall_timeout_s and (new['bad']
-                                                                       or new['faults']):
+        useless = now - self._last_good > settings.health_stall_timeout_s
+        if useless and (new['bad'] or new['faults']):
             return DiagnosticStatus.ERROR, f'no image can be used: {self._last_reason}'
         if p95 > settings.health_warn_age_s:
             share = replaced / max(1, self._counts['received'])

@@ -96,8 +96,9 @@ class Settings:
                 f'alert.confirm_hits {self.alert_confirm_hits} is more than alert.confirm_window '
                 f'{self.alert_confirm_window}; widen the window first')
         if len(self.region_roi) % 2:
-            raise ParameterError(f'region.roi has {len(self.region_roi)} numbers; give x, y, x, y, '
-                                 '..., such as [0.0, 0.4, 1.0, 0.4, 1.0, 1.0, 0.0, 1.0]')
+            raise ParameterError(
+                f'region.roi has {len(self.region_roi)} numbers; give x, y, x, y, ..., such as '
+                '[0.0, 0.4, 1.0, 0.4, 1.0, 1.0, 0.0, 1.0]')
         try:
             self.region_limits
         except ValueError as error:
