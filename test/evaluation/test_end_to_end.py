@@ -5,6 +5,7 @@
 import json
 import os
 from pathlib import Path
+import shutil
 import signal
 import subprocess
 import sys
@@ -30,8 +31,9 @@ def bag(tmp_path_factory):
 
 
 def test_replay_writes_the_report(bag, mock_bundle, tmp_path, capsys):
-    out = tmp_path / 'out'
-    assert cli.main(['replay', str(bag), '--bundle', str(mock_bundle), '--out', str(out)]) == 0
+    out, bundle = tmp_path / 'out', tmp_path / "a model's folder"
+    shutil.copytree(mock_bundle, bundle)
+    assert cli.main(['replay', str(bag), '--bundle', str(bundle), '--out', str(out)]) == 0
     said = capsys.readouterr().out
     assert 'raised   #' in said and 'after anomaly 300 appeared' in said and '1 of 1 alerted' in said
     metrics = json.loads((out / 'metrics.json').read_text())
@@ -47,6 +49,7 @@ def test_replay_writes_the_report(bag, mock_bundle, tmp_path, capsys):
     assert 0.2 < metrics['time_to_alert_s'] < 2
     assert metrics['false_alerts'] == 0
     assert (metrics['model'], metrics['backend']) == ('mock', 'onnxruntime')
+    assert 'not for driving' in metrics['notice']
     with Reader(out / 'result_bag') as reader:
         counts = {c.topic: c.msgcount for c in reader.connections}
     assert counts['/vl4ad_detector/alerts'] == metrics['frames_processed']
@@ -55,7 +58,17 @@ def test_replay_writes_the_report(bag, mock_bundle, tmp_path, capsys):
     assert names == {'metrics.json', 'overlay.mp4', 'contact_sheet.png', 'result_bag', 'node.log'}
 
 
-def test_a_node_that_dies_is_reported_with_its_last_words(bag, mock_bundle, tmp_path, monkeypatch):
+def test_compressed_bag_without_truth(mock_bundle, tmp_path, capsys):
+    bag = write_bag(tmp_path / 'bag', 15, compressed=True, truth=False, storage='sqlite3')
+    arguments = ['replay', str(bag), '--bundle', str(mock_bundle), '--out', str(tmp_path / 'out')]
+    assert cli.main(arguments) == 0
+    metrics = json.loads((tmp_path / 'out' / 'metrics.json').read_text())
+    assert metrics['frames_processed'] >= 12 and metrics['alerts'] == 1
+    assert not {'pixel_ap', 'fpr95', 'anomalies', 'false_alerts'} & set(metrics)
+
+
+def test_a_node_that_dies_is_reported_with_its_last_words(
+        bag, mock_bundle, tmp_path, monkeypatch):
     started = []
 
     class Popen(subprocess.Popen):

@@ -26,6 +26,7 @@ LABEL_TOPIC, OBJECT_TOPIC = TRUTH_PREFIX + 'anomaly', TRUTH_PREFIX + 'object_id'
 Decoder = Callable[[Any], np.ndarray]
 
 _STAMP = (struct.Struct('>iI'), struct.Struct('<iI'))  # by the CDR header's byte-order bit
+_HEADER_BYTES = 12
 
 
 class BagError(ValueError):
@@ -98,6 +99,9 @@ class CameraBag:
     def frames(self) -> Iterator[BagFrame]:
         """Yield every camera message in order, still serialised."""
         for index, (time_ns, cdr) in enumerate(self._messages(self.topic)):
+            if len(cdr) < _HEADER_BYTES:
+                raise BagError(f"'{self.path}': frame {index} of {self.topic} is cut off after "
+                               f'{len(cdr)} bytes; record or copy the bag again')
             yield BagFrame(index, time_ns, stamp_of(cdr), cdr)
 
     def images(self) -> Iterator[np.ndarray]:

@@ -158,7 +158,8 @@ def table(metrics: Mapping[str, Any]) -> str:
             ('time to alert', '{time_to_alert_s:.2f} s (median)'),
             ('false alerts', '{false_alerts} ({false_alerts_per_minute:.1f} per minute)'),
             ('alerts', '{alerts} in {duration_s:.1f} s'),
-            ('model', '{model} on {backend}, ROS 2 {ros_distro}')]
+            ('model', '{model} on {backend}, ROS 2 {ros_distro}'),
+            ('notice', '{notice}')]
     lines = []
     for name, text in rows:
         try:

@@ -47,7 +47,7 @@ def write_report(replay: Replay, folder: Path, title: str) -> dict[str, Path]:
         video.close()
     about = replay.about
     sheet = _contact_sheet(rows, title, f'model {about["model"]} on {about["backend"]}, '
-                           f'ROS 2 {about["ros_distro"]}')
+                           f'ROS 2 {about["ros_distro"]}. {about.get("notice", "")}')
     if not cv2.imwrite(str(files['contact sheet']), cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR)):
         raise ReportError(f"cannot write '{files['contact sheet']}'; check the disk and rights")
     return files

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib import metadata
@@ -15,7 +16,7 @@ import random
 import signal
 import subprocess
 import sys
-from threading import Event, Thread
+from threading import Event
 import time
 from typing import Any
 
@@ -108,24 +109,26 @@ def replay(bag: CameraBag, truth: Truth | None, spool: Spool, log: Path, options
                                f'its output is in {log}')
         spin(lambda: False, 0.5)
         stop = Event()
-        thread = Thread(target=player.play, args=(stop,), name='player')
-        thread.start()
-        try:
-            while thread.is_alive():
-                spin(lambda: not thread.is_alive(), 0.2)
-                on_progress(len(player.stamps_ns))
-        finally:
-            stop.set()
-            thread.join()
+        with ThreadPoolExecutor(1, 'player') as pool:
+            playing = pool.submit(player.play, stop)
+            try:
+                while not spin(playing.done, 0.2):
+                    on_progress(len(player.stamps_ns))
+            finally:
+                stop.set()
+        playing.result()
         on_progress(len(player.stamps_ns))
         last = max(player.stamps_ns)
         spin(lambda: bool(results) and results[-1].index == last, LAST_ANSWER_TIMEOUT_S)
         spin(lambda: False, 0.3)
+        spin(lambda: 'backend' in recorder.facts, LAST_ANSWER_TIMEOUT_S)
         if not results:
             raise SessionError(f'the node answered none of {last + 1} frames; {process.tail()}')
         about = {'model': recorder.facts.get('bundle', options.bundle),
                  'backend': recorder.facts.get('backend', 'unknown'),
                  'ros_distro': ros_distro(), 'rate': options.rate}
+        if recorder.facts.get('notice'):
+            about['notice'] = recorder.facts['notice']
     return Replay(bag, truth, tuple(results), dict(player.stamps_ns), spool, DETECTOR, about)
 
 

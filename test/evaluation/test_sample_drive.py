@@ -1,0 +1,65 @@
+# Copyright 2026 vl4ad_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The cached drive: drawn once, never half, never stale."""
+
+import pytest
+
+from vl4ad_ros.evaluation import sample_drive
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    """Return the cache's folder, empty."""
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path))
+    return tmp_path / 'vl4ad_ros'
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """Return the list of drives written by a stand-in for the slow drawing."""
+    drives = []
+
+    def write(drive, path, on_frame):
+        drives.append(drive)
+        path.mkdir()
+        (path / 'metadata.yaml').write_text(str(drive.seed))
+        on_frame(0, None)
+    monkeypatch.setattr(sample_drive, 'write_drive', write)
+    return drives
+
+
+def test_drawn_once_for_each_seed(cache, drawn):
+    progress = []
+    first = sample_drive.sample_drive(1, lambda *done: progress.append(done))
+    assert first.parent == cache and progress == [(0, 240), (1, 240)]
+    assert sample_drive.sample_drive(1) == first and len(drawn) == 1
+    assert sample_drive.sample_drive(2) != first and len(drawn) == 2
+    drive = drawn[0]
+    assert (drive.split, drive.size, len(drive.anomalies)) == ('test', (360, 640), 4)
+
+
+def test_other_drawing_code_is_another_drive(cache, drawn, monkeypatch):
+    first = sample_drive.sample_drive()
+    monkeypatch.setattr(sample_drive, '_digest', lambda: 'other')
+    assert sample_drive.sample_drive() != first and len(drawn) == 2
+
+
+def test_interrupted_drawing_leaves_nothing(cache, drawn):
+    def interrupt(done, total):
+        if done:
+            raise KeyboardInterrupt
+    with pytest.raises(KeyboardInterrupt):
+        sample_drive.sample_drive(on_frame=interrupt)
+    assert list(cache.iterdir()) == []
+    assert sample_drive.sample_drive().is_dir()
+
+
+def test_another_process_may_be_faster(cache, drawn, monkeypatch):
+    def race(done, total):
+        if done == 1:
+            path = cache / f'drive-{sample_drive.__version__}-{sample_drive._digest()}-7'
+            path.mkdir()
+            (path / 'theirs').touch()
+    path = sample_drive.sample_drive(7, race)
+    assert [p.name for p in path.iterdir()] == ['theirs']
+    assert list(cache.iterdir()) == [path]
