@@ -38,10 +38,12 @@ def test_drawn_once_for_each_seed(cache, drawn):
     assert (drive.split, drive.size, len(drive.anomalies)) == ('test', (360, 640), 4)
 
 
-def test_other_drawing_code_is_another_drive(cache, drawn, monkeypatch):
-    first = sample_drive.sample_drive()
+def test_other_drawing_code_replaces_the_drive(cache, drawn, monkeypatch):
+    first, kept = sample_drive.sample_drive(7), sample_drive.sample_drive(17)
     monkeypatch.setattr(sample_drive, '_digest', lambda: 'other')
-    assert sample_drive.sample_drive() != first and len(drawn) == 2
+    second = sample_drive.sample_drive(7)
+    assert second != first and len(drawn) == 3
+    assert set(cache.iterdir()) == {second, kept}
 
 
 def test_interrupted_drawing_leaves_nothing(cache, drawn):

@@ -24,7 +24,7 @@ def sample_drive(seed: int = SEED,
     Return the bag of a test drive of 24 s at 640 x 360 and 10 Hz with four anomalies.
 
     Its name holds the version and the digest of the code that draws, so that it is never stale;
-    it appears only once it is complete.
+    it appears only once it is complete, and then those of other versions go.
 
     :param on_frame: called with the number of frames drawn and to draw, if it has to be drawn.
     """
@@ -45,6 +45,9 @@ def sample_drive(seed: int = SEED,
         except OSError:
             if not path.is_dir():  # else another process was faster
                 raise
+        for other in folder.glob(f'drive-*-{seed}'):
+            if other != path:
+                shutil.rmtree(other, ignore_errors=True)
     finally:
         shutil.rmtree(workshop, ignore_errors=True)
     return path
