@@ -9,22 +9,21 @@ from collections.abc import Sequence
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import Clock, ClockType
-from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from std_msgs.msg import Header
 from vision_msgs.msg import LabelInfo
 
 from vl4ad_ros.node import messages, qos
 from vl4ad_ros.node.camera import Camera, Live
-from vl4ad_ros.node.lifecycle import survives_invalid_transitions, transition
+from vl4ad_ros.node.lifecycle import PatientLifecycleNode, transition
 from vl4ad_ros.node.parameters import BUNDLE_LIST, declare, ParameterError, Settings
 from vl4ad_ros.runtime.detector import Detector
 
 PROMPT_LISTS = ('prompts.known', 'prompts.anomaly')
 
 
-@survives_invalid_transitions
-class DetectorNode(LifecycleNode):
+class DetectorNode(PatientLifecycleNode):
     """
     Says of each image which pixels do not belong there.
 

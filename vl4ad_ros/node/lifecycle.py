@@ -42,27 +42,18 @@ def transition(undo: str = '') -> Callable[[Transition], Transition]:
     return wrap
 
 
-def survives_invalid_transitions(node_class: type[LifecycleNode]) -> type[LifecycleNode]:
+class PatientLifecycleNode(LifecycleNode):
     """
-    Answer a transition that the state does not allow with FAILURE.
+    A lifecycle node that answers a transition its state does not allow with FAILURE.
 
     Up to Jazzy it raises out of the executor and ends the process, and the client is never
-    answered (ros2/rclpy#1209). The method is private, and its class was renamed after Humble,
-    hence the search.
+    answered (ros2/rclpy#1209).
     """
-    for base in node_class.__mro__:
-        name = f'_{base.__name__}__change_state'
-        if name in vars(base):
-            change_state = vars(base)[name]
 
-            @functools.wraps(change_state)
-            def guarded(node: LifecycleNode, transition_id: int) -> TransitionCallbackReturn:
-                try:
-                    return change_state(node, transition_id)
-                except _rclpy.RCLError:
-                    node.get_logger().warning(
-                        f'transition {transition_id} is not possible in this state; '
-                        'see: ros2 lifecycle list')
-                    return TransitionCallbackReturn.FAILURE
-            setattr(node_class, name, guarded)
-    return node_class
+    def _LifecycleNodeMixin__change_state(self, transition_id: int) -> TransitionCallbackReturn:
+        try:
+            return super()._LifecycleNodeMixin__change_state(transition_id)
+        except _rclpy.RCLError:
+            self.get_logger().warning(f'transition {transition_id} is not possible in this state; '
+                                      f'see: ros2 lifecycle list {self.get_name()}')
+            return TransitionCallbackReturn.FAILURE
