@@ -17,7 +17,7 @@ from vl4ad_ros.network.vl4ad import Vl4ad
 from vl4ad_ros.runtime.tokenizer import Tokenizer
 from vl4ad_ros.scenes.kinds import KINDS, kinds_in
 from vl4ad_ros.training.loop import optimise
-from vl4ad_ros.training.pictures import PictureSet
+from vl4ad_ros.training.pictures import cell_cover, PictureSet
 from vl4ad_ros.training.recipe import Recipe
 
 # Sentences of stage one; the bundle's templates are among them.
@@ -25,6 +25,7 @@ CAPTIONS = (
     'a photo of a {}.', 'a {} in the scene.', 'there is a {} on the road.', '{}',
     'a drawing of {}', 'a small {} far away', 'a large {} nearby', 'part of a {}',
     'a picture with a {} in it')
+STRIDE = 32
 MIN_SIDE = 8
 MIN_AREA = 60
 
@@ -141,7 +142,9 @@ def cut(pictures: PictureSet, regions: Regions, region: int, size: int,
 def jitter(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Vary brightness, contrast and colour balance of (H, W, 3) uint8."""
     gain = rng.uniform(0.75, 1.25) * rng.uniform(0.92, 1.08, 3)
-    return np.clip(image * gain + rng.uniform(-20, 20), 0, 255).astype(np.uint8)
+    # One table of 256 a channel: a tenth of the time of arithmetic on the pixels.
+    table = np.arange(256)[:, None] * gain + rng.uniform(-20, 20)
+    return cv2.LUT(np.ascontiguousarray(image), np.clip(table, 0, 255).astype(np.uint8)[None].transpose(1, 0, 2))
 
 
 def pooled_segments(network: Vl4ad, pictures: PictureSet, batch: np.ndarray, names: list[str],
@@ -156,7 +159,7 @@ def pooled_segments(network: Vl4ad, pictures: PictureSet, batch: np.ndarray, nam
     :return: (r, D) un-normalised embeddings; (r,) int64 index of the kind in `names`.
     """
     index = {name: i for i, name in enumerate(names)}
-    images, owners, masks, kinds = [], [], [], []
+    images, owners, covers, kinds = [], [], [], []
     for b, i in enumerate(batch):
         image, segments = pictures.images[i], pictures.segments[i]
         if rng is not None:
@@ -164,16 +167,15 @@ def pooled_segments(network: Vl4ad, pictures: PictureSet, batch: np.ndarray, nam
             if rng.random() < 0.5:
                 image, segments = image[:, ::-1].copy(), segments[:, ::-1]
         images.append(image)
-        for s, name in enumerate(pictures.kinds[i]):
-            mask = segments == s
-            if mask.sum() >= MIN_AREA:
-                owners.append(b)
-                masks.append(mask)
-                kinds.append(index[name])
+        cover = cell_cover(segments, len(pictures.kinds[i]), STRIDE)[:-1]
+        large = np.flatnonzero(cover.sum(1) * STRIDE ** 2 >= MIN_AREA)
+        owners += [b] * len(large)
+        covers.append(cover[large])
+        kinds += [index[pictures.kinds[i][s]] for s in large]
     dense = network.backbone.features(
         network.normalise(torch.from_numpy(np.stack(images)).to(device)))[-1]
-    cells = F.avg_pool2d(torch.from_numpy(np.stack(masks)).float()[None], 32)[0].to(device)
-    weight = cells.flatten(1) / cells.flatten(1).sum(1, keepdim=True)
+    weight = torch.from_numpy(np.concatenate(covers)).to(device)
+    weight = weight / weight.sum(1, keepdim=True)
     # (r, C, cells): each segment's own picture.
     own = dense.flatten(2)[torch.tensor(owners, device=device)]
     pooled = torch.einsum('rs,rcs->rc', weight, own)

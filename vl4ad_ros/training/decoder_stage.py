@@ -20,7 +20,7 @@ from vl4ad_ros.runtime.tokenizer import Tokenizer
 from vl4ad_ros.scenes.kinds import KINDS, kinds_in
 from vl4ad_ros.training.loop import optimise
 from vl4ad_ros.training.losses import proposal_losses, semantic_loss, Targets, Weights
-from vl4ad_ros.training.pictures import PictureSet
+from vl4ad_ros.training.pictures import cell_cover, PictureSet
 from vl4ad_ros.training.recipe import Recipe
 
 STRIDE = 4
@@ -75,17 +75,9 @@ def segment_targets(pictures: PictureSet, batch: np.ndarray, names: Sequence[str
     """Turn the pictures' segments into targets at stride 4, the `most` largest of a picture."""
     index = {name: i for i, name in enumerate(names)}
     owners, kinds, masks, valid = [], [], [], []
-    height, width = pictures.segments.shape[1:]
-    columns = width // STRIDE
-    cells = height // STRIDE * columns
-    cell = (np.arange(height)[:, None] // STRIDE * columns + np.arange(width) // STRIDE)
     for b, i in enumerate(batch):
-        count = len(pictures.kinds[i])
-        # Ignored pixels (-1) go to a slot of their own, which is cut off below.
-        segments = pictures.segments[i].astype(np.int64)
-        segments[segments < 0] = count
-        cover = np.bincount((segments * cells + cell).ravel(), minlength=(count + 1) * cells)
-        cover = torch.from_numpy(cover.reshape(count + 1, cells)).float() / STRIDE ** 2
+        cover = torch.from_numpy(
+            cell_cover(pictures.segments[i], len(pictures.kinds[i]), STRIDE))
         valid.append(1 - cover[-1])
         area = cover[:-1].sum(1)
         for s in area.argsort(descending=True)[:most].tolist():

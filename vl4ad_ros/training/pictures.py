@@ -53,6 +53,24 @@ class PictureSet:
         return len(self.images)
 
 
+def cell_cover(segments: np.ndarray, count: int, stride: int) -> np.ndarray:
+    """
+    Return the share of each cell that each segment covers.
+
+    :param segments: (H, W) int16 ids, -1 = ignore; H and W multiples of `stride`.
+    :return: (count + 1, H / stride * W / stride) float32; the last row is what is ignored.
+    """
+    height, width = segments.shape
+    columns = width // stride
+    cells = height // stride * columns
+    cell = np.arange(height)[:, None] // stride * columns + np.arange(width) // stride
+    ids = segments.astype(np.int64)
+    ids[ids < 0] = count
+    # One pass over the pixels, where a mask for each segment would take `count` of them.
+    pixels = np.bincount((ids * cells + cell).ravel(), minlength=(count + 1) * cells)
+    return (pixels.reshape(count + 1, cells) / stride ** 2).astype(np.float32)
+
+
 def _draw_one(index: int, recipe: dict) -> tuple[np.ndarray, np.ndarray, list[str]]:
     # The picture depends on its index alone, so any number of processes draws the same set.
     frame = draw_still(np.random.default_rng([recipe['seed'], index]), tuple(recipe['size']),
