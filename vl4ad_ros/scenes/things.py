@@ -620,7 +620,7 @@ def pallet(rng, pixels):
     c = _wood(rng)
     n = rng.integers(1, 4)
     pen = Pen(rng, 2.5, .36 * n + .3, pixels)
-    pen.nominal = .72
+    pen.nominal = 1.04
     for k in range(n):
         y = .36 * k
         pen.rect(.04, y, 2.46, y + .08, c * .8, tex=9)
