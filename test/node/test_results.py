@@ -105,14 +105,27 @@ def test_size_change_starts_anew_but_ids_are_not_given_twice(bench):
     assert first != second
 
 
-@pytest.mark.parametrize('stamp', [0, 2 ** 31 - 1], ids=['zero', 'future'])
-def test_odd_stamp_is_answered_and_reported(bench, stamp):
+@pytest.mark.parametrize('seconds, kind', [(0, 'zero'), (-1, 'zero'), (2 ** 31 - 1, 'future')])
+def test_odd_stamp_is_answered_and_reported(bench, seconds, kind):
     message = to_message(bench.header(), scene(), 'rgb8')
-    message.header.stamp.sec, message.header.stamp.nanosec = stamp, 0
+    message.header.stamp.sec, message.header.stamp.nanosec = seconds, 0
+    bench.received['mask'].clear()
     assert pixels(bench.ask(message)).any()
-    kind = 'stamps future' if stamp else 'stamps zero'
-    bench.status('image', lambda s: any(v.key == kind and int(v.value) > 0 for v in s.values))
-    bench.ask(to_message(bench.header(), scene(30, 30), 'rgb8'))  # back from the future
+    bench.status('image', lambda s: any(v.key == f'stamps {kind}' and int(v.value) > 0
+                                        for v in s.values))
+    bench.ask(scene(30, 30))  # back from the future
+
+
+def test_limits_that_confirm_a_missed_obstacle_do_not_disturb(bench):
+    bench.ask(scene(50, 50, GREY))
+    assert bench.set(alert__confirm_window=9).successful
+    assert bench.set(alert__confirm_hits=9).successful
+    for thing in (RED, RED, RED, GREY):
+        assert not bench.ask(scene(thing=thing), 'alerts').detections
+    assert bench.set(alert__confirm_hits=3).successful
+    bench.ask(scene(thing=GREY), 'alerts')
+    assert bench.set(alert__confirm_window=5).successful
+    bench.ask(scene(), 'alerts')
 
 
 def test_latest_frame_wins_and_results_stay_young(bench, monkeypatch):

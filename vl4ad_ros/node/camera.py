@@ -11,7 +11,6 @@ from typing import Any, Callable
 import numpy as np
 from rclpy.lifecycle import LifecycleNode, LifecyclePublisher
 from rclpy.qos import qos_policy_name_from_kind
-from rclpy.time import Time
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 from vision_msgs.msg import Detection2DArray
@@ -157,13 +156,15 @@ class Camera:
         except Exception as error:
             self._fault(error, live.settings.health_fault_limit)
             return
-        stamp = Time.from_msg(message.header.stamp)
-        odd = self._stamps.look(stamp.nanoseconds, self._node.get_clock().now().nanoseconds)
+        # By hand: rclpy's Time refuses a negative stamp.
+        stamp = message.header.stamp
+        stamp_ns = 10 ** 9 * stamp.sec + stamp.nanosec
+        odd = self._stamps.look(stamp_ns, self._node.get_clock().now().nanoseconds)
         if odd:
             self._health.odd_stamp(odd)
         self._forget_other_scene(image.shape, odd == 'back', live.settings)
         self._publish(message.header, image, prediction, live.settings)
-        age_ns = self._node.get_clock().now().nanoseconds - stamp.nanoseconds
+        age_ns = self._node.get_clock().now().nanoseconds - stamp_ns
         self._health.processed(None if odd else age_ns / 1e9, time.monotonic() - began)
 
     def _publish(self, header: Header, image: np.ndarray, prediction: Prediction,
@@ -175,7 +176,7 @@ class Camera:
         def name(region: Region) -> str:
             return prediction.class_in(region.box)[1] or 'anomaly'
         # A track that is missed keeps the name it had: its box shows something else now.
-        self._names = {t.id: self._names[t.id] if t.missed else name(t.region)
+        self._names = {t.id: (t.missed and self._names.get(t.id)) or name(t.region)
                        for t in obstacles.confirmed}
         alerts = [(t.region, str(t.id), self._names[t.id]) for t in obstacles.confirmed]
         self._detections.publish(messages.detections(

@@ -20,11 +20,11 @@ class Stamps:
 
     def look(self, stamp_ns: int, now_ns: int) -> str:
         """
-        Return '' for a good stamp, else 'zero', 'future' or 'back' (before the last one).
+        Return '' for a good stamp, else 'zero' (or less), 'future' or 'back' (before the last one).
 
         'back' is how a looping bag looks: what was tracked before it is another scene.
         """
-        if stamp_ns == 0:
+        if stamp_ns <= 0:
             return 'zero'
         last_ns, self._last_ns = self._last_ns, stamp_ns
         if stamp_ns < last_ns:
