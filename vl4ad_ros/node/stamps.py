@@ -20,7 +20,7 @@ class Stamps:
 
     def look(self, stamp_ns: int, now_ns: int) -> str:
         """
-        Return '' for a good stamp, else 'zero' (or less), 'future' or 'back' (before the last one).
+        Return '' for a good stamp, else 'zero' (or less), 'future' or 'back' (before the last).
 
         'back' is how a looping bag looks: what was tracked before it is another scene.
         """
