@@ -80,7 +80,7 @@ def test_a_node_that_dies_is_reported_with_its_last_words(
     spool = Spool(tmp_path)
     with pytest.raises(session.SessionError, match='(?s)ended on its own .signal 9.*Sees colours'):
         session.replay(session.open_bag(bag), None, spool, tmp_path / 'log',
-                       session.SessionOptions(str(mock_bundle), with_score=False),
+                       session.SessionOptions(str(mock_bundle)),
                        on_result=lambda result: started[0].kill())
     spool.close()
 

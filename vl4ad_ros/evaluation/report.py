@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 import json
 from pathlib import Path
 
@@ -23,12 +23,15 @@ class ReportError(OSError):
     """A file of the report that cannot be written."""
 
 
-def write_report(replay: Replay, folder: Path, title: str) -> dict[str, Path]:
+def write_report(replay: Replay, folder: Path, title: str,
+                 rescore: Callable[[np.ndarray], np.ndarray] | None = None) -> dict[str, Path]:
     """
     Write `metrics.json`, `overlay.mp4` and `contact_sheet.png` into an existing folder.
 
     The frames are read from the bag once; one that cannot be decoded is left out of the pictures.
 
+    :param rescore: gives the score (H, W) of an image (H, W, 3) for the few frames on the
+        contact sheet if the replay did not record it.
     :returns: the files written, by what they are.
     :raises ReportError: if a file cannot be written.
     """
@@ -42,7 +45,7 @@ def write_report(replay: Replay, folder: Path, title: str) -> dict[str, Path]:
         for index, image, label in _frames(replay):
             video.write(_video_frame(replay, index, image, label))
             if index in captions:
-                rows.append((captions[index], _tiles(replay, index, image, label)))
+                rows.append((captions[index], _tiles(replay, index, image, label, rescore)))
     finally:
         video.close()
     about = replay.about
@@ -180,13 +183,15 @@ def _video_frame(replay: Replay, index: int, image: np.ndarray,
     return np.concatenate([picture, strip])
 
 
-def _tiles(replay: Replay, index: int, image: np.ndarray,
-           label: np.ndarray | None) -> dict[str, np.ndarray]:
+def _tiles(replay: Replay, index: int, image: np.ndarray, label: np.ndarray | None,
+           rescore: Callable[[np.ndarray], np.ndarray] | None) -> dict[str, np.ndarray]:
     """Return the pictures of one row by column title; what is not known is missing."""
     result = replay.by_index.get(index)
     tiles = {'alerts': drawing.draw_alerts(image, None, result.alerts if result else (), None,
                                            TILE_WIDTH)}
     score, mask = replay.score(index), replay.mask(index)
+    if score is None and rescore:
+        score = rescore(image)
     if score is not None:
         tiles['score'] = drawing.draw_score(image, score, TILE_WIDTH)
     if mask is not None:

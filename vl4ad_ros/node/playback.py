@@ -4,8 +4,10 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 
+import numpy as np
 from tqdm import tqdm
 
 from vl4ad_ros.evaluation.live import LiveLines
@@ -14,9 +16,7 @@ from vl4ad_ros.evaluation.report import write_report
 from vl4ad_ros.evaluation.result_bag import write_result_bag
 from vl4ad_ros.evaluation.spool import Spool
 from vl4ad_ros.node import session
-
-LONGEST_SCORED_S = 60.0
-"""Score maps are large; of longer bags without ground truth none are recorded."""
+from vl4ad_ros.runtime.detector import Detector
 
 
 def show(bag_path: Path, out: Path, title: str, topic: str | None = None,
@@ -31,24 +31,42 @@ def show(bag_path: Path, out: Path, title: str, topic: str | None = None,
     bag = session.open_bag(bag_path, topic)
     out.mkdir(parents=True, exist_ok=True)
     truth = bag.truth()
-    options = session.SessionOptions(
-        options.bundle, options.rate, bool(truth) or bag.duration_s <= LONGEST_SCORED_S,
-        options.parameters)
     print(f'playing {bag.topic} of {bag_path}: {len(bag.times_ns)} frames, '
           f'{bag.duration_s:.1f} s', flush=True)
     spool = Spool(out)
     try:
         with tqdm(total=len(bag.times_ns), unit='frame', disable=None, leave=False) as bar:
             lines = LiveLines(bag.times_ns, truth, lambda text: tqdm.write(text))
-            replay = session.replay(
+            replayed = session.replay(
                 bag, truth, spool, out / 'node.log', options, lines.add,
                 lambda published: bar.update(published - bar.n))
-        metrics = replay.metrics()
+        metrics = replayed.metrics()
         print(table(metrics), flush=True)
-        files = write_report(replay, out, title)
-        files['result bag'] = write_result_bag(replay, out / 'result_bag')
+        with closing(_Scorer(options.bundle)) as score:
+            files = write_report(replayed, out, title, score)
+        files['result bag'] = write_result_bag(replayed, out / 'result_bag')
     finally:
         spool.close()
     for what, path in files.items():
         print(f'  {what:<14}{path}')
     return metrics
+
+
+class _Scorer:
+    """Scores single frames as the node did, for pictures of frames whose score was not sent."""
+
+    def __init__(self, bundle: str) -> None:
+        self._bundle = bundle
+        self._detector: Detector | None = None
+
+    def __call__(self, image: np.ndarray) -> np.ndarray:
+        """Return the score (H, W) of an RGB image."""
+        if self._detector is None:
+            self._detector = Detector.open(self._bundle)
+        detector = self._detector
+        return detector.detect(image, detector.encode(detector.default_vocabulary)).score
+
+    def close(self) -> None:
+        """Free the model, if it was needed."""
+        if self._detector is not None:
+            self._detector.close()

@@ -4,10 +4,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib import metadata
 import json
 import os
@@ -18,7 +18,6 @@ import subprocess
 import sys
 from threading import Event
 import time
-from typing import Any
 
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
@@ -54,14 +53,10 @@ class SessionOptions:
 
     :ivar bundle: model bundle, ``tiny`` or a directory.
     :ivar rate: speed, 1 is as recorded.
-    :ivar with_score: record score maps too.
-    :ivar parameters: further parameters of the node.
     """
 
     bundle: str = 'tiny'
     rate: float = 1.0
-    with_score: bool = True
-    parameters: Mapping[str, Any] = field(default_factory=dict)
 
 
 def open_bag(path: Path | str, topic: str | None = None) -> CameraBag:
@@ -74,6 +69,8 @@ def replay(bag: CameraBag, truth: Truth | None, spool: Spool, log: Path, options
            on_progress: Callable[[int], None] = lambda published: None) -> Replay:
     """
     Play `bag` through a fresh node in real time and return what came back.
+
+    Score maps are large: they are asked for only where `truth` can measure them.
 
     :param log: where the node's own output goes.
     :param on_result: called for every processed frame as it arrives.
@@ -92,7 +89,7 @@ def replay(bag: CameraBag, truth: Truth | None, spool: Spool, log: Path, options
                 results.append(FrameResult(index, received_ns - stamp_ns, alerts))
                 on_result(results[-1])
 
-        recorder = Recorder(node, DETECTOR, spool, options.with_score, receive)
+        recorder = Recorder(node, DETECTOR, spool, truth is not None, receive)
 
         def spin(until: Callable[[], bool], seconds: float) -> bool:
             end = time.monotonic() + seconds
@@ -188,8 +185,7 @@ class _NodeProcess:
 @contextmanager
 def _process(bag: CameraBag, log: Path, options: SessionOptions) -> Iterator[_NodeProcess]:
     parameters = {'model.bundle': options.bundle,
-                  'image_transport': 'compressed' if bag.compressed else 'raw',
-                  **options.parameters}
+                  'image_transport': 'compressed' if bag.compressed else 'raw'}
     command = [sys.executable, '-m', 'vl4ad_ros.node', '--ros-args',
                '-r', f'image:={CAMERA_TOPIC}']
     for name, value in parameters.items():
