@@ -41,7 +41,7 @@ def show(bag_path: Path, out: Path, title: str, topic: str | None = None,
                 bag, truth, spool, out / 'node.log', options, lines.add,
                 lambda published: bar.update(published - bar.n))
         metrics = replayed.metrics()
-        print(table(metrics), flush=True)
+        print(f'{table(metrics)}\nwriting the report', flush=True)
         with closing(_Scorer(options.bundle)) as score:
             files = write_report(replayed, out, title, score)
         files['result bag'] = write_result_bag(replayed, out / 'result_bag')
