@@ -25,6 +25,7 @@ _SEEN_FROM_M = 44.0
 _FADE_M = 4.0
 _SPEED = (6.0, 12.0)
 _PIXELS = 150
+_WIDEST_M = 3.2
 
 
 @dataclass(frozen=True)
@@ -84,8 +85,9 @@ class Drive:
 
     The car keeps to its lane at 6 to 12 m/s; there are parked, oncoming and leading cars and
     walkers. `anomalies` things of `groups` ('masks', 'words', 'unseen', taken in turn) stand on
-    or beside the lane, one after another: each comes into sight at about 40 m and is passed; at
-    least 1.5 s without any lie between two. `size` is (H, W); `split` chooses the drawn examples.
+    or beside the lane, one after another: each comes into sight at about 40 m (nearer if there is
+    less than 5.5 s for each) and is passed; at least 1.5 s without any lie between two. `size` is
+    (H, W); `split` chooses the drawn examples. Each frame can be drawn by itself, in any order.
     Raises ValueError for unknown or empty groups, or too many anomalies for the time.
     """
 
@@ -129,7 +131,8 @@ class Drive:
         t = LANE / 2 + sway * np.sin(2 * np.pi * seconds / period + start)
         bend, length, turn = self._bend
         nod = .0012 * self.size[0] * np.sin(5.1 * seconds) * np.sin(.9 * seconds + phase)
-        return replace(self._camera, s=float(s), t=float(t), horizon=float(self._camera.horizon + nod),
+        return replace(self._camera, s=float(s), t=float(t),
+                       horizon=float(self._camera.horizon + nod),
                        bend=float(bend * np.sin(2 * np.pi * s / length + turn)))
 
     def _place(self, rng, count, shown):
@@ -138,12 +141,10 @@ class Drive:
         names: dict[str, list] = {}
         for number in range(1, count + 1):
             group = self.groups[(number - 1) % len(self.groups)]
-            if not names.get(group):
+            if len(names.get(group, ())) < 3:
                 listed = [kind.name for kind in kinds_in(group)]
                 names[group] = [listed[k] for k in rng.permutation(len(listed))]
-            kind = names[group].pop()
-            views = pick(rng, kind, self.split, _PIXELS)
-            sprite = views.get('any') or views['rear']
+            kind, sprite = self._narrow(rng, names[group])
             last = number * self.seconds / count - .2
             first = last - shown
             end = self._ego(last)
@@ -156,6 +157,15 @@ class Drive:
             self._world.taken.append((s, t, sprite.width / 2 + .8))
             yield Anomaly(number, kind, group, float(s), float(t), float(first), float(last))
 
+    def _narrow(self, rng, names):
+        """Take names off the list until one is narrow enough to stand on the lane's edge."""
+        while True:
+            kind = names.pop()
+            views = pick(rng, kind, self.split, _PIXELS)
+            sprite = views.get('any') or views['rear']
+            if sprite.width < _WIDEST_M:
+                return kind, sprite
+
     def _fill(self, rng, place):
         world, end = self._world, self._ego(self.seconds).s
         wear_ground(rng, world, 0, end + 60)
@@ -164,7 +174,8 @@ class Drive:
             parked(rng, world, 4, end + 60, rng.uniform(.25, .7))
         walkers(rng, world, 8, end + 60, int(end / 16) if place != 'country' else 2)
         world.items = [item for item in world.items if not (
-            item.layer == 2 and abs(item.t) < world.half_road - 1 and isinstance(item, Billboard))]
+            isinstance(item, Billboard) and item.layer == 2
+            and abs(item.t) < world.half_road - 1)]
         for _ in range(int(end / 25)):
             place_thing(rng, world, 'person', rng.uniform(8, end + 60),
                         rng.choice([-1, 1]) * rng.uniform(world.half_road + .4, world.edge + .6))
@@ -189,7 +200,7 @@ class Drive:
             yield self.draw(index)
 
     def draw(self, index: int) -> DriveFrame:
-        """Return the frame of this index; each can be drawn by itself."""
+        """Return the frame of this index, 0 to len - 1."""
         seconds = index / self.rate_hz
         camera = self._ego(seconds)
         movers, clear = [mover.at(seconds) for mover in self._movers], []
