@@ -15,6 +15,7 @@ from vl4ad_ros.evaluation import drawing
 from vl4ad_ros.evaluation.bag_reader import BagError
 from vl4ad_ros.evaluation.replay import Replay
 
+METRICS = 'metrics.json'
 VIDEO_WIDTH, STRIP_HEIGHT = 960, 40
 TILE_WIDTH, GAP, MAX_ROWS = 460, 14, 6
 
@@ -35,7 +36,7 @@ def write_report(replay: Replay, folder: Path, title: str,
     :returns: the files written, by what they are.
     :raises ReportError: if a file cannot be written.
     """
-    files = {'metrics': folder / 'metrics.json', 'video': folder / 'overlay.mp4',
+    files = {'metrics': folder / METRICS, 'video': folder / 'overlay.mp4',
              'contact sheet': folder / 'contact_sheet.png'}
     files['metrics'].write_text(json.dumps(replay.metrics(), indent=2) + '\n')
     captions = _moments(replay)

@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from vl4ad_ros.evaluation.live import LiveLines
 from vl4ad_ros.evaluation.replay import table
-from vl4ad_ros.evaluation.report import write_report
+from vl4ad_ros.evaluation.report import METRICS, write_report
 from vl4ad_ros.evaluation.result_bag import write_result_bag
 from vl4ad_ros.evaluation.spool import Spool
 from vl4ad_ros.node import session
@@ -30,6 +30,7 @@ def show(bag_path: Path, out: Path, title: str, topic: str | None = None,
     """
     bag = session.open_bag(bag_path, topic)
     out.mkdir(parents=True, exist_ok=True)
+    (out / METRICS).unlink(missing_ok=True)  # A failed run must not leave the last one's figures.
     truth = bag.truth()
     print(f'playing {bag.topic} of {bag_path}: {len(bag.times_ns)} frames, '
           f'{bag.duration_s:.1f} s', flush=True)
