@@ -106,10 +106,11 @@ def test_any_seed_can_be_driven(seed):
 
 @pytest.mark.parametrize('options, word', [
     ({'groups': ('known',)}, 'known'), ({'groups': ()}, 'groups'),
-    ({'anomalies': 4}, 'anomalies'), ({'anomalies': -1}, 'anomalies')])
+    ({'anomalies': 4}, 'anomalies'), ({'anomalies': -1}, 'anomalies'),
+    ({'size': (0, 80)}, 'size'), ({'rate_hz': -1.0}, 'Hz')])
 def test_wrong_wishes_are_refused(options, word):
     with pytest.raises(ValueError, match=word):
-        Drive(0, (48, 80), seconds=8.0, **options)
+        Drive(0, **{'size': (48, 80), 'seconds': 8.0, 'anomalies': 1, **options})
 
 
 def test_drive_without_anomalies():

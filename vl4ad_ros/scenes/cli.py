@@ -40,6 +40,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Draw the drive, write the bag and the preview; return the exit code."""
+    if options.preview and options.preview.suffix.lower() != '.png':
+        raise ValueError(f"--preview: expected a name that ends in .png, got '{options.preview}'")
     drive = Drive(options.seed, tuple(options.size[::-1]), options.seconds, options.rate,
                   options.split, tuple(options.groups), options.anomalies)
     count = _PREVIEW[0] * _PREVIEW[1]
@@ -76,4 +78,4 @@ def _write_sheet(path: Path, pictures: list[np.ndarray]) -> None:
                        for k in range(0, len(pictures), columns)])
     path.parent.mkdir(parents=True, exist_ok=True)
     if not cv2.imwrite(str(path), cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR)):
-        raise OSError(f'{path}: cannot write the contact sheet; end its name in .png')
+        raise OSError(f'{path}: cannot write the contact sheet there; is its folder writable?')

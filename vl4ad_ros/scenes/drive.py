@@ -88,7 +88,8 @@ class Drive:
     or beside the lane, one after another: each comes into sight at about 40 m (nearer if there is
     less than 5.5 s for each) and is passed; at least 1.5 s without any lie between two. `size` is
     (H, W); `split` chooses the drawn examples. Each frame can be drawn by itself, in any order.
-    Raises ValueError for unknown or empty groups, or too many anomalies for the time.
+    Raises ValueError for unknown or empty groups, too small a size or no time for a frame, or
+    too many anomalies for the time.
     """
 
     def __init__(self, seed: int, size: tuple[int, int] = (360, 640), seconds: float = 24.0,
@@ -97,6 +98,9 @@ class Drive:
         allowed = tuple(group for group in GROUPS if group != 'known')
         if not groups or set(groups) - set(allowed):
             raise ValueError(f'groups: expected some of {allowed}, got {tuple(groups)}')
+        if min(size) < 16 or not round(seconds * rate_hz) > 0:
+            raise ValueError(f'expected a size of at least 16 x 16 and time for a frame, got size '
+                             f'{tuple(size)}, {seconds} s at {rate_hz} Hz')
         most = int(seconds / (GAP_S + 2.0))
         if not 0 <= anomalies <= most:
             raise ValueError(f'anomalies: expected 0 to {most} in {seconds} s, got {anomalies}; '

@@ -72,10 +72,15 @@ class Ground:
     shade: tuple[float, float] = field(default=(0.0, 0.0))
 
 
+def _wrap(x, period):
+    """Return x modulo a power of two: the same as np.mod, several times faster."""
+    return x - np.floor(x / period) * period
+
+
 def _noise(seed, detail, t, s, per_metre):
     tile = noise_tile(seed, detail=detail)
     size = tile.shape[0]
-    return cv2.remap(tile, np.mod(t * per_metre, size), np.mod(s * per_metre, size),
+    return cv2.remap(tile, _wrap(t * per_metre, size), _wrap(s * per_metre, size),
                      cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
 
 
@@ -111,8 +116,8 @@ def paint_ground(canvas: Canvas, camera: Camera, ground: Ground) -> None:
     if slabs.any():
         size = np.where(slabs > 0, slabs, 1)
         gap = 0.035
-        line_t = np.clip((gap - np.abs((t / size + .5) % 1 - .5) * size) / step_t + .5, 0, 1)
-        line_s = np.clip((gap - np.abs((s / size + .5) % 1 - .5) * size) / step_s + .5, 0, 1)
+        line_t = np.clip((gap - np.abs(_wrap(t / size + .5, 1) - .5) * size) / step_t + .5, 0, 1)
+        line_s = np.clip((gap - np.abs(_wrap(s / size + .5, 1) - .5) * size) / step_s + .5, 0, 1)
         fade = np.exp(-step_s / 0.6)
         image *= (1 - 0.3 * (slabs > 0) * np.maximum(line_t, line_s) * fade)[..., None]
     kerbs = [edge for edge, p, q in zip(edges, ground.strips, ground.strips[1:])
