@@ -25,8 +25,8 @@ def write_result_bag(replay: Replay, path: Path) -> Path:
     Write camera, mask, score, detections, alerts and diagnostics as an mcap bag.
 
     Answers keep the header and the time of arrival that they had in the replay, so the difference
-    is their age. Camera frames are JPEG; scores are rounded to half precision (11 bits), which
-    makes the compressed file three times smaller.
+    is their age. Camera frames are JPEG; scores are rounded to half precision (11 bits), so that
+    the file compresses better.
 
     :param path: the bag's folder; an older bag there is replaced.
     :raises BagError: if something else is there.
