@@ -241,6 +241,7 @@ def install(package: Package, work: Path, libraries: list[Path]) -> None:
     shutil.rmtree(python, ignore_errors=True)
     shutil.copytree(work / 'rosidl_generator_py' / package.name, python,
                     ignore=shutil.ignore_patterns('*.c', '*.o'))
+    (python / '__init__.py').touch()
     share = SHARE / package.name
     shutil.rmtree(share, ignore_errors=True)
     for folder in (package.folder, work / 'idl' / package.name,

@@ -51,6 +51,10 @@ def test_message_survives_serialization(name):
     assert deserialize_message(serialize_message(message_type()), message_type) == message_type()
 
 
+def test_it_is_a_package_that_no_folder_of_that_name_shadows():
+    assert vision_msgs.__file__
+
+
 def test_nested_fields_survive_serialization():
     from rclpy.serialization import deserialize_message, serialize_message
     from vision_msgs.msg import Detection2D, Detection2DArray, ObjectHypothesisWithPose
