@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 _MASK = np.array((230, 30, 60), np.uint8)
-_ALERT = (255, 220, 0)
+_ALERT, _OUTLINE = (255, 220, 0), (0, 0, 0)
 
 
 def draw(image: np.ndarray, mask: np.ndarray, alpha: float,
@@ -30,6 +30,8 @@ def draw(image: np.ndarray, mask: np.ndarray, alpha: float,
     for (x, y, width, height), caption in alerts:
         corner = (round(x), round(y))
         cv2.rectangle(shown, corner, (round(x + width), round(y + height)), _ALERT, 2)
-        cv2.putText(shown, caption, (corner[0], max(corner[1] - 5, round(28 * size))),
-                    cv2.FONT_HERSHEY_SIMPLEX, size, _ALERT, 1, cv2.LINE_AA)
+        foot = (corner[0], max(corner[1] - 5, round(28 * size)))
+        for colour, width_px in ((_OUTLINE, 4), (_ALERT, 1)):
+            cv2.putText(shown, caption, foot, cv2.FONT_HERSHEY_SIMPLEX, size, colour, width_px,
+                        cv2.LINE_AA)
     return shown
