@@ -66,7 +66,8 @@ class Settings:
         'region.min_area', 0.0005, 'smallest region that counts, share of the image', (0.0, 1.0))
     region_roi: tuple[float, ...] = _row(
         'region.roi', (0.0, 0.0, 1.0, 0.0, 1.0, 1.0, 0.0, 1.0),
-        'polygon x, y, x, y, ... in image fractions; a region whose foot is outside is not reported')
+        'polygon x, y, x, y, ... in image fractions; a region whose foot is outside is not '
+        'reported')
     alert_confirm_hits: int = _row(
         'alert.confirm_hits', 3, 'frames of the window that must show a region before it is an '
         'alert', (1, 60))
