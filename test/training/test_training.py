@@ -67,6 +67,13 @@ def test_resumed_training_equals_uninterrupted(tmp_path, monkeypatch):
     assert all(torch.equal(whole[k], again[k]) for k in whole)
 
 
+def test_learning_rate_decays_twice():
+    stage = StageRecipe(seed=0, groups=(), pictures=0, steps=300, learning_rate=1.0, warmup=10,
+                        restart=100)
+    at = [loop.learning_rate_factor(stage, s) for s in (0, 50, 100, 200, 300)]
+    assert at == pytest.approx([0.1, 0.5, 1.0, 0.5, 0.0])
+
+
 def test_targets_are_shares_of_cells():
     segments = np.zeros((1, 8, 8), np.int16)
     segments[0, :2, :4] = 1

@@ -90,7 +90,7 @@ def shortened(recipe: Recipe, divisor: int) -> Recipe:
     """Return the recipe with fewer pictures and steps."""
     def cut(stage):
         return replace(stage, pictures=max(stage.pictures // divisor, 16),
-                       steps=max(stage.steps // divisor, 4))
+                       steps=max(stage.steps // divisor, 4), restart=stage.restart // divisor)
     return replace(recipe, clip=cut(recipe.clip), decoder=cut(recipe.decoder))
 
 

@@ -33,8 +33,8 @@ def optimise(modules: dict[str, nn.Module], loss_at: Callable[[int], dict[str, T
         [{'params': [p for p in parameters if p.ndim >= 2]},
          {'params': [p for p in parameters if p.ndim < 2], 'weight_decay': 0.0}],
         recipe.learning_rate, weight_decay=recipe.weight_decay)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda s: min(
-        (s + 1) / recipe.warmup, 0.5 * (1 + math.cos(math.pi * s / recipe.steps))))
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimiser, lambda step: learning_rate_factor(recipe, step))
     start = _resume(checkpoint, modules, optimiser, schedule)
     averages: dict[str, float] = {}
     progress = tqdm(range(start, recipe.steps), checkpoint.stem, recipe.steps, initial=start)
@@ -51,6 +51,13 @@ def optimise(modules: dict[str, nn.Module], loss_at: Callable[[int], dict[str, T
         progress.set_postfix({k: f'{v:.3f}' for k, v in averages.items()}, refresh=False)
         if (step + 1) % SAVE_EVERY == 0 or step + 1 == recipe.steps:
             _save(checkpoint, step + 1, modules, optimiser, schedule)
+
+
+def learning_rate_factor(recipe: StageRecipe, step: int) -> float:
+    """Return the share of the full learning rate at a step."""
+    first, last = (0, recipe.restart) if step < recipe.restart else (recipe.restart, recipe.steps)
+    cosine = 0.5 * (1 + math.cos(math.pi * (step - first) / (last - first)))
+    return min((step + 1) / recipe.warmup, cosine)
 
 
 def _resume(checkpoint: Path, modules, optimiser, schedule) -> int:

@@ -14,6 +14,7 @@ class StageRecipe:
     """
     One stage: AdamW with linear warm-up and cosine decay to zero.
 
+    :ivar restart: step at which the decay has reached zero for the first time and begins anew.
     :ivar seed: of the stage's pictures and batches. :ivar groups: kinds that are drawn in them.
     """
 
@@ -25,6 +26,7 @@ class StageRecipe:
     warmup: int = 100
     weight_decay: float = 0.05
     clip_norm: float = 1.0
+    restart: int = 0
 
 
 @dataclass(frozen=True)
@@ -59,9 +61,9 @@ RECIPES = {
     'tiny': Recipe(
         network=TINY,
         size=(192, 320),
-        clip=StageRecipe(seed=11, groups=('known', 'masks', 'words'), pictures=3000, steps=2000,
-                         learning_rate=1.5e-3),
-        decoder=StageRecipe(seed=12, groups=('known', 'masks'), pictures=4000, steps=3200,
+        clip=StageRecipe(seed=11, groups=('known', 'masks', 'words'), pictures=3000, steps=3300,
+                         learning_rate=1.5e-3, restart=2000),
+        decoder=StageRecipe(seed=12, groups=('known', 'masks'), pictures=4000, steps=3000,
                             learning_rate=8e-4, clip_norm=0.1),
         capacity_concepts=256,
         capacity_classes=96),
