@@ -74,7 +74,7 @@ class FrozenClip(nn.Module):
 
     @property
     def logit_scale(self) -> Tensor:
-        """CLIP's learned log of the inverse temperature."""
+        """Learned log of the inverse temperature, a scalar."""
         return self.clip_model.logit_scale
 
 

@@ -143,8 +143,8 @@ def jitter(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Vary brightness, contrast and colour balance of (H, W, 3) uint8."""
     gain = rng.uniform(0.75, 1.25) * rng.uniform(0.92, 1.08, 3)
     # One table of 256 a channel: a tenth of the time of arithmetic on the pixels.
-    table = np.arange(256)[:, None] * gain + rng.uniform(-20, 20)
-    return cv2.LUT(np.ascontiguousarray(image), np.clip(table, 0, 255).astype(np.uint8)[None].transpose(1, 0, 2))
+    table = np.clip(np.arange(256)[:, None] * gain + rng.uniform(-20, 20), 0, 255)
+    return cv2.LUT(np.ascontiguousarray(image), table.astype(np.uint8)[:, None])
 
 
 def pooled_segments(network: Vl4ad, pictures: PictureSet, batch: np.ndarray, names: list[str],
