@@ -28,8 +28,13 @@ def class_logits(embedding: Tensor, concepts: Tensor, concept_class: Tensor, cla
     """
     cosine = torch.matmul(F.normalize(embedding, dim=-1), concepts.t())
     logits = cosine * log_scale.exp().clamp(max=100.0)
-    member = concept_class[:, None] == torch.arange(classes, device=concepts.device)
-    return torch.where(member, logits[..., None], ABSENT).amax(-2)
+    if torch.compiler.is_exporting():
+        # Engines have no scatter with a maximum.
+        member = concept_class[:, None] == torch.arange(classes, device=concepts.device)
+        return torch.where(member, logits[..., None], ABSENT).amax(-2)
+    slot = torch.where(concept_class < 0, classes, concept_class).expand_as(logits)
+    best = logits.new_full((*logits.shape[:-1], classes + 1), ABSENT)
+    return best.scatter_reduce(-1, slot, logits, 'amax')[..., :classes]
 
 
 def void_logit(embedding: Tensor, void: Tensor, log_scale: Tensor) -> Tensor:
