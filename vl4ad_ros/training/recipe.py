@@ -63,7 +63,7 @@ RECIPES = {
         size=(192, 320),
         clip=StageRecipe(seed=11, groups=('known', 'masks', 'words'), pictures=3000, steps=3300,
                          learning_rate=1.5e-3, restart=2000),
-        decoder=StageRecipe(seed=12, groups=('known', 'masks'), pictures=4000, steps=3000,
+        decoder=StageRecipe(seed=12, groups=('known', 'masks'), pictures=4000, steps=2600,
                             learning_rate=8e-4, clip_norm=0.1),
         capacity_concepts=256,
         capacity_classes=96),
