@@ -10,7 +10,7 @@ pytest.importorskip('open_clip')
 
 from vl4ad_ros.runtime.tokenizer import Tokenizer  # noqa: E402
 from vl4ad_ros.training import loop  # noqa: E402
-from vl4ad_ros.training.calibration import anomaly_labels, best_f1_threshold  # noqa: E402
+from vl4ad_ros.training.calibration import anomaly_labels, knots  # noqa: E402
 from vl4ad_ros.training.decoder_stage import segment_targets  # noqa: E402
 from vl4ad_ros.training.pictures import PictureSet  # noqa: E402
 from vl4ad_ros.training.recipe import RECIPES, StageRecipe  # noqa: E402
@@ -92,9 +92,10 @@ def test_labels_know_only_what_is_prompted():
     assert anomaly_labels(segments, ['road', 'cow']).tolist() == [[0, 1, 255]]
 
 
-def test_best_f1_threshold():
-    scores = np.array([-0.9, -0.4, -0.3, -0.1], np.float16)
-    assert best_f1_threshold(scores, np.array([0, 1, 0, 1], bool)) == pytest.approx(-0.4, abs=1e-3)
+def test_knots_rise_whatever_validation_found():
+    for normal, top, threshold in ((-0.95, -0.1, -0.4), (-0.3, -0.5, -0.4)):
+        u = knots(normal, top, threshold)['u']
+        assert u[0] < u[1] == threshold < u[2]
 
 
 def test_the_default_prompts_fit_the_recipe():

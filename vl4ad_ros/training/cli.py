@@ -14,6 +14,7 @@ from vl4ad_ros import __version__
 from vl4ad_ros.network.export import export_bundle
 from vl4ad_ros.network.vl4ad import Vl4ad
 from vl4ad_ros.runtime.tokenizer import Tokenizer
+from vl4ad_ros.scenes.drive import Drive
 from vl4ad_ros.scenes.kinds import Kind, kinds_in
 from vl4ad_ros.training.calibration import calibrate
 from vl4ad_ros.training.clip_stage import CAPTIONS, train_clip
@@ -25,6 +26,7 @@ from vl4ad_ros.training.tokens import special_ids, train_tokenizer
 from vl4ad_ros.vocabulary import PromptClass, Vocabulary
 
 VALIDATION_SEED, VALIDATION_PICTURES = 13, 150
+VALIDATION_DRIVES = (301, 302, 303)
 NOTICE = 'Trained on drawn scenes only: not for driving.'
 # Concepts per class of the default prompts for what does not belong.
 ANOMALY_WORDS = 2
@@ -80,9 +82,14 @@ def run(args: argparse.Namespace) -> int:
             'calibration': {'u': [-1.0, -0.5, 0.0], 'score': [0.0, 0.5, 1.0]},
             'vocabulary': {'known': known, 'anomaly': anomaly},
             'provenance': provenance(recipe, accuracy)})
-    choice = calibrate(bundle, validation)
+    drives = [Drive(seed, seconds=max(24 // args.short, 2), split='validation',
+                    groups=('masks', 'words'), anomalies=4 if args.short == 1 else 0)
+              for seed in VALIDATION_DRIVES]
+    choice = calibrate(bundle, validation, drives)
     print(f'validation chose alpha {choice.alpha}, beta {choice.beta} (AP {choice.ap:.3f}) and '
-          f'threshold u = {choice.threshold:.3f}\nbundle: {bundle}')
+          f'threshold u = {choice.threshold:.3f}: {choice.missed} of {choice.anomalies} anomalies '
+          f'missed and {choice.false_alerts} false alerts on {len(drives)} drives\n'
+          f'bundle: {bundle}')
     return 0
 
 
