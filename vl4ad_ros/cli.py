@@ -5,13 +5,14 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 import importlib
 import json
 from pathlib import Path
 import signal
 import sys
+from typing import Any
 
 from vl4ad_ros import __version__
 
@@ -125,7 +126,10 @@ def _demo(options: argparse.Namespace) -> None:
 
     with tqdm(unit='frame', disable=None, leave=False) as bar:
         bag = sample_drive.sample_drive(seed, draw)
-    show(bag, options.out, f'Sample drive {seed}', None, _session_options(options))
+    print(f'alerts come from the road ahead and from what {sample_drive.TRACK_LIMITS.confirm_hits} '
+          f'of {sample_drive.TRACK_LIMITS.confirm_window} frames show')
+    show(bag, options.out, f'Sample drive {seed}', None,
+         _session_options(options, sample_drive.PARAMETERS))
 
 
 def _add_replay(parser: argparse.ArgumentParser) -> None:
@@ -138,9 +142,9 @@ def _replay(options: argparse.Namespace) -> None:
     show(options.bag, options.out, options.bag.name, options.topic, _session_options(options))
 
 
-def _session_options(options: argparse.Namespace):
+def _session_options(options: argparse.Namespace, parameters: Mapping[str, Any] = {}):
     from vl4ad_ros.node.session import SessionOptions
-    return SessionOptions(bundle=_bundle(options.bundle), rate=options.rate)
+    return SessionOptions(_bundle(options.bundle), options.rate, parameters)
 
 
 def _bundle(name: str) -> str:

@@ -4,10 +4,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import metadata
 import json
 import os
@@ -18,6 +18,7 @@ import subprocess
 import sys
 from threading import Event
 import time
+from typing import Any
 
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
@@ -53,10 +54,12 @@ class SessionOptions:
 
     :ivar bundle: model bundle, ``tiny`` or a directory.
     :ivar rate: speed, 1 is as recorded.
+    :ivar parameters: further parameters of the node, by name.
     """
 
     bundle: str = 'tiny'
     rate: float = 1.0
+    parameters: Mapping[str, Any] = field(default_factory=dict)
 
 
 def open_bag(path: Path | str, topic: str | None = None) -> CameraBag:
@@ -184,7 +187,7 @@ class _NodeProcess:
 
 @contextmanager
 def _process(bag: CameraBag, log: Path, options: SessionOptions) -> Iterator[_NodeProcess]:
-    parameters = {'model.bundle': options.bundle,
+    parameters = {**options.parameters, 'model.bundle': options.bundle,
                   'image_transport': 'compressed' if bag.compressed else 'raw'}
     command = [sys.executable, '-m', 'vl4ad_ros.node', '--ros-args',
                '-r', f'image:={CAMERA_TOPIC}']

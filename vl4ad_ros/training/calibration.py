@@ -17,7 +17,9 @@ from tqdm import tqdm
 
 from vl4ad_ros.evaluation.alert_metrics import Alert, FrameResult, score_alerts, Truth, TruthFrame
 from vl4ad_ros.evaluation.pixel_metrics import PixelMetrics
+from vl4ad_ros.evaluation.sample_drive import ROAD_AHEAD, TRACK_LIMITS
 from vl4ad_ros.obstacles.monitor import ObstacleMonitor
+from vl4ad_ros.obstacles.regions import RegionLimits
 from vl4ad_ros.runtime.bundle import Calibration, write_manifest
 from vl4ad_ros.runtime.detector import Detector
 from vl4ad_ros.runtime.letterbox import Letterbox
@@ -61,7 +63,8 @@ def calibrate(bundle: Path, pictures: PictureSet, drives: Sequence[Drive]) -> Ch
     Rewrite the manifest's ensemble and calibration by what does best on validation data.
 
     The ensemble is the one of highest pixel AP on `pictures` with the bundle's own prompts. The
-    score 0.5 is put where, on `drives`, missed anomalies and false alerts together are fewest;
+    score 0.5 is put where, on `drives` and with the demo's limits, missed anomalies and false
+    alerts together are fewest;
     0 at the median of normal pixels and 1 near the top of the range.
     """
     detector = Detector.open(bundle)
@@ -125,7 +128,7 @@ def _alert_counts(maps: Sequence[tuple[np.ndarray, Letterbox]], truth: Truth,
                   calibration: dict[str, list[float]]) -> np.ndarray:
     """Return missed anomalies, false alerts and anomalies of one drive."""
     curve = Calibration(tuple(calibration['u']), tuple(calibration['score']))
-    monitor = ObstacleMonitor()
+    monitor = ObstacleMonitor(RegionLimits(roi=ROAD_AHEAD), TRACK_LIMITS)
     results = []
     for i, (u, letterbox) in enumerate(maps):
         confirmed = monitor.update(letterbox.to_image(curve(u))).confirmed
