@@ -126,8 +126,9 @@ def _demo(options: argparse.Namespace) -> None:
 
     with tqdm(unit='frame', disable=None, leave=False) as bar:
         bag = sample_drive.sample_drive(seed, draw)
-    print(f'alerts come from the road ahead and from what {sample_drive.TRACK_LIMITS.confirm_hits} '
-          f'of {sample_drive.TRACK_LIMITS.confirm_window} frames show')
+    limits = sample_drive.TRACK_LIMITS
+    print('alerts come from the road ahead, and from what '
+          f'{limits.confirm_hits} of {limits.confirm_window} frames show')
     show(bag, options.out, f'Sample drive {seed}', None,
          _session_options(options, sample_drive.PARAMETERS))
 
