@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 
@@ -17,6 +17,9 @@ class NetworkConfig:
     :ivar feature_channels: channels of the trunk's features at strides 4, 8, 16 and 32.
     :ivar mean, std: per channel of an RGB image in 0..255.
     :ivar size_divisibility: images are zero-padded (after normalisation) to a multiple of this.
+    :ivar ensemble_on_valid_mask: leave queries whose mask is empty at stride 32 to the
+        in-vocabulary classifier (FC-CLIP's ResNet configurations).
+    :ivar templates: sentences with one ``{}`` that a concept's embedding is averaged over.
     """
 
     name: str
@@ -35,7 +38,7 @@ class NetworkConfig:
     std: tuple[float, float, float] = (68.5005327, 66.6321579, 70.32316305)
     size_divisibility: int = 32
     ensemble_on_valid_mask: bool = False
-    templates: tuple[str, ...] = field(default=())
+    templates: tuple[str, ...] = ()
 
     @property
     def embed_dim(self) -> int:
@@ -97,5 +100,3 @@ CONVNEXT_LARGE_D_320 = NetworkConfig(
     feature_channels=(192, 384, 768, 1536),
     templates=VILD_TEMPLATES,
 )
-
-CONFIGS = {c.name: c for c in (TINY, CONVNEXT_LARGE_D_320)}

@@ -36,7 +36,6 @@ class MaskDecoder(nn.Module):
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
         dim, heads, layers = config.hidden_dim, config.attention_heads, config.mask_decoder_layers
-        self.heads = heads
         self.logit_scale = nn.Parameter(torch.tensor(math.log(1 / 0.07)))
         self.transformer_self_attention_layers = nn.ModuleList(
             _SelfAttention(dim, heads) for _ in range(layers))

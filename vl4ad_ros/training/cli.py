@@ -7,6 +7,7 @@ from __future__ import annotations
 import argparse
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -19,9 +20,9 @@ from vl4ad_ros.scenes.kinds import Kind, kinds_in
 from vl4ad_ros.training.calibration import calibrate
 from vl4ad_ros.training.clip_stage import CAPTIONS, train_clip
 from vl4ad_ros.training.decoder_stage import train_decoder
-from vl4ad_ros.training.gate import zero_shot_accuracy
+from vl4ad_ros.training.gate import Accuracy, zero_shot_accuracy
 from vl4ad_ros.training.pictures import PictureSet
-from vl4ad_ros.training.recipe import Recipe, RECIPES
+from vl4ad_ros.training.recipe import Recipe, RECIPES, StageRecipe
 from vl4ad_ros.training.tokens import special_ids, train_tokenizer
 from vl4ad_ros.vocabulary import PromptClass, Vocabulary
 
@@ -95,7 +96,7 @@ def run(args: argparse.Namespace) -> int:
 
 def shortened(recipe: Recipe, divisor: int) -> Recipe:
     """Return the recipe with fewer pictures and steps."""
-    def cut(stage):
+    def cut(stage: StageRecipe) -> StageRecipe:
         return replace(stage, pictures=max(stage.pictures // divisor, 16),
                        steps=max(stage.steps // divisor, 4), restart=stage.restart // divisor)
     return replace(recipe, clip=cut(recipe.clip), decoder=cut(recipe.decoder))
@@ -108,10 +109,10 @@ def default_vocabulary(known: tuple[Kind, ...], anomaly: tuple[Kind, ...]) -> Vo
         tuple(PromptClass(k.name, k.words[:ANOMALY_WORDS]) for k in anomaly))
 
 
-def provenance(recipe: Recipe, accuracy) -> dict:
+def provenance(recipe: Recipe, accuracy: Accuracy) -> dict[str, Any]:
     """Return what a reader of the bundle needs to know of its making."""
     return {
-        'command': 'vl4ad train --config tiny', 'version': __version__,
+        'command': f'vl4ad train --config {recipe.network.name}', 'version': __version__,
         'clip': {'pictures': recipe.clip.pictures, 'steps': recipe.clip.steps,
                  'crop_top1': round(accuracy.crops, 4), 'dense_top1': round(accuracy.dense, 4)},
         'decoder': {'pictures': recipe.decoder.pictures, 'steps': recipe.decoder.steps}}

@@ -112,7 +112,7 @@ class FeatureSet:
                 p, 'w+', np.float16, (len(pictures), c, height // s, width // s))
                 for p, c, s in zip(paths, network.config.feature_channels, (4, 8, 16, 32))]
             for start in tqdm(range(0, len(pictures), 16), 'features of the frozen CLIP'):
-                images = torch.from_numpy(pictures.images[start:start + 16]).to(device)
+                images = torch.from_numpy(np.array(pictures.images[start:start + 16])).to(device)
                 for file, level in zip(files, network.backbone.features(
                         network.normalise(images))):
                     file[start:start + len(level)] = level.half().cpu().numpy()

@@ -1,0 +1,28 @@
+# Copyright 2026 vl4ad_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""`vl4ad train` from nothing to a bundle that opens (needs torch, open_clip and onnx)."""
+
+import numpy as np
+import pytest
+
+pytest.importorskip('torch')
+pytest.importorskip('open_clip')
+pytest.importorskip('onnx')
+
+from vl4ad_ros.cli import main  # noqa: E402
+from vl4ad_ros.runtime.detector import Detector  # noqa: E402
+
+
+@pytest.mark.slow
+def test_trains_a_bundle_and_does_nothing_twice(tmp_path, capsys):
+    command = ['train', '--config', 'tiny', '--short', '1000', '--work', str(tmp_path)]
+    assert main(command) == 0, capsys.readouterr().err
+    made = {p: p.stat().st_mtime_ns for p in tmp_path.rglob('*')
+            if p.suffix == '.pt' or p.name in ('pictures.json', 'features.json')}
+    assert len(made) == 6
+    detector = Detector.open(tmp_path / 'bundle')
+    prompts = detector.encode(detector.default_vocabulary)
+    assert detector.detect(np.zeros((36, 64, 3), np.uint8), prompts).score.shape == (36, 64)
+    detector.close()
+    assert main(command) == 0, capsys.readouterr().err
+    assert {p: p.stat().st_mtime_ns for p in made} == made
