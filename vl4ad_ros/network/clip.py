@@ -4,6 +4,9 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+import math
+
 import open_clip
 from timm.models import register_model
 from timm.models.convnext import ConvNeXt
@@ -12,6 +15,7 @@ from torch import nn, Tensor
 import torch.nn.functional as F
 
 from vl4ad_ros.network.config import NetworkConfig
+from vl4ad_ros.network.pooling import mask_pool
 
 
 @register_model
@@ -27,9 +31,9 @@ def vl4ad_convnext_tiny(pretrained: bool = False, **kwargs) -> ConvNeXt:
     return model
 
 
-class FrozenClip(nn.Module):
+class FrozenClip(nn.Module, ABC):
     """
-    CLIP with a ConvNeXt trunk, as FC-CLIP uses it (arXiv 2308.02487).
+    A CLIP that never learns, as FC-CLIP uses it (arXiv 2308.02487).
 
     Its only child is ``clip_model``, as in official state dicts.
     """
@@ -44,6 +48,7 @@ class FrozenClip(nn.Module):
         """Stay in evaluation mode: the weights, and so their statistics, are frozen."""
         return super().train(False)
 
+    @abstractmethod
     def features(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """
         Return the trunk's features of a normalised image.
@@ -52,21 +57,17 @@ class FrozenClip(nn.Module):
         :return: (B, C_i, H / s, W / s) for strides s = 4, 8, 16, 32; the last one is FC-CLIP's
             ``clip_vis_dense``.
         """
-        trunk = self.clip_model.visual.trunk
-        x = trunk.stem(image)
-        out = []
-        for stage in trunk.stages:
-            x = stage(x)
-            out.append(x)
-        out[-1] = trunk.norm_pre(x)
-        return tuple(out)
 
-    def embed_pooled(self, pooled: Tensor) -> Tensor:
-        """Map pooled stride-32 features (B, N, C) to un-normalised embeddings (B, N, D)."""
-        batch, queries, channels = pooled.shape
-        visual = self.clip_model.visual
-        x = visual.trunk.head(pooled.reshape(batch * queries, channels, 1, 1))
-        return visual.head(x).reshape(batch, queries, -1)
+    @abstractmethod
+    def embed_masks(self, dense: Tensor, mask_logits: Tensor) -> tuple[Tensor, Tensor]:
+        """
+        Embed what is under each mask as CLIP would embed an image.
+
+        :param dense: (B, C, h, w), the stride-32 feature.
+        :param mask_logits: (B, N, h, w); a pixel belongs where the logit is above 0.
+        :return: un-normalised embeddings (B, N, D), finite and without meaning where a mask is
+            empty; count (B, N, 1) of pixels.
+        """
 
     def encode_text(self, tokens: Tensor) -> Tensor:
         """Map tokens (n, context_length) int64 to un-normalised embeddings (n, D)."""
@@ -76,6 +77,79 @@ class FrozenClip(nn.Module):
     def logit_scale(self) -> Tensor:
         """Learned log of the inverse temperature, a scalar."""
         return self.clip_model.logit_scale
+
+
+class ConvNextClip(FrozenClip):
+    """CLIP with a ConvNeXt trunk: a mask's features are averaged, then projected."""
+
+    def features(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Return the stages' outputs; see `FrozenClip.features`."""
+        trunk = self.clip_model.visual.trunk
+        x = trunk.stem(image)
+        out = []
+        for stage in trunk.stages:
+            x = stage(x)
+            out.append(x)
+        out[-1] = trunk.norm_pre(x)
+        return tuple(out)
+
+    def embed_masks(self, dense: Tensor, mask_logits: Tensor) -> tuple[Tensor, Tensor]:
+        """Average and project; see `FrozenClip.embed_masks`."""
+        pooled, count = mask_pool(dense, mask_logits)
+        return self.embed_pooled(pooled), count
+
+    def embed_pooled(self, pooled: Tensor) -> Tensor:
+        """Map pooled stride-32 features (B, N, C) to un-normalised embeddings (B, N, D)."""
+        batch, queries, channels = pooled.shape
+        visual = self.clip_model.visual
+        x = visual.trunk.head(pooled.reshape(batch * queries, channels, 1, 1))
+        return visual.head(x).reshape(batch, queries, -1)
+
+
+class ResNetClip(FrozenClip):
+    """CLIP with OpenAI's modified ResNet: its attention pooling looks at one mask at a time."""
+
+    def features(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Return the layers' outputs; see `FrozenClip.features`."""
+        visual = self.clip_model.visual
+        x = visual.stem(image)
+        out = []
+        for layer in (visual.layer1, visual.layer2, visual.layer3, visual.layer4):
+            x = layer(x)
+            out.append(x)
+        return tuple(out)
+
+    def embed_masks(self, dense: Tensor, mask_logits: Tensor) -> tuple[Tensor, Tensor]:
+        """
+        Pool by attention; see `FrozenClip.embed_masks`.
+
+        The question is the same for every mask - the mean of the whole image - and each mask
+        shuts out the keys that it does not cover (FC-CLIP).
+        """
+        pool = self.clip_model.visual.attnpool
+        height, width = dense.shape[2:]
+        whole, cells = pool.positional_embedding[:1], pool.positional_embedding[1:]
+        side = math.isqrt(len(cells))
+        cells = F.interpolate(cells.t().unflatten(1, (side, side))[None], size=(height, width),
+                              mode='bilinear', align_corners=False)
+        keys = (dense + cells).flatten(2).transpose(1, 2)
+        query = dense.mean((2, 3)) + whole
+        q, k, v = (
+            projection(x).unflatten(2, (pool.num_heads, -1)).transpose(1, 2)
+            for projection, x in ((pool.q_proj, query[:, None]), (pool.k_proj, keys),
+                                  (pool.v_proj, keys)))
+        scores = torch.matmul(q, k.transpose(2, 3)) / math.sqrt(q.shape[-1])
+        inside = (mask_logits.detach() > 0).to(dense.dtype).flatten(2)
+        # -1e4 rather than -inf: an empty mask gives a number, not NaN.
+        weights = (scores + (1 - inside[:, None]) * -1e4).softmax(-1)
+        out = torch.matmul(weights, v).transpose(1, 2).flatten(2)
+        return pool.c_proj(out), inside.sum(-1, keepdim=True)
+
+
+def build_clip(config: NetworkConfig) -> FrozenClip:
+    """Return the CLIP of a configuration, with weights yet to be loaded."""
+    trunk = config.clip['vision_cfg'].get('timm_model_name')
+    return (ConvNextClip if trunk else ResNetClip)(config)
 
 
 def concept_embeddings(clip: FrozenClip, tokens: Tensor) -> Tensor:

@@ -11,11 +11,10 @@ from torch import nn, Tensor
 import torch.nn.functional as F
 
 from vl4ad_ros.network.classification import class_logits, class_probability, void_logit
-from vl4ad_ros.network.clip import FrozenClip
+from vl4ad_ros.network.clip import build_clip
 from vl4ad_ros.network.config import NetworkConfig
 from vl4ad_ros.network.mask_decoder import MaskDecoder
 from vl4ad_ros.network.pixel_decoder import PixelDecoder
-from vl4ad_ros.network.pooling import mask_pool
 
 
 @dataclass(frozen=True)
@@ -59,7 +58,7 @@ class Vl4ad(nn.Module):
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
         self.config = config
-        self.backbone = FrozenClip(config)
+        self.backbone = build_clip(config)
         self.sem_seg_head = nn.Module()
         self.sem_seg_head.pixel_decoder = PixelDecoder(config)
         self.sem_seg_head.predictor = MaskDecoder(config)
@@ -106,9 +105,9 @@ class Vl4ad(nn.Module):
         """Classify masks by CLIP's own frozen features (FC-CLIP, 2.7)."""
         masks = F.interpolate(mask_logits, size=dense.shape[2:], mode='bilinear',
                               align_corners=False)
-        pooled, count = mask_pool(dense, masks)
-        logits = class_logits(self.backbone.embed_pooled(pooled), texts.concepts,
-                              texts.concept_class, texts.classes, self.backbone.logit_scale)
+        embedding, count = self.backbone.embed_masks(dense, masks)
+        logits = class_logits(embedding, texts.concepts, texts.concept_class, texts.classes,
+                              self.backbone.logit_scale)
         weight = texts.ensemble_weight
         if self.config.ensemble_on_valid_mask:
             # A mask too small for stride 32 pools to nothing, which CLIP must not be asked about.
