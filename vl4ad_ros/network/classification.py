@@ -4,30 +4,88 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 import torch.nn.functional as F
 
 # Logit of a class without concepts: zero after a softmax, finite in half precision.
 ABSENT = -1e4
+CLASSIFIERS = ('ensemble', 'in', 'out')
+
+
+@dataclass(frozen=True)
+class Classification:
+    """
+    What VL4AD leaves open between embeddings and class probabilities; as FC-CLIP by default.
+
+    :ivar keep_void: scale by 1 - p(void), so that a query for nothing adds no mass (FC-CLIP);
+        False leaves void out, as eq. 1 is printed.
+    :ivar classifier: ``'ensemble'`` of both (FC-CLIP), ``'in'`` for the decoder's in-vocabulary
+        one alone, ``'out'`` for CLIP's own features alone (void stays the decoder's).
+    :ivar temperature: T of eq. 1 for every classifier, in place of the two learned ones; see
+        `inverse_temperature`. None keeps those.
+    :ivar empty_mask_guard: leave queries whose mask is empty at stride 32 to the in-vocabulary
+        classifier (FC-CLIP's ENSEMBLE_ON_VALID_MASK); None is as the network's configuration
+        has it. Without a guard CLIP is asked about nothing: a ConvNeXt answers with one vector
+        for all such masks, a ResNet with the whole image's (FC-CLIP's code there gives NaN).
+    """
+
+    keep_void: bool = True
+    classifier: str = 'ensemble'
+    temperature: float | None = None
+    empty_mask_guard: bool | None = None
+
+    def __post_init__(self) -> None:
+        if self.classifier not in CLASSIFIERS:
+            raise ValueError(f'classifier is {self.classifier!r}; choose one of '
+                             + ', '.join(map(repr, CLASSIFIERS)))
+        # Cosines / T must stay far from `ABSENT`.
+        if self.temperature is not None and not 1e-3 <= self.temperature <= 1e3:
+            raise ValueError(f'temperature is {self.temperature}; choose it within 0.001..1000 '
+                             '(learned ones lie between 0.01 and 0.1)')
+
+    def out_weight(self, ensemble_weight: Tensor, pixels: Tensor, guard: bool) -> Tensor:
+        """
+        Return the out-of-vocabulary classifier's weight for `class_probability`.
+
+        :param ensemble_weight: (C,) in 0..1.
+        :param pixels: (B, N, 1), pixels of each mask at stride 32.
+        :param guard: what the network's configuration says of empty masks.
+        :return: (C,), or (B, N, C) where empty masks are guarded.
+        """
+        weight = torch.ones_like(ensemble_weight) if self.classifier == 'out' else ensemble_weight
+        guard = guard if self.empty_mask_guard is None else self.empty_mask_guard
+        return weight * (pixels > 0) if guard else weight
+
+
+def inverse_temperature(log_scale: Tensor, temperature: float | None = None) -> Tensor | float:
+    """
+    Return 1 / T of VL4AD eq. 1.
+
+    The learned one is exp(log_scale), at most 100 (FC-CLIP). The cap bounds what training may
+    learn; a given temperature is taken as it is, so below 0.01 it is sharper than any learned.
+    """
+    return log_scale.exp().clamp(max=100.0) if temperature is None else 1 / temperature
 
 
 def class_logits(embedding: Tensor, concepts: Tensor, concept_class: Tensor, classes: int,
-                 log_scale: Tensor) -> Tensor:
+                 log_scale: Tensor, temperature: float | None = None) -> Tensor:
     """
     Return the logit of each class: the best cosine among its concepts, scaled.
 
-    VL4AD eq. 3 (the maximum comes before the softmax) with FC-CLIP's scale, whose exponential
-    is capped at 100. Merging classes is giving their concepts one index.
+    VL4AD eq. 3: the maximum comes before the softmax. Merging classes is giving their concepts
+    one index.
 
     :param embedding: (..., D), any length.
     :param concepts: (P, D), rows of unit length; rows of padding are never read.
     :param concept_class: (P,) int64 in 0..classes - 1, -1 for padding.
-    :param log_scale: scalar, log of 1 / T.
+    :param log_scale, temperature: see `inverse_temperature`.
     :return: (..., classes); `ABSENT` for a class without concepts.
     """
     cosine = torch.matmul(F.normalize(embedding, dim=-1), concepts.t())
-    logits = cosine * log_scale.exp().clamp(max=100.0)
+    logits = cosine * inverse_temperature(log_scale, temperature)
     if torch.compiler.is_exporting():
         # Engines have no scatter with a maximum.
         member = concept_class[:, None] == torch.arange(classes, device=concepts.device)
@@ -37,30 +95,34 @@ def class_logits(embedding: Tensor, concepts: Tensor, concept_class: Tensor, cla
     return best.scatter_reduce(-1, slot, logits, 'amax')[..., :classes]
 
 
-def void_logit(embedding: Tensor, void: Tensor, log_scale: Tensor) -> Tensor:
+def void_logit(embedding: Tensor, void: Tensor, log_scale: Tensor,
+               temperature: float | None = None) -> Tensor:
     """Return the logit (..., 1) of "no object" against the learned embedding `void` (1, D)."""
     cosine = torch.matmul(F.normalize(embedding, dim=-1), F.normalize(void, dim=-1).t())
-    return cosine * log_scale.exp().clamp(max=100.0)
+    return cosine * inverse_temperature(log_scale, temperature)
 
 
-def class_probability(in_vocabulary: Tensor, out_vocabulary: Tensor, void: Tensor,
-                      ensemble_weight: Tensor, keep_void: bool = True) -> Tensor:
+def class_probability(in_vocabulary: Tensor, out_vocabulary: Tensor | None, void: Tensor,
+                      out_weight: Tensor | None, keep_void: bool = True) -> Tensor:
     """
     Return c of VL4AD eq. 1 with FC-CLIP's geometric ensemble of both classifiers.
 
     log p_k = (1 - w_k) log softmax(in)_k + w_k log softmax(out)_k, renormalised.
 
-    :param in_vocabulary, out_vocabulary: (B, N, C) logits without void.
+    :param in_vocabulary: (B, N, C) logits without void.
+    :param out_vocabulary: the same of the other classifier; None for in-vocabulary alone.
     :param void: (B, N, 1) in-vocabulary logit of "no object".
-    :param ensemble_weight: (C,) or (B, N, C) in 0..1; 0 is in-vocabulary alone, 1 out-of-
+    :param out_weight: w, (C,) or (B, N, C) in 0..1; 0 is in-vocabulary alone, 1 out-of-
         vocabulary alone. FC-CLIP: 0.4 for seen classes, 0.8 for others.
-    :param keep_void: scale by 1 - p(void), so that a query for nothing adds no mass (FC-CLIP);
-        False leaves void out, as eq. 1 is printed.
+    :param keep_void: scale by 1 - p(void), see `Classification`.
     :return: (B, N, C) in 0..1.
     """
-    log_p = ((1 - ensemble_weight) * in_vocabulary.log_softmax(-1)
-             + ensemble_weight * out_vocabulary.log_softmax(-1))
-    probability = log_p.softmax(-1)
+    if out_vocabulary is None:
+        probability = in_vocabulary.softmax(-1)
+    else:
+        log_p = ((1 - out_weight) * in_vocabulary.log_softmax(-1)
+                 + out_weight * out_vocabulary.log_softmax(-1))
+        probability = log_p.softmax(-1)
     if keep_void:
         p_void = torch.cat([in_vocabulary, void], -1).softmax(-1)[..., -1:]
         probability = probability * (1 - p_void)

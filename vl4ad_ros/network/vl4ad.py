@@ -10,7 +10,8 @@ import torch
 from torch import nn, Tensor
 import torch.nn.functional as F
 
-from vl4ad_ros.network.classification import class_logits, class_probability, void_logit
+from vl4ad_ros.network.classification import (
+    class_logits, class_probability, Classification, void_logit)
 from vl4ad_ros.network.clip import build_clip
 from vl4ad_ros.network.config import NetworkConfig
 from vl4ad_ros.network.mask_decoder import MaskDecoder
@@ -39,12 +40,14 @@ class Queries:
 
     :ivar mask_logits: (B, N, H / 4, W / 4) of the padded image.
     :ivar in_vocabulary: (B, N, C) logits. :ivar void: (B, N, 1) logit.
+    :ivar out_vocabulary: (B, N, C) logits; None where the options leave them out.
     :ivar probability: (B, N, C), see `class_probability`.
     """
 
     mask_logits: Tensor
     in_vocabulary: Tensor
     void: Tensor
+    out_vocabulary: Tensor | None
     probability: Tensor
 
 
@@ -82,34 +85,38 @@ class Vl4ad(nn.Module):
         """Return mask features (B, dim, H / 4, W / 4) and levels at strides 32, 16, 8."""
         return self.sem_seg_head.pixel_decoder(features)
 
-    def forward(self, image: Tensor, texts: Texts, keep_void: bool = True) -> Queries:
+    def forward(self, image: Tensor, texts: Texts,
+                options: Classification = Classification()) -> Queries:
         """Run the network on (B, H, W, 3) RGB pixels, 0..255."""
         features = self.backbone.features(self.normalise(image))
         predictor = self.sem_seg_head.predictor
         proposal = predictor(*self.decode(features))
-        in_vocabulary, void = self.classify(proposal.class_embedding, texts)
-        out_vocabulary, weight = self._out_of_vocabulary(
-            features[-1], proposal.mask_logits, texts)
+        in_vocabulary, void = self.classify(
+            proposal.class_embedding, texts, options.temperature)
+        out_vocabulary, weight = None, None
+        if options.classifier != 'in':
+            out_vocabulary, pixels = self._out_of_vocabulary(
+                features[-1], proposal.mask_logits, texts, options.temperature)
+            weight = options.out_weight(
+                texts.ensemble_weight, pixels, self.config.ensemble_on_valid_mask)
         return Queries(
-            proposal.mask_logits, in_vocabulary, void,
-            class_probability(in_vocabulary, out_vocabulary, void, weight, keep_void))
+            proposal.mask_logits, in_vocabulary, void, out_vocabulary,
+            class_probability(in_vocabulary, out_vocabulary, void, weight, options.keep_void))
 
-    def classify(self, embedding: Tensor, texts: Texts) -> tuple[Tensor, Tensor]:
+    def classify(self, embedding: Tensor, texts: Texts,
+                 temperature: float | None = None) -> tuple[Tensor, Tensor]:
         """Return in-vocabulary logits (B, N, C) and void's (B, N, 1) of class embeddings."""
         scale = self.sem_seg_head.predictor.logit_scale
-        return (class_logits(embedding, texts.concepts, texts.concept_class, texts.classes, scale),
-                void_logit(embedding, self.void_embedding.weight, scale))
+        return (class_logits(embedding, texts.concepts, texts.concept_class, texts.classes, scale,
+                             temperature),
+                void_logit(embedding, self.void_embedding.weight, scale, temperature))
 
-    def _out_of_vocabulary(self, dense: Tensor, mask_logits: Tensor,
-                           texts: Texts) -> tuple[Tensor, Tensor]:
-        """Classify masks by CLIP's own frozen features (FC-CLIP, 2.7)."""
+    def _out_of_vocabulary(self, dense: Tensor, mask_logits: Tensor, texts: Texts,
+                           temperature: float | None) -> tuple[Tensor, Tensor]:
+        """Classify masks by CLIP's own frozen features (FC-CLIP); with each mask's pixels."""
         masks = F.interpolate(mask_logits, size=dense.shape[2:], mode='bilinear',
                               align_corners=False)
-        embedding, count = self.backbone.embed_masks(dense, masks)
+        embedding, pixels = self.backbone.embed_masks(dense, masks)
         logits = class_logits(embedding, texts.concepts, texts.concept_class, texts.classes,
-                              self.backbone.logit_scale)
-        weight = texts.ensemble_weight
-        if self.config.ensemble_on_valid_mask:
-            # A mask too small for stride 32 pools to nothing, which CLIP must not be asked about.
-            weight = weight * (count > 0)
-        return logits, weight
+                              self.backbone.logit_scale, temperature)
+        return logits, pixels
