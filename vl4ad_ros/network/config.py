@@ -7,13 +7,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import open_clip
+
 
 @dataclass(frozen=True)
 class NetworkConfig:
     """
     Sizes of one VL4AD network.
 
-    :ivar clip: arguments of `open_clip.CLIP`: ``embed_dim``, ``vision_cfg``, ``text_cfg``.
+    :ivar clip: arguments of `open_clip.CLIP`: ``embed_dim``, ``vision_cfg``, ``text_cfg``,
+        ``quick_gelu``.
     :ivar feature_channels: channels of the trunk's features at strides 4, 8, 16 and 32.
     :ivar mean, std: per channel of an RGB image in 0..255.
     :ivar size_divisibility: images are zero-padded (after normalisation) to a multiple of this.
@@ -86,17 +89,32 @@ TINY = NetworkConfig(
     templates=('a photo of a {}.', 'a {} in the scene.', 'there is a {} on the road.'),
 )
 
-CONVNEXT_LARGE_D_320 = NetworkConfig(
-    name='convnext_large_d_320',
-    clip={
-        'embed_dim': 768,
-        'vision_cfg': {
-            'timm_model_name': 'convnext_large', 'timm_model_pretrained': False,
-            'timm_pool': '', 'timm_proj': 'mlp', 'timm_drop': 0.0, 'timm_drop_path': 0.1,
-            'image_size': 320},
-        'text_cfg': {
-            'context_length': 77, 'vocab_size': 49408, 'width': 768, 'heads': 12, 'layers': 16},
-    },
-    feature_channels=(192, 384, 768, 1536),
-    templates=VILD_TEMPLATES,
-)
+
+
+def _official(name: str, clip: str, channels: tuple[int, int, int, int],
+              openai: bool = False) -> NetworkConfig:
+    """Return FC-CLIP's decoder on one of open_clip's models."""
+    # OpenAI trained with QuickGELU, which a state dict does not tell; FC-CLIP's ResNet
+    # configurations switch its guard against empty masks on.
+    return NetworkConfig(
+        name=name, clip={**open_clip.get_model_config(clip), 'quick_gelu': openai},
+        feature_channels=channels, ensemble_on_valid_mask=openai, templates=VILD_TEMPLATES)
+
+
+CONVNEXT_LARGE_D_320 = _official(
+    'convnext_large_d_320', 'convnext_large_d_320', (192, 384, 768, 1536))
+
+# FC-CLIP's published architectures, and the two ConvNeXt sizes that its code takes as well.
+# Models that differ only in the size of CLIP's training images have equal weights' shapes.
+OFFICIAL: dict[str, NetworkConfig] = {c.name: c for c in (
+    CONVNEXT_LARGE_D_320,
+    _official('rn50', 'RN50', (256, 512, 1024, 2048), openai=True),
+    _official('rn101', 'RN101', (256, 512, 1024, 2048), openai=True),
+    _official('rn50x4', 'RN50x4', (320, 640, 1280, 2560), openai=True),
+    _official('rn50x16', 'RN50x16', (384, 768, 1536, 3072), openai=True),
+    _official('rn50x64', 'RN50x64', (512, 1024, 2048, 4096), openai=True),
+    _official('convnext_base', 'convnext_base', (128, 256, 512, 1024)),
+    _official('convnext_base_w', 'convnext_base_w', (128, 256, 512, 1024)),
+    _official('convnext_xxlarge', 'convnext_xxlarge', (384, 768, 1536, 3072)),
+)}
+NETWORKS: dict[str, NetworkConfig] = {TINY.name: TINY, **OFFICIAL}
