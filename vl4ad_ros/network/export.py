@@ -18,8 +18,8 @@ from vl4ad_ros.runtime.bundle import FORMAT, MAJOR, write_manifest
 
 OPSET = 18
 # Values of the graph that are no outputs of the shipped file (nobody on a vehicle needs them)
-# but keep their names, so that a study can ask for them.
-STUDY_OUTPUTS = ('mask_probability', 'class_probability')
+# but keep their names, so that a study can ask for them; see `vl4ad.Queries`.
+STUDY_OUTPUTS = ('mask_logits', 'in_vocabulary', 'void', 'out_vocabulary')
 
 
 class VisionGraph(nn.Module):
@@ -34,19 +34,20 @@ class VisionGraph(nn.Module):
         """
         Score a frame at network size; see docs/bundle.md for the inputs.
 
-        :return: uncertainty (h, w) float32; best_known, best_anomaly (h, w) int32;
-            mask_probability (N, h, w); class_probability (N, C).
+        :return: uncertainty (h, w) float32; best_known, best_anomaly (h, w) int32; then
+            `STUDY_OUTPUTS`, the last only where it is computed.
         """
         texts = Texts(concepts, concept_class, self.classes, ensemble_weight)
         queries = self.network(image[None], texts)
-        mask, probability = queries.mask_logits[0].sigmoid(), queries.probability[0]
-        semantic = semantic_map(mask, probability)
+        semantic = semantic_map(queries.mask_logits[0].sigmoid(), queries.probability[0])
         index = torch.arange(self.classes)[:, None, None]
         used = concept_class.amax(0) + 1
         known = torch.where(index < num_known, semantic, ABSENT)
         anomaly = torch.where((index >= num_known) & (index < used), semantic, ABSENT)
         best_anomaly = torch.where(used > num_known, anomaly.argmax(0) - num_known, -1)
-        return (-known.amax(0), known.argmax(0).int(), best_anomaly.int(), mask, probability)
+        study = (queries.mask_logits, queries.in_vocabulary, queries.void, queries.out_vocabulary)
+        return (-known.amax(0), known.argmax(0).int(), best_anomaly.int(),
+                *(value for value in study if value is not None))
 
 
 class TextGraph(nn.Module):
