@@ -1,20 +1,20 @@
 # Copyright 2026 vl4ad_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-Compare anomaly scores of one bundle on held-out drawn pictures: the table of docs/method.md.
+Compare scores, and options of one score, on held-out drawn pictures: the tables of docs/method.md.
 
     python -m benchmarks.anomaly_scores [--bundle tiny] [--pictures 120] [--json FILE]
 
-All scores see the same masks and class probabilities; they differ in prompts and in what they
-make of the map. Wrong-word and random rows are controls: a rise with them is no understanding.
+All rows see the same masks; they differ in prompts, in how queries are classified, and in what is
+made of the maps. Wrong-word and random rows are controls: a rise with them is no understanding.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 import json
 import os
@@ -24,10 +24,13 @@ import numpy as np
 import onnx
 import onnxruntime
 import torch
+from torch import Tensor
+import torch.nn.functional as F
 from tqdm import tqdm
 
 from vl4ad_ros.evaluation.pixel_metrics import IGNORE, PixelMetrics
 from vl4ad_ros.network import scoring
+from vl4ad_ros.network.classification import class_probability, Classification
 from vl4ad_ros.network.export import STUDY_OUTPUTS
 from vl4ad_ros.runtime.bundle import Bundle
 from vl4ad_ros.runtime.detector import Detector
@@ -41,6 +44,42 @@ from vl4ad_ros.vocabulary import PromptClass, Vocabulary
 SEED = 21
 CAMERA = (360, 640)
 GROUPS = {'masks': 'training masks', 'words': 'CLIP stage only', 'unseen': 'never seen'}
+# Known classes as one, for the row on merging: Cityscapes' categories, with terrain as ground and
+# two-wheelers apart from other vehicles.
+MERGED = (
+    ('road', 'sidewalk', 'terrain'), ('building', 'wall', 'fence'),
+    ('pole', 'traffic light', 'traffic sign'), ('vegetation',), ('sky',), ('person', 'rider'),
+    ('car', 'truck', 'bus', 'train'), ('motorcycle', 'bicycle'))
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the network says of one picture with one set of prompts; batches of one."""
+
+    mask_logits: Tensor
+    in_vocabulary: Tensor
+    void: Tensor
+    out_vocabulary: Tensor
+    ensemble_weight: Tensor
+    known: int
+
+    def semantic(self, options: Classification, softer: float) -> Tensor:
+        """Return the known classes' map (K, h, w); `softer` multiplies the learned T."""
+        # CLIP's feature is at stride 32, the masks are at 4.
+        at_32 = F.interpolate(self.mask_logits, scale_factor=1 / 8, mode='bilinear',
+                              align_corners=False)
+        pixels = (at_32 > 0).flatten(2).sum(-1, keepdim=True)
+        weight = options.out_weight(self.ensemble_weight, pixels, guard=False)
+        probability = class_probability(
+            self.in_vocabulary / softer,
+            None if options.classifier == 'in' else self.out_vocabulary / softer,
+            self.void / softer, weight, options.keep_void)
+        return scoring.semantic_map(self.mask_logits[0].sigmoid(), probability[0, :, :self.known])
+
+    def logits(self) -> Tensor:
+        """Average the in-vocabulary logits of the known classes: (K, h, w)."""
+        return scoring.logit_map(
+            self.mask_logits[0].sigmoid(), self.in_vocabulary[0, :, :self.known])
 
 
 class StudyModel:
@@ -50,22 +89,27 @@ class StudyModel:
         self.bundle = bundle
         model = onnx.load(bundle.directory / bundle.vision.file)
         values = {v.name: v for v in model.graph.value_info}
+        missing = [name for name in STUDY_OUTPUTS if name not in values]
+        if missing:
+            raise SystemExit(f"bundle '{bundle.name}' has no value {', '.join(missing)}; this "
+                             'study needs one that was exported with both classifiers')
         model.graph.output.extend(values[name] for name in STUDY_OUTPUTS)
         self._session = onnxruntime.InferenceSession(
             model.SerializeToString(), providers=['CPUExecutionProvider'])
 
-    def semantic(self, image: np.ndarray, prompts: Prompts) -> tuple[torch.Tensor, Letterbox]:
-        """Return the map (K, h, w) of the known classes and the geometry of the image."""
+    def letterbox(self, size: tuple[int, int]) -> Letterbox:
+        """Return the geometry of an image of `size` rows and columns."""
         vision = self.bundle.vision
-        letterbox = Letterbox(image.shape[:2], (vision.height, vision.width), vision.stride)
-        mask, probability = self._session.run(list(STUDY_OUTPUTS), {
-            'image': letterbox.to_network(image, self.bundle.padding_rgb),
+        return Letterbox(size, (vision.height, vision.width), vision.stride)
+
+    def __call__(self, image: np.ndarray, prompts: Prompts) -> Answer:
+        """Run the network."""
+        values = self._session.run(list(STUDY_OUTPUTS), {
+            'image': self.letterbox(image.shape[:2]).to_network(image, self.bundle.padding_rgb),
             'concepts': prompts.concepts, 'concept_class': prompts.concept_class,
             'num_known': prompts.num_known, 'ensemble_weight': prompts.ensemble_weight})
-        semantic = scoring.semantic_map(torch.from_numpy(mask), torch.from_numpy(probability))
-        known = len(prompts.vocabulary.known)
-        return torch.from_numpy(letterbox.crop(
-            semantic[:known].numpy().transpose(1, 2, 0)).transpose(2, 0, 1)), letterbox
+        return Answer(*map(torch.from_numpy, values),
+                      torch.tensor(prompts.ensemble_weight), len(prompts.vocabulary.known))
 
 
 def draw(index: int, group: str) -> Frame:
@@ -98,19 +142,68 @@ def prompt_sets(detector: Detector, group: str) -> dict[str, Prompts]:
     concepts[ood] = noise / np.linalg.norm(noise, axis=1, keepdims=True)
     right = detector.encode(Vocabulary(known, tuple(
         PromptClass(k.name, k.words[:2]) for k in kinds_in(group))))
+    merged = detector.encode(Vocabulary(
+        tuple(merge(c for c in known if c.name in names) for names in MERGED),
+        detector.default_vocabulary.anomaly))
     return {'none': detector.encode(Vocabulary(known)), 'default': default, 'right': right,
-            'wrong': wrong, 'random': replace(default, concepts=concepts)}
+            'wrong': wrong, 'random': replace(default, concepts=concepts), 'merged': merged}
 
 
-ROWS: dict[str, tuple[str, Callable[[torch.Tensor], torch.Tensor]]] = {
-    'max-softmax, known prompts': ('none', scoring.max_softmax),
-    'RbA, known prompts': ('none', scoring.rba),
-    'VL4AD, known prompts': ('none', scoring.vl4ad),
-    'VL4AD + default OOD prompts': ('default', scoring.vl4ad),
-    "VL4AD + the group's own words": ('right', scoring.vl4ad),
-    'control: words of other groups': ('wrong', scoring.vl4ad),
-    'control: random vectors, same mean and spread': ('random', scoring.vl4ad),
+def merge(classes: Iterable[PromptClass]) -> PromptClass:
+    """Return one class that holds the concepts of all."""
+    classes = tuple(classes)
+    return PromptClass(' and '.join(c.name for c in classes),
+                       tuple(concept for c in classes for concept in c.concepts))
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of the table: prompts, options and a score."""
+
+    prompts: str
+    score: Callable[[Tensor], Tensor] = scoring.vl4ad
+    options: Classification = Classification()
+    softer: float = 1.0
+
+    def __call__(self, answers: dict[str, Answer]) -> Tensor:
+        """Score a picture: (h, w)."""
+        answer = answers[self.prompts]
+        if self.score in (scoring.max_logit, scoring.energy):
+            return self.score(answer.logits())
+        return self.score(answer.semantic(self.options, self.softer))
+
+
+SCORES = {
+    'max-softmax, known prompts': Row('none', scoring.max_softmax),
+    'entropy, known prompts': Row('none', scoring.entropy),
+    'max-logit, known prompts': Row('none', scoring.max_logit),
+    'energy, known prompts': Row('none', scoring.energy),
+    'RbA, known prompts': Row('none', scoring.rba),
+    'VL4AD, known prompts': Row('none'),
+    '**VL4AD + default OOD prompts**': Row('default'),
+    "VL4AD + the group's own words": Row('right'),
+    'control: known prompts, twice the temperature': Row('none', softer=2),
+    'control: words of other groups': Row('wrong'),
+    'control: random vectors, same mean and spread': Row('random'),
 }
+OPTIONS = {
+    'as shipped: ensemble, void kept, T learned, no guard': Row('default'),
+    'void dropped': Row('default', options=Classification(keep_void=False)),
+    'void dropped, known prompts': Row('none', options=Classification(keep_void=False)),
+    'RbA, known prompts, void dropped': Row(
+        'none', scoring.rba, Classification(keep_void=False)),
+    'in-vocabulary only': Row('default', options=Classification(classifier='in')),
+    'out-of-vocabulary only': Row('default', options=Classification(classifier='out')),
+    'out-of-vocabulary only, guard': Row(
+        'default', options=Classification(classifier='out', empty_mask_guard=True)),
+    'guard': Row('default', options=Classification(empty_mask_guard=True)),
+    'half the temperature': Row('default', softer=0.5),
+    'twice the temperature': Row('default', softer=2),
+    'four times the temperature': Row('default', softer=4),
+    'known classes merged to 8': Row('merged'),
+}
+ROWS = {**SCORES, **OPTIONS}
+SHARE = 'share of anomalous pixels'
 
 
 def evaluate_group(model: StudyModel, detector: Detector, group: str, pictures: int,
@@ -121,10 +214,10 @@ def evaluate_group(model: StudyModel, detector: Detector, group: str, pictures: 
     drawn = pool.map(partial(draw, group=group), range(pictures), chunksize=4)
     for frame in tqdm(drawn, group, pictures):
         label, on_things = labels(frame)
-        maps = {name: model.semantic(frame.image, p) for name, p in prompts.items()}
-        for row, (name, score) in ROWS.items():
-            semantic, letterbox = maps[name]
-            pixels = letterbox.to_image(score(semantic).numpy())
+        letterbox = model.letterbox(frame.image.shape[:2])
+        answers = {name: model(frame.image, p) for name, p in prompts.items()}
+        for row, score in ROWS.items():
+            pixels = letterbox.to_image(letterbox.crop(score(answers).numpy()))
             metrics[row][0].add(pixels, label)
             metrics[row][1].add(pixels, on_things)
     table = {}
@@ -132,16 +225,15 @@ def evaluate_group(model: StudyModel, detector: Detector, group: str, pictures: 
         result = everywhere.result()
         table[row] = {'ap': result.ap, 'auroc': result.auroc, 'fpr95': result.fpr95,
                       'auroc_things': things.result().auroc}
-    table['share of anomalous pixels'] = {
-        'ap': result.anomalous / (result.anomalous + result.normal)}
+    table[SHARE] = {'ap': result.anomalous / (result.anomalous + result.normal)}
     return table
 
 
-def markdown(tables: dict[str, dict[str, dict[str, float | None]]]) -> str:
+def markdown(tables: dict[str, dict[str, dict[str, float | None]]], rows: Iterable[str]) -> str:
     """Return one row a score, one column a group, each AP / AUROC / FPR95 / AUROC on things."""
     lines = ['| score | ' + ' | '.join(f'{GROUPS[g]}' for g in tables) + ' |',
              '|---' * (len(tables) + 1) + '|']
-    for row in next(iter(tables.values())):
+    for row in rows:
         cells = [' / '.join('-' if v is None else f'{100 * v:.1f}' for v in t[row].values())
                  for t in tables.values()]
         lines.append(f'| {row} | ' + ' | '.join(cells) + ' |')
@@ -160,7 +252,9 @@ def main() -> None:
     with ProcessPoolExecutor(os.cpu_count()) as pool:
         tables = {g: evaluate_group(model, detector, g, args.pictures, pool) for g in GROUPS}
     print('AP / AUROC / FPR95 / AUROC among pixels on things, in %')
-    print(markdown(tables))
+    print(markdown(tables, [*SCORES, SHARE]))
+    print('Options, one changed at a time; VL4AD with default OOD prompts unless a row says else')
+    print(markdown(tables, OPTIONS))
     if args.json:
         args.json.write_text(json.dumps(
             {'bundle': detector.bundle.digest, 'pictures': args.pictures, 'tables': tables},
