@@ -16,7 +16,7 @@ from vl4ad_ros.network.deformable_attention import DeformableAttention  # noqa: 
 from vl4ad_ros.network.export import export_bundle, STUDY_OUTPUTS, VisionGraph  # noqa: E402
 from vl4ad_ros.network.position import cell_centres  # noqa: E402
 from vl4ad_ros.network.vl4ad import Texts, Vl4ad  # noqa: E402
-from vl4ad_ros.training.tokens import special_ids, train_tokenizer  # noqa: E402
+from vl4ad_ros.training.drawn.tokens import special_ids, train_tokenizer  # noqa: E402
 
 CONCEPTS, CLASSES = 12, 8
 

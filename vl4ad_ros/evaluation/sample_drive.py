@@ -19,7 +19,7 @@ from vl4ad_ros.scenes.drive import Drive
 SEED, SECONDS, ANOMALIES = 7, 24.0, 4
 # What the node is told for a drawn drive. The tiny model is unsure of much beside the road, so
 # alerts come from the road ahead only (corners x, y in image fractions) and must last. Chosen on
-# validation drives, as is the threshold that goes with them (training.calibration).
+# validation drives, as is the threshold that goes with them (training.drawn.calibration).
 ROAD_AHEAD = ((0.05, 1.0), (0.05, 0.98), (0.44, 0.46), (0.57, 0.46), (1.0, 0.9), (1.0, 1.0))
 TRACK_LIMITS = TrackLimits(confirm_hits=8, confirm_window=10)
 PARAMETERS = {

@@ -13,7 +13,7 @@ import torch
 from torch import nn, Tensor
 from tqdm import tqdm
 
-from vl4ad_ros.training.recipe import StageRecipe
+from vl4ad_ros.training.drawn.recipe import StageRecipe
 
 SAVE_EVERY = 100
 

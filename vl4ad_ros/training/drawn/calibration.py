@@ -25,7 +25,7 @@ from vl4ad_ros.runtime.detector import Detector
 from vl4ad_ros.runtime.letterbox import Letterbox
 from vl4ad_ros.scenes.drive import Drive
 from vl4ad_ros.scenes.kinds import KINDS
-from vl4ad_ros.training.pictures import PictureSet
+from vl4ad_ros.training.drawn.pictures import PictureSet
 
 # Exponents of the out-of-vocabulary classifier that are tried; FC-CLIP's are 0.4 and 0.8.
 ALPHAS, BETAS = (0.0, 0.2, 0.4), (0.0, 0.2, 0.4, 0.8)

@@ -9,12 +9,12 @@ torch = pytest.importorskip('torch')
 pytest.importorskip('open_clip')
 
 from vl4ad_ros.runtime.tokenizer import Tokenizer  # noqa: E402
-from vl4ad_ros.training import loop  # noqa: E402
-from vl4ad_ros.training.calibration import anomaly_labels, knots  # noqa: E402
-from vl4ad_ros.training.decoder_stage import segment_targets  # noqa: E402
-from vl4ad_ros.training.pictures import PictureSet  # noqa: E402
-from vl4ad_ros.training.recipe import RECIPES, StageRecipe  # noqa: E402
-from vl4ad_ros.training.tokens import special_ids, train_tokenizer  # noqa: E402
+from vl4ad_ros.training.drawn import loop  # noqa: E402
+from vl4ad_ros.training.drawn.calibration import anomaly_labels, knots  # noqa: E402
+from vl4ad_ros.training.drawn.decoder_stage import segment_targets  # noqa: E402
+from vl4ad_ros.training.drawn.pictures import PictureSet  # noqa: E402
+from vl4ad_ros.training.drawn.recipe import RECIPES, StageRecipe  # noqa: E402
+from vl4ad_ros.training.drawn.tokens import special_ids, train_tokenizer  # noqa: E402
 
 
 @pytest.fixture(scope='module')
@@ -100,7 +100,7 @@ def test_knots_rise_whatever_validation_found():
 
 def test_the_default_prompts_fit_the_recipe():
     from vl4ad_ros.scenes.kinds import kinds_in
-    from vl4ad_ros.training.cli import default_vocabulary
+    from vl4ad_ros.training.drawn.pipeline import default_vocabulary
     recipe = RECIPES['tiny']
     vocabulary = default_vocabulary(kinds_in('known'), kinds_in('masks', 'words'))
     assert len(vocabulary.classes) <= recipe.capacity_classes

@@ -16,9 +16,9 @@ import torch.nn.functional as F
 from vl4ad_ros.network.vl4ad import Vl4ad
 from vl4ad_ros.runtime.tokenizer import Tokenizer
 from vl4ad_ros.scenes.kinds import KINDS, kinds_in
-from vl4ad_ros.training.loop import optimise
-from vl4ad_ros.training.pictures import cell_cover, PictureSet
-from vl4ad_ros.training.recipe import Recipe
+from vl4ad_ros.training.drawn.loop import optimise
+from vl4ad_ros.training.drawn.pictures import cell_cover, PictureSet
+from vl4ad_ros.training.drawn.recipe import Recipe
 
 # Sentences of stage one; the bundle's templates are among them.
 CAPTIONS = (

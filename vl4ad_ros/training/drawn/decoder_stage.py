@@ -14,14 +14,14 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from vl4ad_ros.network.clip import concept_embeddings
 from vl4ad_ros.network.vl4ad import Texts, Vl4ad
 from vl4ad_ros.runtime.tokenizer import Tokenizer
 from vl4ad_ros.scenes.kinds import KINDS, kinds_in
-from vl4ad_ros.training.loop import optimise
-from vl4ad_ros.training.losses import proposal_losses, semantic_loss, Targets, Weights
-from vl4ad_ros.training.pictures import cell_cover, PictureSet
-from vl4ad_ros.training.recipe import Recipe
+from vl4ad_ros.training.drawn.loop import optimise
+from vl4ad_ros.training.drawn.pictures import cell_cover, PictureSet
+from vl4ad_ros.training.drawn.recipe import Recipe
+from vl4ad_ros.training.losses import deep_losses, semantic_loss, Targets, Weights
+from vl4ad_ros.training.texts import class_texts
 
 STRIDE = 4
 
@@ -43,14 +43,11 @@ def train_decoder(network: Vl4ad, tokenizer: Tokenizer, recipe: Recipe, work: Pa
         batch = np.sort(rng.choice(len(pictures), recipe.decoder_batch, replace=False))
         targets = segment_targets(pictures, batch, names, network.config.queries, device)
         mask_features, levels = network.decode(features.batch(batch, device))
-        terms: dict[str, Tensor] = {}
-        proposals = predictor.all_proposals(mask_features, levels)
-        for proposal in proposals:
-            logits = torch.cat(network.classify(proposal.class_embedding, texts), -1)
-            masks = proposal.mask_logits.flatten(2)
-            for name, loss in proposal_losses(logits, masks, targets, weights).items():
-                terms[name] = terms.get(name, 0) + loss
-        terms['semantic'] = recipe.semantic_loss * semantic_loss(logits, masks, targets)
+        heads = [(torch.cat(network.classify(p.class_embedding, texts), -1),
+                  p.mask_logits.flatten(2))
+                 for p in predictor.all_proposals(mask_features, levels)]
+        terms = deep_losses(heads, targets, weights)
+        terms['semantic'] = recipe.semantic_loss * semantic_loss(*heads[-1], targets)
         return terms
 
     optimise({'head': network.sem_seg_head, 'void': network.void_embedding}, loss_at, stage,
@@ -60,14 +57,7 @@ def train_decoder(network: Vl4ad, tokenizer: Tokenizer, recipe: Recipe, work: Pa
 def kind_texts(network: Vl4ad, tokenizer: Tokenizer, names: Sequence[str],
                device: torch.device) -> Texts:
     """Embed all words of the kinds: one class a kind."""
-    words = [(i, w) for i, n in enumerate(names) for w in KINDS[n].words]
-    templates = network.config.templates
-    tokens = tokenizer([t.format(w) for _, w in words for t in templates])
-    with torch.no_grad():
-        concepts = concept_embeddings(network.backbone, torch.from_numpy(tokens).to(
-            device).unflatten(0, (len(words), len(templates))))
-    return Texts(concepts, torch.tensor([i for i, _ in words], device=device), len(names),
-                 torch.zeros(len(names), device=device))
+    return class_texts(network, [KINDS[n].words for n in names], tokenizer, device)
 
 
 def segment_targets(pictures: PictureSet, batch: np.ndarray, names: Sequence[str], most: int,

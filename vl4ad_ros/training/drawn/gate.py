@@ -13,9 +13,9 @@ import torch.nn.functional as F
 from vl4ad_ros.network.classification import class_logits
 from vl4ad_ros.network.vl4ad import Vl4ad
 from vl4ad_ros.runtime.tokenizer import Tokenizer
-from vl4ad_ros.training.clip_stage import cut, pooled_segments, Regions
-from vl4ad_ros.training.decoder_stage import kind_texts
-from vl4ad_ros.training.pictures import PictureSet
+from vl4ad_ros.training.drawn.clip_stage import cut, pooled_segments, Regions
+from vl4ad_ros.training.drawn.decoder_stage import kind_texts
+from vl4ad_ros.training.drawn.pictures import PictureSet
 
 
 @dataclass(frozen=True)
