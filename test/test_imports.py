@@ -12,15 +12,18 @@ FILES = sorted((ROOT / 'vl4ad_ros').rglob('*.py'))
 
 MAY_IMPORT = {
     '__init__': set(),
-    'vocabulary': set(),
+    'synonyms': set(),
+    'vocabulary': {'synonyms'},
+    'vocabularies': {'vocabulary'},
     'scenes': set(),
     'obstacles': set(),
     'runtime': {'vocabulary'},
-    'evaluation': {'vocabulary', 'runtime', 'obstacles', 'scenes'},
-    'node': {'vocabulary', 'runtime', 'obstacles', 'evaluation'},
-    'network': {'vocabulary'},
-    'network/export.py': {'vocabulary', 'runtime'},
-    'training': {'obstacles', 'vocabulary', 'network', 'runtime', 'scenes', 'evaluation'},
+    'evaluation': {'vocabulary', 'vocabularies', 'runtime', 'obstacles', 'scenes'},
+    'node': {'vocabulary', 'vocabularies', 'runtime', 'obstacles', 'evaluation'},
+    'network': {'vocabulary', 'vocabularies'},
+    'network/export.py': {'vocabulary', 'vocabularies', 'runtime'},
+    'training': {'obstacles', 'vocabulary', 'vocabularies', 'network', 'runtime', 'scenes',
+                 'evaluation'},
     'cli': {'vocabulary', 'runtime', 'obstacles', 'scenes', 'evaluation', 'node', 'training'},
 }
 ONLY_IN = {

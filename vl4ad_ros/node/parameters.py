@@ -15,9 +15,10 @@ from rclpy.parameter import Parameter
 
 from vl4ad_ros.obstacles.regions import RegionLimits
 from vl4ad_ros.obstacles.tracks import TrackLimits
+from vl4ad_ros.vocabularies import BUNDLE, expand, read
 from vl4ad_ros.vocabulary import Vocabulary
 
-BUNDLE_LIST = ('<bundle>',)
+BUNDLE_LIST = (BUNDLE,)
 """Value of a prompt list that stands for the list inside the bundle."""
 
 
@@ -38,7 +39,7 @@ class Settings:
     All parameter values at one moment, and the table they are declared from.
 
     `region_roi` is a flat x, y, x, y... polygon in fractions of the image; the prompt lists
-    are entries as `Vocabulary.from_strings` reads them, or `BUNDLE_LIST`.
+    are entries as `vocabularies.read` takes them.
 
     :raises ParameterError: if values contradict each other or lie outside their range.
     """
@@ -56,10 +57,12 @@ class Settings:
         choices=('raw', 'compressed'), live=False)
     prompts_known: tuple[str, ...] = _row(
         'prompts.known', BUNDLE_LIST, 'what belongs in the scene, one entry per class: '
-        "`'vegetation: tree, trees'` or a bare `'road'`; `['<bundle>']` is the bundle's own list")
+        "`'vegetation: tree, trees'` or a bare `'road'`; `'<NAME>'` is a whole list: "
+        "`'<bundle>'` the bundle's own, `'<cityscapes>'` a shipped one, `'<file.yaml>'` yours")
     prompts_anomaly: tuple[str, ...] = _row(
         'prompts.anomaly', BUNDLE_LIST, 'what does not belong, same syntax: takes probability '
-        "away from the known classes; `['']` is none, `['<bundle>']` the bundle's own list")
+        "away from the known classes; `['<everything>', 'hay bale']` is a list and one more, "
+        "`['']` is none")
     threshold: float = _row(
         'threshold', 0.5, 'score above which a pixel is anomalous', (0.0, 1.0))
     region_min_area: float = _row(
@@ -104,8 +107,10 @@ class Settings:
             self.region_limits
         except ValueError as error:
             raise ParameterError(f'region.{error}') from error
-        if BUNDLE_LIST not in (self.prompts_known, self.prompts_anomaly):
-            self.vocabulary(Vocabulary(()))
+        known, anomaly = (expand(self.prompts_known, 'known'),
+                          expand(self.prompts_anomaly, 'anomaly'))
+        if BUNDLE not in map(str.strip, self.prompts_known + self.prompts_anomaly):
+            Vocabulary(known, anomaly)
 
     @property
     def region_limits(self) -> RegionLimits:
@@ -121,14 +126,11 @@ class Settings:
 
     def vocabulary(self, bundled: Vocabulary) -> Vocabulary:
         """
-        Return the prompts, with `bundled` lists where a parameter says so.
+        Return the prompts, with the lists that they refer to in place; `bundled` is one of them.
 
         :raises VocabularyError: naming the entry that cannot be used.
         """
-        known, anomaly = bundled.to_strings()
-        return Vocabulary.from_strings(
-            known if self.prompts_known == BUNDLE_LIST else self.prompts_known,
-            anomaly if self.prompts_anomaly == BUNDLE_LIST else self.prompts_anomaly)
+        return read(self.prompts_known, self.prompts_anomaly, bundled)
 
     def changed(self, parameters: Iterable[Parameter]) -> Settings:
         """
