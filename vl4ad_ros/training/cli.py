@@ -1,6 +1,6 @@
 # Copyright 2026 vl4ad_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""`vl4ad train`: the tiny model from nothing, or the decoder on real data."""
+"""`vl4ad train`: the tiny model from nothing, or the decoder on a real data set."""
 
 from __future__ import annotations
 
@@ -11,24 +11,53 @@ import torch
 
 from vl4ad_ros.training.drawn.pipeline import train_drawn
 from vl4ad_ros.training.drawn.recipe import RECIPES
+from vl4ad_ros.training.real.config import config_text, shipped, TrainingConfig
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `vl4ad train`."""
-    parser.add_argument('--config', choices=sorted(RECIPES), default='tiny')
-    parser.add_argument('--work', type=Path, default=None,
-                        help='folder of pictures, features and checkpoints (about 4 GB), where a '
-                             'stopped training resumes; default out/train-CONFIG')
-    parser.add_argument('--out', type=Path, default=None,
-                        help='folder of the bundle; default WORK/bundle')
-    parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
-    parser.add_argument('--short', type=int, default=1, metavar='N',
-                        help='divide pictures and steps by N, to try the pipeline out')
+    parser.add_argument('--config', default='tiny', metavar='C',
+                        help='%s (from drawn pictures), or real data: %s, or a YAML file '
+                             '(default: %%(default)s)' % (
+                                 ', '.join(RECIPES), ', '.join(shipped())))
+    parser.add_argument('--work', type=Path, metavar='DIR',
+                        help='folder of all that is kept, where a stopped training resumes '
+                             '(default: out/train-CONFIG)')
+    parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu',
+                        help='(default: %(default)s)')
+    real = parser.add_argument_group('with real data')
+    real.add_argument('--set', action='append', default=[], metavar='KEY=VALUE',
+                      help='override the configuration, such as optimiser.learning_rate=1e-5')
+    real.add_argument('--show', action='store_true',
+                      help='print the configuration, to copy it, and stop')
+    drawn = parser.add_argument_group('with drawn pictures')
+    drawn.add_argument('--out', type=Path, metavar='DIR',
+                       help='folder of the bundle (default: WORK/bundle)')
+    drawn.add_argument('--short', type=int, metavar='N',
+                       help='divide pictures and steps by N, to try the pipeline out')
 
 
-def run(args: argparse.Namespace) -> int:
+def run(args: argparse.Namespace) -> None:
     """Train what the configuration names."""
-    work = args.work or Path('out') / f'train-{args.config}'
-    train_drawn(args.config, work, args.out or work / 'bundle', torch.device(args.device),
-                args.short)
-    return 0
+    drawn = args.config in RECIPES
+    foreign = ['--set', '--show'] if drawn else ['--out', '--short']
+    for option in foreign:
+        if getattr(args, option[2:]):
+            raise ValueError(f'{option} does not go with --config {args.config}; leave it out')
+    if args.show:
+        print(config_text(args.config), end='')
+        return
+    work = args.work or Path('out') / f'train-{Path(args.config).stem}'
+    if drawn:
+        train_drawn(args.config, work, args.out or work / 'bundle', torch.device(args.device),
+                    args.short or 1)
+        return
+    config = TrainingConfig.load(args.config, args.set)
+    # Data loading and TensorBoard are not needed for drawn pictures.
+    from vl4ad_ros.training.real.distribution import processes
+    from vl4ad_ros.training.real.trainer import Trainer
+    with processes(args.device) as group:
+        Trainer(config, work, group).train()
+        if group.first:
+            print(f'weights: {work / "model.pth"}; make a bundle of them with: '
+                  f'vl4ad convert {work / "model.pth"} --out BUNDLE')

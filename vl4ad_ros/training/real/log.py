@@ -1,0 +1,46 @@
+# Copyright 2026 vl4ad_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""What TensorBoard shows of a training."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from torch.utils.tensorboard import SummaryWriter
+
+from vl4ad_ros.training.real.labelled import Labelled
+
+# Pictures of the validation split that are shown.
+SHOWN = 4
+
+
+class Log:
+    """TensorBoard's files of the first process; the others' logs write nothing."""
+
+    def __init__(self, folder: Path, start: int, first: bool) -> None:
+        """Drop what an earlier run wrote of iteration `start` and later."""
+        self._writer = SummaryWriter(folder, purge_step=start) if first else None
+
+    def scalars(self, iteration: int, values: Mapping[str, float]) -> None:
+        """Add one point to each curve."""
+        if self._writer:
+            for name, value in values.items():
+                self._writer.add_scalar(name, value, iteration)
+
+    def prediction(self, iteration: int, number: int, picture: Labelled,
+                   predicted: np.ndarray) -> None:
+        """Add a picture, the predicted classes and the labels in equal colours, in a row."""
+        if self._writer and number < SHOWN:
+            # The last colour, black, is for what has no label.
+            colours = np.random.default_rng(0).integers(60, 256, (1 + 32767, 3), np.uint8)
+            colours[-1] = 0
+            row = np.concatenate(
+                [picture.image, colours[predicted], colours[picture.class_map()]], 1)
+            self._writer.add_image(f'validation/{number}', row, iteration, dataformats='HWC')
+
+    def close(self) -> None:
+        """Write what is pending."""
+        if self._writer:
+            self._writer.close()
