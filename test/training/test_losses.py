@@ -10,7 +10,8 @@ torch = pytest.importorskip('torch')
 
 from vl4ad_ros.training.drawn.clip_stage import contrastive_loss  # noqa: E402
 from vl4ad_ros.training.losses import (  # noqa: E402
-    match, proposal_losses, semantic_loss, Targets, Weights)
+    deep_losses, mask_count, match, proposal_losses, semantic_loss, Targets, Weights)
+from vl4ad_ros.training.sampling import RandomPoints, read  # noqa: E402
 
 WEIGHTS = Weights(classes=2.0, mask=5.0, dice=5.0, void=0.1)
 BIG = 20.0
@@ -75,6 +76,99 @@ def test_semantic_loss_is_the_likelihood_of_the_sum_and_its_excess():
     sure = torch.tensor([BIG, 0.0, 0.0]).expand(1, 3, 3)
     excess = semantic_loss(sure, three, targets([[1.0]], [0], [0])).item()
     assert excess == pytest.approx(2, rel=1e-3)  # three queries claim the pixel
+
+
+def test_points_are_read_between_pixel_centres():
+    maps = torch.tensor([[[0.0, 4.0], [8.0, 12.0]]])
+    at = torch.tensor([[[0.25, 0.25], [0.5, 0.5], [0.75, 0.5], [0.0, 0.25]]])
+    # Centres are at 0.25 and 0.75; the left edge is halfway to the zeros outside.
+    assert read(maps, at).tolist() == [[0, 6, 8, 0]]
+    assert read(maps + 2, at[:, 3:]).tolist() == [[1]]
+    two = torch.cat([maps, maps > 3])
+    each = torch.cat([at[:, :1], at[:, 2:3]])
+    assert read(two, each).tolist() == [[0], [1]]
+    assert read(two, at).tolist() == [[0, 6, 8, 0], [0, 0.75, 1, 0]]
+    assert read(maps > 3, None).tolist() == [[0, 1, 1, 1]]
+
+
+def test_three_of_four_points_are_where_the_mask_is_least_certain():
+    candidates = torch.tensor([[[0.125, 0.5], [0.375, 0.5], [0.625, 0.5], [0.875, 0.5],
+                                [0.875, 0.5], [0.125, 0.5], [0.875, 0.5], [0.125, 0.5]]])
+    rest = torch.tensor([[[0.9, 0.1]]])
+    draws = iter([candidates, rest])
+
+    def uniform(*shape, device):
+        numbers = next(draws)
+        assert numbers.shape == shape
+        return numbers
+
+    mask = torch.tensor([[[9.0, -1.0, 0.5, -8.0]]])
+    points = RandomPoints(count=4, oversample=2.0, importance=0.75, uniform=uniform)
+    got = points.for_loss(mask)[0]
+    assert {tuple(p) for p in got[:2].tolist()} == {(0.375, 0.5), (0.625, 0.5)}
+    assert got[2].tolist() == [0.875, 0.5]  # |-8| before |9|
+    assert got[3:].tolist() == rest[0].tolist()
+    assert not list(draws)
+
+
+def test_losses_and_matching_at_points():
+    # Left half of an 8x8 label against 2x2 logits; points at the centres of the four cells.
+    truth = Targets(torch.tensor([0]), torch.tensor([0]),
+                    (torch.arange(8) < 4).expand(1, 8, 8))
+    at = torch.tensor([[[0.25, 0.25], [0.75, 0.25], [0.25, 0.75], [0.75, 0.75]]])
+    points = RandomPoints(4, 1.0, 1.0, lambda *shape, device: at[:, :shape[1]])
+    masks = torch.tensor([[[[-BIG, BIG], [-BIG, BIG]], [[0.0, -1.0], [2.0, -3.0]]]])
+    logits = torch.zeros(1, 2, 2)
+    assert [i.tolist() for i in match(logits, masks, truth, WEIGHTS, points)] == [[0], [1], [0]]
+    losses = proposal_losses(logits, masks, truth, WEIGHTS, points)
+
+    def softplus(x):
+        return math.log(1 + math.exp(x))
+
+    def sigmoid(x):
+        return 1 / (1 + math.exp(-x))
+
+    bce = (softplus(0) + softplus(-2) + softplus(-1) + softplus(-3)) / 4
+    inside, outside = sigmoid(0) + sigmoid(2), sigmoid(-1) + sigmoid(-3)
+    dice = 1 - (2 * inside + 1) / (inside + outside + 2 + 1)
+    assert losses['mask'].item() == pytest.approx(5 * bce)
+    assert losses['dice'].item() == pytest.approx(5 * dice)
+    assert losses['class'].item() == pytest.approx(2 * math.log(2))
+    # The same numbers from dense masks, which see the same four values.
+    dense = Targets(truth.picture, truth.kind, torch.tensor([[1.0, 0, 1, 0]]))
+    for name, value in proposal_losses(logits, masks.flatten(2), dense, WEIGHTS).items():
+        assert value.item() == pytest.approx(losses[name].item()), name
+
+
+def test_every_head_is_supervised_and_counts_masks_once():
+    truth = targets([[1.0, 0], [0, 1.0], [1.0, 1.0]], [0, 0, 1], [0, 0, 1])
+    torch.manual_seed(0)
+    heads = [(torch.randn(2, 3, 3), torch.randn(2, 3, 2)) for _ in range(3)]
+    total = deep_losses(heads, truth, WEIGHTS)
+    each = [proposal_losses(*head, truth, WEIGHTS) for head in heads]
+    for name in ('class', 'mask', 'dice'):
+        assert total[name].item() == pytest.approx(sum(e[name].item() for e in each))
+    assert mask_count(truth) == 3
+    nothing = Targets(torch.zeros(0).long(), torch.zeros(0).long(), torch.zeros(0, 2))
+    assert mask_count(nothing) == 1
+    losses = deep_losses(heads, nothing, WEIGHTS)
+    assert losses['mask'].item() == losses['dice'].item() == 0 < losses['class'].item()
+
+
+def test_more_targets_than_queries_match_as_many_as_there_are():
+    truth = targets([[1.0, 0], [0, 1.0], [1.0, 1.0]], [0, 0, 0], [0, 0, 0])
+    masks = torch.tensor([[[BIG, -BIG], [BIG, BIG]]])
+    _, query, target = match(torch.zeros(1, 2, 2), masks, truth, WEIGHTS)
+    assert set(zip(query.tolist(), target.tolist())) == {(0, 0), (1, 2)}
+    # Divided by the three targets, not by the two pairs (FC-CLIP).
+    assert proposal_losses(torch.zeros(1, 2, 2), torch.zeros(1, 2, 2), truth, WEIGHTS)[
+        'mask'].item() == pytest.approx(5 * math.log(2) * 2 / 3)
+
+
+def test_predictions_that_are_not_finite_are_refused():
+    with pytest.raises(FloatingPointError):
+        match(torch.zeros(1, 1, 2), torch.full((1, 1, 2), math.nan),
+              targets([[1.0, 0]], [0], [0]), WEIGHTS)
 
 
 def test_contrastive_loss_counts_all_images_of_a_text():

@@ -31,14 +31,14 @@ COLOURS = {3: (90, 90, 95), 5: (150, 190, 240), 8: (200, 30, 40), 9: (40, 30, 25
            21: (220, 170, 60), 40: (40, 180, 70)}
 
 
-def write_dataset(root, splits=('train2017', 'val2017'), pictures=8):
+def write_dataset(root, splits=('train2017', 'val2017'), pictures=8, enlarge=1):
     """Write the same `pictures` pictures to every split: 2 surfaces and 3 things in each."""
     for split in splits:
         for folder in ('annotations', split, f'panoptic_{split}'):
             (root / folder).mkdir(parents=True, exist_ok=True)
         annotations = []
         for i in range(pictures):
-            image, ids, segments = _picture(np.random.default_rng(i))
+            image, ids, segments = _picture(np.random.default_rng(i), enlarge)
             # Lossless, but named as COCO names its pictures: OpenCV looks at the content.
             _, encoded = cv2.imencode('.png', image[..., ::-1])
             (root / split / f'{i:012d}.jpg').write_bytes(encoded.tobytes())
@@ -52,9 +52,9 @@ def write_dataset(root, splits=('train2017', 'val2017'), pictures=8):
     (root / 'words.yaml').write_text('known: ' + json.dumps(list(CATEGORIES.values())))
 
 
-def _picture(rng):
-    height, width = SIZE
-    image, ids = np.zeros((*SIZE, 3), np.uint8), np.zeros(SIZE, np.int64)
+def _picture(rng, enlarge):
+    height, width = SIZE[0] * enlarge, SIZE[1] * enlarge
+    image, ids = np.zeros((height, width, 3), np.uint8), np.zeros((height, width), np.int64)
     segments = []
 
     def paint(where, category):
@@ -63,7 +63,7 @@ def _picture(rng):
         image[where], ids[where] = COLOURS[category], number
         segments.append({'id': number, 'category_id': category, 'iscrowd': 0})
 
-    y, x = np.mgrid[:height, :width]
+    y, x = np.mgrid[:height, :width] / enlarge
     horizon = int(rng.integers(20, 36))
     paint(y < horizon, 5)
     paint(y >= horizon, 3)
@@ -82,19 +82,20 @@ def write_clip(path):
     torch.save(build_clip(SMALL).clip_model.state_dict(), path)
 
 
-def write_all(root, **changes):
+def write_all(root, enlarge=1, **changes):
     """Write data, weights and configuration; return the configuration's file."""
-    write_dataset(root)
+    write_dataset(root, enlarge=enlarge)
     write_clip(root / 'clip.bin')
     file = root / 'small.yaml'
     values = {
         'network': NAME, 'weights': str(root / 'clip.bin'),
         'data': {'root': str(root), 'vocabulary': str(root / 'words.yaml')},
-        'augmentation': {'size': list(SIZE)},
+        'augmentation': {'size': [s * enlarge for s in SIZE]},
         'loss': {'points': 128},
         'optimiser': {'batch': 2, 'iterations': 6, 'learning_rate': 1e-3, 'clip_norm': 1.0,
                       'steps': [4], 'precision': 'fp32'},
-        'validation': {'every': 0, 'short_side': 64, 'long_side': 96, 'pictures': 2},
+        'validation': {'every': 0, 'short_side': SIZE[0] * enlarge,
+                       'long_side': SIZE[1] * enlarge, 'pictures': 2},
         'run': {'workers': 0, 'save_every': 2, 'log_every': 1}}
     for key, value in changes.items():
         values[key].update(value)
