@@ -26,10 +26,36 @@ def test_entries(entry, name, concepts):
     (['road: tar', 'street: Tar'], [], "concept 'tar' is also in prompts.known"),
     (['road'], ['cow', 'road'], r"prompts.anomaly\[1\] 'road'"),
     (['road'], ['', 'cow'], r'prompts.anomaly\[0\]'),
+    (['road'], ['<everything>'], 'stand around the name or path of a whole list'),
+    (['road', 'vehicle: car, truck'], ['cow', 'auto: automobile'],
+     r"prompts.anomaly\[1\] 'auto: automobile': 'automobile' means the same as 'car' in "
+     r"prompts.known\[1\] 'vehicle: car, truck'; remove one of them"),
+    (['grey: wall'], ['Gray: Walls'], "'walls' means the same as 'wall'"),
 ])
 def test_refusals_name_the_entry(known, anomaly, seen):
     with pytest.raises(VocabularyError, match=seen):
         Vocabulary.from_strings(known, anomaly)
+
+
+def test_synonyms_on_one_side_are_alternatives():
+    vocabulary = Vocabulary.from_strings(['car: car, cars, automobile'], ['cow', 'cattle'])
+    assert len(vocabulary.concepts) == 5
+
+
+@pytest.mark.parametrize('known, anomaly', [
+    ('bike', 'bike rack'), ('car', 'toy car'), ('grass', 'glass'), ('truck', 'boat trailer')])
+def test_a_word_within_another_is_not_refused(known, anomaly):
+    assert Vocabulary.from_strings([known], [anomaly]).concepts == (known, anomaly)
+
+
+@pytest.mark.parametrize('known, anomaly, seen', [
+    ((), (), 'prompts.known is empty'),
+    ((PromptClass('a', ('car',)),), (PromptClass('b', ('cars',)),),
+     r"prompts.anomaly\[0\] 'b: cars': 'cars' means the same as 'car' in prompts.known\[0\]"),
+])
+def test_what_python_builds_is_checked_too(known, anomaly, seen):
+    with pytest.raises(VocabularyError, match=seen):
+        Vocabulary(known, anomaly)
 
 
 @pytest.mark.parametrize('known, anomaly', [

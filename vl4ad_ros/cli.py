@@ -16,7 +16,8 @@ from typing import Any
 
 from vl4ad_ros import __version__
 
-_TRAINING = ('torch', 'torchvision', 'open_clip', 'onnx', 'onnxscript', 'timm')
+_TRAINING = ('torch', 'torchvision', 'open_clip', 'onnx', 'onnx_ir', 'onnxscript', 'timm',
+             'safetensors')
 _ROS = ('rclpy', 'sensor_msgs', 'vision_msgs', 'lifecycle_msgs', 'diagnostic_msgs')
 
 
@@ -218,6 +219,10 @@ VERBS = {
     'bag-from-video': Verb('turn a video file into a camera bag', _add_bag_from_video,
                            _bag_from_video),
     'scenes': _elsewhere('vl4ad_ros.scenes.cli', 'draw synthetic drives with ground truth'),
+    'convert': _elsewhere('vl4ad_ros.network.convert',
+                          'turn an official FC-CLIP checkpoint into a bundle'),
+    'vocabulary': _elsewhere('vl4ad_ros.evaluation.vocabulary_report',
+                             'show or check lists of words by name or file'),
     'train': _elsewhere('vl4ad_ros.training.cli', 'train the tiny model from nothing'),
 }
 

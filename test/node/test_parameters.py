@@ -64,6 +64,15 @@ def test_prompts_are_checked_without_a_bundle_once_both_lists_are_given():
                             Parameter('prompts.anomaly', value=['road'])])
 
 
+@pytest.mark.parametrize('value, reason', [
+    (['<bundle>', '<everythin>'], r"prompts.anomaly\[1\] '<everythin>': no vocabulary"),
+    (['<bundle>', 'dog: dog, '], r"prompts.anomaly\[1\] 'dog: dog, ': empty name"),
+])
+def test_references_are_checked_before_there_is_a_bundle(value, reason):
+    with pytest.raises(ValueError, match=reason):
+        Settings().changed([Parameter('prompts.anomaly', value=value)])
+
+
 def test_bundle_list_and_none_are_different():
     bundled = Vocabulary((PromptClass('road', ('road',)),), (PromptClass('cow', ('cow',)),))
     assert Settings().vocabulary(bundled) == bundled

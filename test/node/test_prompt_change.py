@@ -10,6 +10,7 @@ import pytest
 from rclpy.serialization import serialize_message
 from vl4ad_ros.node.parameters import BUNDLE_LIST
 from vl4ad_ros.runtime.detector import Detector
+from vl4ad_ros.vocabularies import open_list
 from vl4ad_ros.vocabulary import Vocabulary
 
 KNOWN = ['road: road, asphalt', 'vegetation: grass, tree, trees', 'sky', 'car', 'truck',
@@ -71,6 +72,24 @@ def test_bundle_list_brings_the_bundle_s_own_words_back(bench):
     bench.until(lambda: bench.get('prompts.known') == KNOWN, 'the words to be spelt out')
 
 
+def test_a_list_by_name_or_file_stands_among_other_words_and_is_spelt_out(bench, tmp_path):
+    picture = scene(thing=PURPLE)
+    assert not marked(bench.ask(picture)).any()
+    (tmp_path / 'mine.yaml').write_text("anomaly: ['camper: caravan', tent]")
+    for value, words in (
+            (['<bundle>', 'caravan'], [*ANOMALY, 'caravan']),
+            ([f'<{tmp_path}/mine.yaml>', 'dog'], ['camper: caravan', 'tent', 'dog']),
+            (['hay bale', '<unusual_vehicles>'], [
+                'hay bale', *map(str, open_list('unusual_vehicles').anomaly)])):
+        assert bench.set(prompts__anomaly=['']).successful
+        assert not marked(bench.ask(picture)).any()
+        assert bench.set(prompts__anomaly=value).successful
+        assert marked(bench.ask(picture))[60, 80] == 255
+        bench.until(lambda: bench.get('prompts.anomaly') == words, 'the words to be spelt out')
+        info = bench.received['label_info'][-1]
+        assert list(names(info).values())[2 + len(KNOWN):] == words
+
+
 @pytest.mark.parametrize('name, value, reason', [
     ('prompts.known', [''], "prompts.known[0] '': empty name"),
     ('prompts.known', ['road', 'road'], "prompts.known[1] 'road': class 'road' is also"),
@@ -80,6 +99,14 @@ def test_bundle_list_brings_the_bundle_s_own_words_back(bench):
     ('prompts.known', [f'thing {i}' for i in range(70)], 'at most 32 classes'),
     ('prompts.anomaly', ['cow', 'cow'], "prompts.anomaly[1] 'cow'"),
     ('prompts.anomaly', ['thing: ' + ', '.join(f'{i}' for i in range(90))], 'at most 64 concepts'),
+    ('prompts.anomaly', ['dog', '<everythin>'], "prompts.anomaly[1] '<everythin>': no vocabulary "
+     "'everythin'; expected one of animals, cityscapes, "),
+    ('prompts.known', ['<animals>'], "'animals' has no known: list; of the shipped vocabularies "),
+    ('prompts.anomaly', ['<no/such.yaml>'], "file 'no/such.yaml' cannot be read"),
+    ('prompts.anomaly', ['<bundle>', 'dog'], "prompts.anomaly[1] 'dog': class 'dog' is also "
+     "prompts.anomaly[0] '<bundle>' 'dog'"),
+    ('prompts.anomaly', ['<animals>', 'lorry'], "prompts.anomaly[1] 'lorry': 'lorry' means the "
+     "same as 'truck' in prompts.known[4] 'truck'; remove one of them"),
     ('threshold', 1.01, 'out of range'),
     ('threshold', 1, 'Wrong parameter type'),
     ('region.roi', [0.0, 0.0, 1.0], 'region.roi has 3 numbers'),

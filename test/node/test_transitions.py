@@ -102,7 +102,7 @@ def test_bad_bundle_fails_configure_with_its_reason_and_a_repaired_one_works(
 
 @pytest.mark.parametrize('parameter, value, reason', [
     ('model.backend', 'abacus', 'abacus'),
-    ('prompts.known', ['road', 'cow'], "prompts.anomaly[0] 'cow: cow, cows'"),
+    ('prompts.known', ['road', 'cow'], "prompts.anomaly[0] '<bundle>' 'cow: cow, cows'"),
     ('prompts.known', ['x' * 99], 'prompts.known[0]')])
 def test_bad_value_of_a_parameter_file_fails_configure(parameter, value, reason, ros, mock_bundle,
                                                        capfd):
@@ -152,3 +152,10 @@ def test_cleaned_up_node_takes_the_words_of_the_next_bundle(ros, mock_bundle, tm
         assert bench.set(model__bundle=str(other)).successful
         assert bench.change('configure')
         assert (bench.get('prompts.known'), bench.get('prompts.anomaly')) == (['street'], ['box'])
+        assert bench.set(prompts__anomaly=['hay bale', '<bundle>']).successful
+        bench.until(lambda: bench.get('prompts.anomaly') == ['hay bale', 'box'], 'the words')
+        assert bench.change('cleanup')
+        assert bench.get('prompts.anomaly') == ['hay bale', '<bundle>']
+        assert bench.set(model__bundle=str(mock_bundle)).successful
+        assert bench.change('configure')
+        assert bench.get('prompts.anomaly') == ['hay bale', 'cow: cow, cows', 'dog']

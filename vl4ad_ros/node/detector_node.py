@@ -17,8 +17,9 @@ from vision_msgs.msg import LabelInfo
 from vl4ad_ros.node import messages, qos
 from vl4ad_ros.node.camera import Camera, Live
 from vl4ad_ros.node.lifecycle import PatientLifecycleNode, transition
-from vl4ad_ros.node.parameters import BUNDLE_LIST, declare, ParameterError, Settings
+from vl4ad_ros.node.parameters import declare, ParameterError, Settings
 from vl4ad_ros.runtime.detector import Detector
+from vl4ad_ros.vocabularies import has_reference
 
 PROMPT_LISTS = ('prompts.known', 'prompts.anomaly')
 
@@ -44,7 +45,7 @@ class DetectorNode(PatientLifecycleNode):
         self._camera: Camera | None = None
         self._live: Live | None = None
         self._label_info = None
-        self._bundle_lists: set[str] = set()
+        self._references: dict[str, tuple[list[str], list[str]]] = {}  # as set, spelt out
         self._trouble = ''
         self._last_level = DiagnosticStatus.OK
         try:
@@ -78,8 +79,8 @@ class DetectorNode(PatientLifecycleNode):
             f'known and {len(vocabulary.anomaly)} anomaly classes')
         if detector.bundle.notice:
             self.get_logger().warning(f'model {detector.bundle.name}: {detector.bundle.notice}')
-        self._bundle_lists = {name for name in PROMPT_LISTS
-                              if tuple(self.get_parameter(name).value) == BUNDLE_LIST}
+        for name in PROMPT_LISTS:
+            self._remember_references(self.get_parameter(name))
         self._show_prompts()
         self._publish_label_info()
         return super().on_configure(state)
@@ -129,10 +130,10 @@ class DetectorNode(PatientLifecycleNode):
             self._label_info = None
         self._live = None
         # The next bundle brings its own lists.
-        if self._bundle_lists and self.context.ok():
-            self.set_parameters([Parameter(name, value=list(BUNDLE_LIST))
-                                 for name in self._bundle_lists])
-        self._bundle_lists = set()
+        references, self._references = self._references, {}
+        if references and self.context.ok():
+            self.set_parameters([Parameter(name, value=as_set)
+                                 for name, (as_set, _) in references.items()])
 
     @property
     def _state(self) -> str:
@@ -155,7 +156,7 @@ class DetectorNode(PatientLifecycleNode):
             return SetParametersResult(successful=False, reason=str(error))
         for parameter in parameters:
             if parameter.name in PROMPT_LISTS and self._live is not None:
-                self._remember_list(parameter)
+                self._remember_references(parameter)
         return SetParametersResult(successful=True)
 
     def _apply(self, settings: Settings) -> None:
@@ -170,23 +171,22 @@ class DetectorNode(PatientLifecycleNode):
                 before.prompts.digest, before.settings.threshold):
             self._publish_label_info()
 
-    def _remember_list(self, parameter: Parameter) -> None:
-        """Keep track of which lists are the bundle's; a parameter shows them spelt out."""
-        index = PROMPT_LISTS.index(parameter.name)
-        bundled = self._detector.default_vocabulary.to_strings()[index]
-        if tuple(parameter.value) == BUNDLE_LIST:
-            self._bundle_lists.add(parameter.name)
+    def _remember_references(self, parameter: Parameter) -> None:
+        """Keep a list with references as it was set; the parameter shows it spelt out."""
+        name, value = parameter.name, list(parameter.value)
+        if has_reference(value):
+            spelt_out = self._live.prompts.vocabulary.to_strings()[PROMPT_LISTS.index(name)]
+            self._references[name] = value, spelt_out
             # rclpy stores the value after this callback; it can be spelt out only then.
             self._show_prompts_soon.trigger()
-        elif list(parameter.value) != bundled:
-            self._bundle_lists.discard(parameter.name)
+        elif name in self._references and value != self._references[name][1]:
+            del self._references[name]
 
     def _show_prompts(self) -> None:
         """Let `ros2 param get` show the prompts in force."""
-        if self._live is None or not self._bundle_lists:
-            return
-        shown = dict(zip(PROMPT_LISTS, self._live.prompts.vocabulary.to_strings()))
-        self.set_parameters([Parameter(name, value=shown[name]) for name in self._bundle_lists])
+        if self._live is not None and self._references:
+            self.set_parameters([Parameter(name, value=spelt_out)
+                                 for name, (_, spelt_out) in self._references.items()])
 
     def _publish_label_info(self) -> None:
         header = Header(stamp=self.get_clock().now().to_msg())

@@ -106,13 +106,18 @@ def expand(entries: Sequence[str], side: str,
                          Path(), (), bundled))
 
 
+def has_reference(entries: Sequence[str]) -> bool:
+    """Return whether any entry stands for a whole list."""
+    return any(map(_reference, entries))
+
+
 def open_list(name: str) -> WordList:
     """
     Read a shipped vocabulary by its name, or a YAML file by its path.
 
     :raises VocabularyError: if there is none or it is malformed; the message names file and line.
     """
-    return _shipped(name) if name in names() else _open(name, Path(), (), '')
+    return _open(name, Path(), (), '')
 
 
 @lru_cache(maxsize=None)
@@ -144,7 +149,7 @@ def _read_file(file: Path, label: str, within: tuple[Path, ...], where: str = ''
         line = f', line {error.problem_mark.line + 1}' if error.problem_mark else ''
         _refuse(f'{label}{line}: not YAML ({error.problem})')
     except yaml.YAMLError as error:
-        _refuse(f'{label}: not YAML ({error})')
+        _refuse(f"{label}: not YAML ({' '.join(str(error).split())})")
     if not isinstance(root, yaml.MappingNode):
         _refuse(f'{label}: expected the keys known: or anomaly: with a list of entries each')
     tables: dict[str, yaml.Node] = {}
@@ -178,23 +183,28 @@ def _entries(node: yaml.Node, side: str, label: str) -> Iterator[tuple[str, str]
 def _expand(entries: Sequence[tuple[str, str]], side: str, folder: Path,
             within: tuple[Path, ...], bundled: Vocabulary | None = None) -> Iterator[PromptClass]:
     for where, entry in entries:
-        reference = re.fullmatch(r'<([^<>]*)>', entry.strip())
-        if not reference:
+        name = _reference(entry)
+        if not name:
             yield PromptClass.parse(entry, where)
             continue
-        if reference[0] == BUNDLE and not within:
+        place = f"{where} '{entry.strip()}'"
+        if entry.strip() == BUNDLE and not within:
             classes = getattr(bundled, side, ())
         else:
-            name = reference[1].strip()
-            classes = _side(_open(name, folder, within, f"{where} '{entry}': "), side, name,
-                            f"{where} '{entry}': ")
-        yield from (replace(c, where=f"{where} '{reference[0]}'") for c in classes)
+            classes = _side(_open(name, folder, within, f'{place}: '), side, name, f'{place}: ')
+        yield from (replace(c, where=place) for c in classes)
+
+
+def _reference(entry: str) -> str:
+    """Return the name or path of the list that an entry stands for; empty if it is a class."""
+    match = re.fullmatch(r'<\s*([^<>]+?)\s*>', entry.strip())
+    return match[1] if match else ''
 
 
 def _side(opened: WordList, side: str, name: str, where: str = '') -> tuple[PromptClass, ...]:
     classes = getattr(opened, side)
-    if classes is None:
-        _refuse(f"{where}'{name}' has no list {side}:; of the shipped vocabularies "
+    if classes is None or side == 'known' and not classes:
+        _refuse(f"{where}'{name}' has no {side}: list; of the shipped vocabularies "
                 f"{', '.join(n for n in names() if getattr(_shipped(n), side))} have one")
     return classes
 
