@@ -38,8 +38,8 @@ setup(
     extras_require={
         'runtime': ['onnxruntime', 'tokenizers'],
         'bags': ['rosbags', 'scipy', 'tqdm'],
-        'train': ['onnx', 'onnxscript', 'open_clip_torch', 'scipy', 'timm', 'torch', 'torchvision',
-                  'tqdm'],
+        'train': ['onnx', 'onnx_ir', 'onnxscript', 'open_clip_torch', 'safetensors', 'scipy',
+                  'tensorboard', 'timm', 'tokenizers', 'torch', 'torchvision', 'tqdm'],
         'tensorrt': ['tensorrt'],
         'test': ['flake8', 'pydocstyle', 'pytest<9'],
     },

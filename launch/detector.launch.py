@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Start the detector, configured and active; `--show-args` lists the arguments."""
 
-from launch import LaunchDescription
+from launch import Action, LaunchContext, LaunchDescription
 from launch.actions import (
-    DeclareLaunchArgument, EmitEvent, RegisterEventHandler, SetEnvironmentVariable)
+    DeclareLaunchArgument, EmitEvent, OpaqueFunction, RegisterEventHandler,
+    SetEnvironmentVariable)
 from launch.conditions import IfCondition
 from launch.events import matches_action
 from launch.substitutions import EnvironmentVariable, LaunchConfiguration, PathJoinSubstitution
@@ -25,6 +26,9 @@ ARGUMENTS = [
         default_value=PathJoinSubstitution(
             [FindPackageShare('vl4ad_ros'), 'config', 'detector.yaml']),
         description='YAML file of parameters; what it does not name keeps its default.'),
+    DeclareLaunchArgument('bundle', default_value='',
+                          description="Model: a bundle's folder, or 'tiny'; replaces what "
+                                      'params_file says.'),
     DeclareLaunchArgument('image', default_value='image',
                           description='Topic of the camera images (without /compressed).'),
     DeclareLaunchArgument('use_sim_time', default_value='false', choices=['true', 'false'],
@@ -40,11 +44,17 @@ ARGUMENTS = [
 
 def generate_launch_description() -> LaunchDescription:
     """Return the arguments, the Fast DDS profile, the node and its first two transitions."""
+    return LaunchDescription([*ARGUMENTS, *_fast_dds_profile(), OpaqueFunction(function=_start)])
+
+
+def _start(context: LaunchContext) -> list[Action]:
+    bundle = LaunchConfiguration('bundle').perform(context)
     node = LifecycleNode(
         package='vl4ad_ros', executable='detector',
         name=LaunchConfiguration('node_name'), namespace=LaunchConfiguration('namespace'),
         parameters=[LaunchConfiguration('params_file'),
-                    {'use_sim_time': LaunchConfiguration('use_sim_time')}],
+                    {'use_sim_time': LaunchConfiguration('use_sim_time')},
+                    *([{'model.bundle': bundle}] if bundle else [])],
         remappings=[('image', LaunchConfiguration('image'))],
         arguments=['--ros-args', '--log-level', LaunchConfiguration('log_level')],
         output='screen', emulate_tty=True)
@@ -56,9 +66,7 @@ def generate_launch_description() -> LaunchDescription:
     activate = RegisterEventHandler(OnStateTransition(
         target_lifecycle_node=node, start_state='configuring', goal_state='inactive',
         entities=[change(Transition.TRANSITION_ACTIVATE)], handle_once=True), condition=autostart)
-    return LaunchDescription([
-        *ARGUMENTS, *_fast_dds_profile(), node, activate,
-        change(Transition.TRANSITION_CONFIGURE, condition=autostart)])
+    return [node, activate, change(Transition.TRANSITION_CONFIGURE, condition=autostart)]
 
 
 def _fast_dds_profile() -> list[SetEnvironmentVariable]:

@@ -24,7 +24,8 @@ MAY_IMPORT = {
     'network/export.py': {'vocabulary', 'vocabularies', 'runtime'},
     'training': {'obstacles', 'vocabulary', 'vocabularies', 'network', 'runtime', 'scenes',
                  'evaluation'},
-    'cli': {'vocabulary', 'runtime', 'obstacles', 'scenes', 'evaluation', 'node', 'training'},
+    'cli': {'vocabulary', 'runtime', 'obstacles', 'scenes', 'evaluation', 'node', 'network',
+            'training'},
 }
 ONLY_IN = {
     'torch': ('network/', 'training/'),
@@ -32,6 +33,8 @@ ONLY_IN = {
     'timm': ('network/', 'training/'),
     'open_clip': ('network/', 'training/'),
     'onnx': ('network/', 'training/'),
+    'onnx_ir': ('network/',),
+    'safetensors': ('network/', 'training/'),
     'rclpy': ('node/',),
     'ament_index_python': ('node/',),
     'launch': (),
@@ -39,7 +42,7 @@ ONLY_IN = {
     'onnxruntime': ('runtime/backends/onnxruntime.py',),
     'tensorrt': ('runtime/backends/tensorrt.py',),
     'openvino': ('runtime/backends/openvino.py',),
-    'tokenizers': ('runtime/tokenizer.py', 'training/'),
+    'tokenizers': ('runtime/tokenizer.py', 'network/clip_tokenizer.py', 'training/'),
     'rosbags': ('scenes/bag.py', 'evaluation/'),
 }
 MESSAGES = ('_msgs', '_interfaces')

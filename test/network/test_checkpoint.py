@@ -14,7 +14,7 @@ import torch.nn.functional as F  # noqa: E402
 
 from vl4ad_ros.network import checkpoint  # noqa: E402
 from vl4ad_ros.network.checkpoint import CheckpointError  # noqa: E402
-from vl4ad_ros.network.config import NetworkConfig, OFFICIAL, TINY, VILD_TEMPLATES  # noqa: E402
+from vl4ad_ros.network.config import OFFICIAL  # noqa: E402
 from vl4ad_ros.network.vl4ad import Vl4ad  # noqa: E402
 
 # Millions of parameters of each CLIP, from open_clip's docs/model_profile.csv.
@@ -22,31 +22,11 @@ SIZES = {'convnext_large_d_320': 351.77, 'rn50': 102.01, 'rn101': 119.69, 'rn50x
          'rn50x16': 290.98, 'rn50x64': 623.26, 'convnext_base': 151.52, 'convnext_base_w': 179.39,
          'convnext_xxlarge': 1200.58}
 
-SMALL = NetworkConfig(
-    name='small_resnet',
-    clip={'embed_dim': 16, 'quick_gelu': True,
-          'vision_cfg': {'image_size': 96, 'layers': [1, 1, 1, 1], 'width': 8, 'head_width': 64,
-                         'patch_size': None},
-          'text_cfg': {'context_length': 8, 'vocab_size': 32, 'width': 16, 'heads': 2,
-                       'layers': 1}},
-    feature_channels=(32, 64, 128, 256), hidden_dim=32, norm_groups=8, attention_heads=4,
-    pixel_decoder_layers=1, pixel_decoder_ffn=32, mask_decoder_layers=3, mask_decoder_ffn=32,
-    queries=5, ensemble_on_valid_mask=True, templates=VILD_TEMPLATES)
-
 
 @pytest.fixture
-def small(monkeypatch):
-    """Let the registry hold two small architectures, as shapes of full ones take seconds."""
-    monkeypatch.setattr(checkpoint, 'OFFICIAL', {'small_resnet': SMALL, 'tiny': TINY})
-    checkpoint.expected_shapes.cache_clear()
-    yield
-    checkpoint.expected_shapes.cache_clear()
-
-
-@pytest.fixture
-def network():
+def network(small):
     torch.manual_seed(0)
-    return Vl4ad(SMALL).eval()
+    return Vl4ad(small).eval()
 
 
 def shapes_of(state):
@@ -81,7 +61,7 @@ def test_every_difference_is_in_the_table(small):
 
 @pytest.mark.parametrize('form', ['bare', 'detectron2', 'lightning', 'wrapped', 'safetensors',
                                   'legacy', 'half'])
-def test_loads_every_form_of_a_state_dict(small, network, tmp_path, form):
+def test_loads_every_form_of_a_state_dict(network, tmp_path, form):
     state = network.state_dict()
     file = tmp_path / ('x.safetensors' if form == 'safetensors' else 'x.pth')
     extra = {'criterion.empty_weight': torch.ones(134)}
@@ -98,7 +78,7 @@ def test_loads_every_form_of_a_state_dict(small, network, tmp_path, form):
     loaded = checkpoint.load_checkpoint(file)
     assert loaded.config.name == 'small_resnet' and not loaded.training
     image = torch.randint(0, 255, (1, 40, 70, 3), dtype=torch.uint8)
-    tokens = torch.randint(1, 32, (2, 8))
+    tokens = torch.randint(1, 49408, (2, 77))
     for a, b in zip(loaded.state_dict().values(), network.state_dict().values()):
         assert torch.equal(a, b) or (form == 'half' and torch.allclose(a, b, atol=2e-3))
     with torch.no_grad():
@@ -168,7 +148,7 @@ def test_masked_attention_pooling_is_multi_head_attention(network):
             assert torch.allclose(ours[0, i], theirs[0, 0], atol=1e-5)
 
 
-def test_resnet_features_have_the_strides_and_channels_of_its_config(network):
+def test_resnet_features_have_the_strides_and_channels_of_its_config(network, small):
     features = network.backbone.features(torch.randn(1, 3, 64, 96))
     assert [tuple(f.shape[1:]) for f in features] == [
-        (c, 64 // s, 96 // s) for c, s in zip(SMALL.feature_channels, (4, 8, 16, 32))]
+        (c, 64 // s, 96 // s) for c, s in zip(small.feature_channels, (4, 8, 16, 32))]

@@ -11,7 +11,7 @@ import pytest
 pytest.importorskip('torch')
 pytest.importorskip('open_clip')
 
-from benchmarks import parity  # noqa: E402
+from benchmarks import parity  # noqa: E402, I100
 
 ORACLES = Path(__file__).resolve().parents[3] / 'shared/oracles/fcclip'
 

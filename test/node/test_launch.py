@@ -14,7 +14,7 @@ import subprocess
 import pytest
 
 FILE = Path(__file__).resolve().parents[2] / 'launch' / 'detector.launch.py'
-ARGUMENTS = {'namespace', 'node_name', 'params_file', 'image', 'use_sim_time', 'autostart',
+ARGUMENTS = {'namespace', 'node_name', 'params_file', 'bundle', 'image', 'use_sim_time', 'autostart',
              'log_level'}
 
 

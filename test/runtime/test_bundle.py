@@ -22,6 +22,19 @@ def copy(mock_bundle: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(mock_bundle, tmp_path / 'copy'))
 
 
+@pytest.fixture
+def weights_apart(copy: Path) -> Path:
+    """Return a bundle whose image network has its weights in a file of their own."""
+    onnx = pytest.importorskip('onnx')
+    onnx.save(onnx.load(copy / 'vision.onnx'), copy / 'vision.onnx', save_as_external_data=True,
+              location='vision.weights', size_threshold=0)
+    manifest = json.loads((copy / 'manifest.json').read_text())
+    del manifest['files']
+    manifest['vision']['weights'] = 'vision.weights'
+    write_manifest(copy, manifest)
+    return copy
+
+
 def edit(directory: Path, change: Callable[[dict], object]) -> None:
     """Change the manifest behind the package's back."""
     file = directory / 'manifest.json'
@@ -39,6 +52,28 @@ def test_bundle_has_what_the_manifest_says(mock_bundle):
     assert bundle.padding_rgb == (123, 117, 104)
     assert bundle.ensemble.seen == {'road', 'sky', 'car'}
     assert [c.name for c in bundle.vocabulary.anomaly] == ['cow', 'dog']
+
+
+def test_weights_may_lie_apart(weights_apart, mock_bundle):
+    bundle = Bundle.open(weights_apart)
+    assert (bundle.vision.weights, bundle.text.weights) == ('vision.weights', None)
+    image = np.random.default_rng(0).integers(0, 255, (96, 160, 3), np.uint8)
+    scores = []
+    for directory in (weights_apart, mock_bundle):
+        detector = Detector.open(directory)
+        prompts = detector.encode(detector.default_vocabulary)
+        scores.append(detector.detect(image, prompts).score)
+        detector.close()
+    assert np.array_equal(*scores)
+    file = weights_apart / 'vision.weights'
+    content = file.read_bytes()
+    file.write_bytes(content[:-1] + b'x')
+    with pytest.raises(BundleError, match='vision.weights is altered'):
+        Bundle.open(weights_apart)
+    file.write_bytes(content)
+    edit(weights_apart, lambda m: m['files'].pop('vision.weights'))
+    with pytest.raises(BundleError, match='vision.weights must be'):
+        Bundle.open(weights_apart)
 
 
 def test_digest_changes_with_the_content(copy):

@@ -90,7 +90,6 @@ TINY = NetworkConfig(
 )
 
 
-
 def _official(name: str, clip: str, channels: tuple[int, int, int, int],
               openai: bool = False) -> NetworkConfig:
     """Return FC-CLIP's decoder on one of open_clip's models."""

@@ -60,11 +60,12 @@ class DeformableAttention(nn.Module):
                 zip(value.split([h * w for h, w in shapes], 1), shapes)):
             scale = query.new_tensor([width, height])
             location = reference[None, :, None, None] + offsets[:, :, :, level] / scale
-            grid = (2 * location - 1).permute(0, 2, 1, 3, 4).flatten(0, 1)
+            # Points before queries: the sum over points then runs along contiguous queries.
+            grid = (2 * location - 1).permute(0, 2, 3, 1, 4).flatten(0, 1)
             plane = part.permute(0, 2, 3, 1).reshape(batch * heads, dim // heads, height, width)
             values = F.grid_sample(plane, grid, 'bilinear', 'zeros', align_corners=False)
-            weight = weights[:, :, :, level].permute(0, 2, 1, 3).reshape(
-                batch * heads, 1, length, points)
-            sampled.append((values * weight).sum(-1))
+            weight = weights[:, :, :, level].permute(0, 2, 3, 1).reshape(
+                batch * heads, 1, points, length)
+            sampled.append(values.mul_(weight).sum(2))
         out = sum(sampled).view(batch, dim, length).transpose(1, 2)
         return self.output_proj(out)

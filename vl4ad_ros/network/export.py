@@ -4,14 +4,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+import ctypes
+import logging
+import mmap
 from pathlib import Path
 from typing import Any
 
 import onnx
+import onnx_ir
 import torch
 from torch import nn, Tensor
 
-from vl4ad_ros.network.classification import ABSENT
+from vl4ad_ros.network.classification import ABSENT, Classification
 from vl4ad_ros.network.scoring import semantic_map
 from vl4ad_ros.network.vl4ad import Texts, Vl4ad
 from vl4ad_ros.runtime.bundle import FORMAT, MAJOR, write_manifest
@@ -20,14 +25,27 @@ OPSET = 18
 # Values of the graph that are no outputs of the shipped file (nobody on a vehicle needs them)
 # but keep their names, so that a study can ask for them; see `vl4ad.Queries`.
 STUDY_OUTPUTS = ('mask_logits', 'in_vocabulary', 'void', 'out_vocabulary')
+# Weights of more bytes lie in a file of their own: a protobuf message takes 2 GB at most, is
+# held in memory whole and often twice, while readers map the other file.
+_MOST_EMBEDDED = 64 * 2 ** 20
+_PAGE_OUT_EVERY = 4 * 2 ** 20
+_MADV_PAGEOUT = 21  # Linux 5.4
+
+Progress = Callable[[str, int], None]
+"""Called with what is being done and how many bytes of weights were just written."""
+
+
+def _silent(what: str, written: int) -> None:
+    pass
 
 
 class VisionGraph(nn.Module):
     """The network from uint8 pixels to the uncertainty at stride 4 (VL4AD eq. 1-3)."""
 
-    def __init__(self, network: Vl4ad, classes: int) -> None:
+    def __init__(self, network: Vl4ad, classes: int,
+                 options: Classification = Classification()) -> None:
         super().__init__()
-        self.network, self.classes = network, classes
+        self.network, self.classes, self.options = network, classes, options
 
     def forward(self, image: Tensor, concepts: Tensor, concept_class: Tensor, num_known: Tensor,
                 ensemble_weight: Tensor) -> tuple[Tensor, ...]:
@@ -38,7 +56,7 @@ class VisionGraph(nn.Module):
             `STUDY_OUTPUTS`, the last only where it is computed.
         """
         texts = Texts(concepts, concept_class, self.classes, ensemble_weight)
-        queries = self.network(image[None], texts)
+        queries = self.network(image[None], texts, self.options)
         semantic = semantic_map(queries.mask_logits[0].sigmoid(), queries.probability[0])
         index = torch.arange(self.classes)[:, None, None]
         used = concept_class.amax(0) + 1
@@ -63,35 +81,54 @@ class TextGraph(nn.Module):
 
 
 def export_bundle(network: Vl4ad, directory: Path, size: tuple[int, int], concepts: int,
-                  classes: int, tokenizer: Path, manifest: dict[str, Any]) -> None:
+                  classes: int, tokenizer: Path, manifest: dict[str, Any],
+                  options: Classification = Classification(),
+                  progress: Progress = _silent) -> None:
     """
     Write vision.onnx, text.onnx, tokenizer.json and manifest.json.
 
+    Weights of more than 64 MB lie beside their graph, in vision.weights and text.weights.
+
     :param size: (height, width) of the vision graph's input, multiples of 32.
     :param concepts, classes: capacity of the graph's text inputs.
+    :param tokenizer: a `tokenizers` file, copied unless it is the bundle's already.
     :param manifest: what only the caller knows: name, notice, ensemble, calibration,
         vocabulary, provenance, and the text's special tokens.
+    :raises ValueError: if `size` is no multiple of 32.
     """
+    if size[0] % 32 or size[1] % 32 or min(size) < 32:
+        raise ValueError(f'input size {size[0]}x{size[1]}: both sides must be multiples of 32, '
+                         f'such as {max(size[0] // 32, 1) * 32}x{max(size[1] // 32, 1) * 32}')
     network = network.eval().cpu()
     config = network.config
     directory.mkdir(parents=True, exist_ok=True)
     dim, length = config.embed_dim, config.clip['text_cfg']['context_length']
+    progress('text tower', 0)
+    # The text tower first: the image network's export has the higher peak.
+    _export(TextGraph(network), (torch.zeros(2, length, dtype=torch.int64),),
+            directory / 'text.onnx', ('tokens',), ('embedding',), progress, dynamic='tokens')
+    _page_out(network)
+    progress('image network', 0)
     concept_class = torch.full((concepts,), -1)
     concept_class[:3] = torch.arange(3)
     unit = torch.nn.functional.normalize(torch.randn(concepts, dim), dim=-1)
     example = (torch.randint(0, 255, (*size, 3), dtype=torch.uint8), unit, concept_class,
                torch.tensor([2]), torch.zeros(classes))
-    outputs = ('uncertainty', 'best_known', 'best_anomaly', *STUDY_OUTPUTS)
-    _export(VisionGraph(network, classes), example, directory / 'vision.onnx',
-            ('image', 'concepts', 'concept_class', 'num_known', 'ensemble_weight'), outputs)
-    _export(TextGraph(network), (torch.zeros(2, length, dtype=torch.int64),),
-            directory / 'text.onnx', ('tokens',), ('embedding',), dynamic='tokens')
-    (directory / 'tokenizer.json').write_bytes(tokenizer.read_bytes())
+    study = STUDY_OUTPUTS[:3] if options.classifier == 'in' else STUDY_OUTPUTS
+    _export(VisionGraph(network, classes, options), example, directory / 'vision.onnx',
+            ('image', 'concepts', 'concept_class', 'num_known', 'ensemble_weight'),
+            ('uncertainty', 'best_known', 'best_anomaly', *study), progress)
+    _page_out(network)
+    progress('manifest', 0)
+    if tokenizer != directory / 'tokenizer.json':
+        (directory / 'tokenizer.json').write_bytes(tokenizer.read_bytes())
     text = manifest.pop('text')
     write_manifest(directory, {
         'format': FORMAT, 'version': f'{MAJOR}.0',
-        'vision': {'file': 'vision.onnx', 'height': size[0], 'width': size[1], 'stride': 4},
-        'text': {'file': 'text.onnx', 'context_length': length, 'embed_dim': dim, **text},
+        'vision': {'file': 'vision.onnx', **_weights(directory, 'vision'), 'height': size[0],
+                   'width': size[1], 'stride': 4},
+        'text': {'file': 'text.onnx', **_weights(directory, 'text'), 'context_length': length,
+                 'embed_dim': dim, **text},
         'tokenizer': 'tokenizer.json',
         'capacity': {'concepts': concepts, 'classes': classes},
         # Zero after normalisation, as FC-CLIP pads.
@@ -100,37 +137,66 @@ def export_bundle(network: Vl4ad, directory: Path, size: tuple[int, int], concep
         **manifest})
 
 
+def _weights(directory: Path, name: str) -> dict[str, str]:
+    file = f'{name}.weights'
+    return {'weights': file} if (directory / file).exists() else {}
+
+
 def _export(module: nn.Module, example: tuple[Tensor, ...], path: Path, inputs: tuple[str, ...],
-            outputs: tuple[str, ...], dynamic: str | None = None) -> None:
+            outputs: tuple[str, ...], progress: Progress, dynamic: str | None = None) -> None:
     shapes = {dynamic: {0: torch.export.Dim('n')}} if dynamic else None
+    # It warns of every operation that it leaves as it is.
+    logging.getLogger('onnxscript').setLevel(logging.ERROR)
     with torch.no_grad():
         program = torch.onnx.export(
-            module.eval(), example, input_names=list(inputs),
-            output_names=[f'output.{o}' for o in outputs],
+            module.eval(), example, input_names=list(inputs), output_names=list(outputs),
             opset_version=OPSET, dynamo=True, dynamic_shapes=shapes, verbose=False)
-    model = program.model_proto
-    # The exporter lets an output share its name with a value inside the graph.
-    _rename(model, {o: f'inner.{o}' for o in outputs})
-    _rename(model, {f'output.{o}': o for o in outputs})
-    del model.metadata_props[:]
-    for node in model.graph.node:
-        # Stack traces of the exporting machine say nothing to a reader and hold its paths.
-        del node.metadata_props[:]
-        node.doc_string = ''
-    for value in [*model.graph.value_info, *model.graph.input, *model.graph.output]:
-        del value.metadata_props[:]
-    study = [o for o in model.graph.output if o.name in STUDY_OUTPUTS]
-    for output in study:
-        model.graph.output.remove(output)
-        model.graph.value_info.append(output)
-    onnx.checker.check_model(model, full_check=True)
-    onnx.save(model, path)
+    _page_out(module)
+    model = program.model
+    _tidy(model, outputs)
+    size = sum(v.const_value.nbytes for v in model.graph.initializers.values())
+    if size <= _MOST_EMBEDDED:
+        onnx_ir.save(model, path)
+    else:
+        def written(tensor: onnx_ir.TensorProtocol, info: Any) -> None:
+            progress('', tensor.nbytes)
+            if tensor.nbytes > _PAGE_OUT_EVERY:
+                _page_out(module)
+
+        onnx_ir.save(model, path, external_data=path.with_suffix('.weights').name,
+                     callback=written)
+    onnx.checker.check_model(path, full_check=True)
 
 
-def _rename(model: onnx.ModelProto, names: dict[str, str]) -> None:
+def _tidy(model: onnx_ir.Model, outputs: tuple[str, ...]) -> None:
+    """Name the outputs, turn study values into inner ones, drop traces of the exporter."""
     graph = model.graph
-    for value in [*graph.value_info, *graph.output]:
-        value.name = names.get(value.name, value.name)
-    for node in graph.node:
-        for values in (node.input, node.output):
-            values[:] = [names.get(v, v) for v in values]
+    # The exporter lets an output share its name with a value inside the graph.
+    for value in [v for node in graph for v in node.outputs if v.name in outputs]:
+        value.name = f'inner.{value.name}'
+    for name, value in zip(outputs, graph.outputs):
+        value.name = name
+    for value in [v for v in graph.outputs if v.name in STUDY_OUTPUTS]:
+        graph.outputs.remove(value)
+    model.metadata_props.clear()
+    for value in [*graph.inputs, *graph.outputs, *graph.initializers.values()]:
+        value.metadata_props.clear()
+    for node in graph:
+        # Stack traces of the exporting machine say nothing to a reader and hold its paths.
+        node.metadata_props.clear()
+        node.doc_string = None
+        for value in node.outputs:
+            value.metadata_props.clear()
+
+
+def _page_out(module: nn.Module) -> None:
+    """Let the system take back memory of weights that are mapped from a checkpoint's file."""
+    madvise = getattr(ctypes.CDLL(None), 'madvise', None)
+    storages = (t.untyped_storage() for t in module.state_dict().values())
+    for address, size in {(s.data_ptr(), s.nbytes()) for s in storages}:
+        start = -(-address // mmap.PAGESIZE) * mmap.PAGESIZE
+        if madvise and start < address + size:
+            # Loses nothing: pages of a file come back from it when they are read. A system that
+            # does not know this advice takes more memory, that is all.
+            madvise(ctypes.c_void_p(start), ctypes.c_size_t(address + size - start),
+                    _MADV_PAGEOUT)

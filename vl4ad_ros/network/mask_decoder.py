@@ -53,9 +53,9 @@ class MaskDecoder(nn.Module):
 
     def forward(self, mask_features: Tensor, levels: tuple[Tensor, ...]) -> Proposal:
         """Return the last head's proposal; see `all_proposals` for the arguments."""
-        for output, mask_logits in self._layers(mask_features, levels):
+        for decoded, embedding in self._layers(mask_features, levels):
             pass
-        return Proposal(mask_logits, self._class_embedding(output, mask_logits, mask_features))
+        return self._propose(decoded, embedding, mask_features)
 
     def all_proposals(self, mask_features: Tensor, levels: tuple[Tensor, ...]) -> list[Proposal]:
         """
@@ -64,11 +64,12 @@ class MaskDecoder(nn.Module):
         :param mask_features: (B, dim, H / 4, W / 4).
         :param levels: (B, dim, H / s, W / s) at strides 32, 16, 8.
         """
-        return [Proposal(m, self._class_embedding(o, m, mask_features))
-                for o, m in self._layers(mask_features, levels)]
+        return [self._propose(decoded, embedding, mask_features)
+                for decoded, embedding in self._layers(mask_features, levels)]
 
     def _layers(self, mask_features: Tensor,
                 levels: tuple[Tensor, ...]) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield the queries, normalised, and their mask embeddings before and after each layer."""
         batch, dim = mask_features.shape[:2]
         shapes = [x.shape[2:] for x in levels]
         positions = [sine_encoding(h, w, dim, mask_features.device) for h, w in shapes]
@@ -83,8 +84,7 @@ class MaskDecoder(nn.Module):
         for i in range(len(self.transformer_ffn_layers) + 1):
             decoded = self.decoder_norm(output)
             embedding = self.mask_embed(decoded)
-            logits = torch.matmul(embedding, mask_features.flatten(2))
-            yield decoded, logits.unflatten(2, mask_features.shape[2:])
+            yield decoded, embedding
             if i == len(self.transformer_ffn_layers):
                 return
             level = i % 3
@@ -96,10 +96,11 @@ class MaskDecoder(nn.Module):
             output = self.transformer_self_attention_layers[i](output, query_position)
             output = self.transformer_ffn_layers[i](output)
 
-    def _class_embedding(self, decoded: Tensor, mask_logits: Tensor,
-                         mask_features: Tensor) -> Tensor:
+    def _propose(self, decoded: Tensor, embedding: Tensor, mask_features: Tensor) -> Proposal:
+        mask_logits = torch.matmul(embedding, mask_features.flatten(2)).unflatten(
+            2, mask_features.shape[2:])
         pooled, _ = mask_pool(mask_features, mask_logits)
-        return self.class_embed(self._mask_pooling_proj(pooled) + decoded)
+        return Proposal(mask_logits, self.class_embed(self._mask_pooling_proj(pooled) + decoded))
 
 
 class _Attention(nn.Module):
@@ -122,7 +123,7 @@ class _Attention(nn.Module):
         q, k, v = (
             F.linear(x, w, b).unflatten(2, (self.heads, -1)).transpose(1, 2)
             for x, w, b in zip(inputs, self.in_proj_weight.chunk(3), self.in_proj_bias.chunk(3)))
-        scores = torch.matmul(q, k.transpose(2, 3)) / math.sqrt(q.shape[-1])
+        scores = torch.matmul(q / math.sqrt(q.shape[-1]), k.transpose(2, 3))
         if blocked is not None:
             # -1e4 rather than -inf: finite in half precision, and zero after the softmax.
             scores = scores + blocked[:, None].to(scores.dtype) * -1e4

@@ -62,9 +62,14 @@ class Signature:
 
 @dataclass(frozen=True)
 class Vision:
-    """The image network: `height` x `width` pixels in, maps at 1/`stride` of that out."""
+    """
+    The image network: `height` x `width` pixels in, maps at 1/`stride` of that out.
+
+    :ivar weights: file of the weights that are not in `file` (ONNX external data), or None.
+    """
 
     file: str
+    weights: str | None
     height: int
     width: int
     stride: int
@@ -72,9 +77,14 @@ class Vision:
 
 @dataclass(frozen=True)
 class Text:
-    """The text network: rows of `context_length` tokens in, `embed_dim` numbers out."""
+    """
+    The text network: rows of `context_length` tokens in, `embed_dim` numbers out.
+
+    :ivar weights: as of `Vision`.
+    """
 
     file: str
+    weights: str | None
     context_length: int
     embed_dim: int
     sot: int
@@ -207,9 +217,7 @@ def write_manifest(directory: str | Path, manifest: Mapping[str, Any]) -> Path:
     """
     directory = Path(directory)
     root = _Table(manifest, str(directory / 'manifest.json'))
-    names = (root.table('vision').file('file'), root.table('text').file('file'),
-             root.file('tokenizer'))
-    complete = {**manifest, 'files': {name: _sha256(directory / name) for name in names}}
+    complete = {**manifest, 'files': {name: _sha256(directory / name) for name in _files(root)}}
     _parse(complete, directory)
     handle, temporary = tempfile.mkstemp(dir=directory, prefix='.manifest')
     try:
@@ -269,6 +277,9 @@ class _Table:
             self.refuse(key, 'the name of a file in the bundle')
         return self.values[key]
 
+    def optional_file(self, key: str) -> str | None:
+        return self.file(key) if key in self.values else None
+
     def integer(self, key: str, low: int, high: int) -> int:
         if type(self.values.get(key)) is not int or not low <= self.values[key] <= high:
             self.refuse(key, f'an integer {low}..{high}')
@@ -320,9 +331,11 @@ def _parse(manifest: Any, directory: Path) -> Bundle:
         root.refuse('padding_rgb', 'three integers 0..255')
     bundle = Bundle(
         directory=directory, name=root.text('name'), notice=root.text('notice'),
-        vision=Vision(vision.file('file'), vision.integer('height', 1, 8192),
-                      vision.integer('width', 1, 8192), stride),
-        text=Text(text.file('file'), text.integer('context_length', 3, 4096),
+        vision=Vision(vision.file('file'), vision.optional_file('weights'),
+                      vision.integer('height', 1, 8192), vision.integer('width', 1, 8192),
+                      stride),
+        text=Text(text.file('file'), text.optional_file('weights'),
+                  text.integer('context_length', 3, 4096),
                   text.integer('embed_dim', 1, 65536),
                   *(text.integer(key, 0, 2 ** 31 - 1) for key in ('sot', 'eot', 'pad'))),
         tokenizer=root.file('tokenizer'),
@@ -335,13 +348,20 @@ def _parse(manifest: Any, directory: Path) -> Bundle:
         vocabulary=_parse_vocabulary(root.table('vocabulary')),
         provenance=root.table('provenance').values,
         digest=hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest())
-    files = root.table('files')
-    for name in (bundle.vision.file, bundle.text.file, bundle.tokenizer):
+    files, names = root.table('files'), _files(root)
+    for name in names:
         if not re.fullmatch('[0-9a-f]{64}', files.text(name)):
             files.refuse(name, 'a sha256 of 64 hexadecimal digits')
-    if len(files.values) != 3:
-        root.refuse('files', 'the sha256 sums of the vision, text and tokenizer files only')
+    if set(files.values) != set(names):
+        root.refuse('files', f'the sha256 sums of {", ".join(names)} only')
     return bundle
+
+
+def _files(root: _Table) -> list[str]:
+    """List every file that a manifest names."""
+    names = [root.table(part).file('file') for part in ('vision', 'text')]
+    weights = [root.table(part).optional_file('weights') for part in ('vision', 'text')]
+    return [*names, *filter(None, weights), root.file('tokenizer')]
 
 
 def _parse_calibration(table: _Table) -> Calibration:
