@@ -139,6 +139,8 @@ def test_files_refer_to_names_and_to_files_beside_them(folder):
     ('known: []', "'f.yaml' has no known: list"),
     ('anomaly: [cow]', "'f.yaml' has no known: list; of the shipped vocabularies cityscapes,"),
     ('known: [road]\nanomoly: [cow]', "line 2: unknown key 'anomoly'; expected each of about,"),
+    ('? [known]\n: [road]', 'line 1: unknown key'),
+    ('known: [< animals >]', "no vocabulary ' animals '"),
     ('known: [road]\nknown: [sky]', "line 2: a second 'known'"),
     ('about: [x]\nknown: [road]', 'line 1: about must be one line'),
     ('known:\n- road\n- vehicle: car', 'f.yaml, line 3: expected one entry in quotes'),

@@ -5,7 +5,8 @@ Lists of words by name or from YAML files; the shipped ones lie beside this modu
 
 A file holds ``known:``, ``anomaly:`` or both, each a list of entries as `PromptClass.parse` reads
 them, and may hold ``about:``, one line. An entry ``'<NAME>'`` or ``'<path/to/file.yaml>'`` stands
-for the same list of another vocabulary, here as in ROS parameters (`expand`).
+for the same list of another vocabulary, here as in ROS parameters (`expand`). Paths are relative
+to the file that they stand in; those of parameters, to the working directory.
 """
 
 from __future__ import annotations
@@ -155,7 +156,7 @@ def _read_file(file: Path, label: str, within: tuple[Path, ...], where: str = ''
     tables: dict[str, yaml.Node] = {}
     for key, value in root.value:
         if key.value not in _KEYS or key.value in tables:
-            again = 'a second' if key.value in tables else 'unknown key'
+            again = 'a second' if key.value in _KEYS else 'unknown key'
             _refuse(f"{_line(label, key)}: {again} '{key.value}'; expected each of "
                     f"{', '.join(_KEYS)} once at most")
         tables[key.value] = value
@@ -197,7 +198,7 @@ def _expand(entries: Sequence[tuple[str, str]], side: str, folder: Path,
 
 def _reference(entry: str) -> str:
     """Return the name or path of the list that an entry stands for; empty if it is a class."""
-    match = re.fullmatch(r'<\s*([^<>]+?)\s*>', entry.strip())
+    match = re.fullmatch(r'<([^<>]+)>', entry.strip())
     return match[1] if match else ''
 
 
