@@ -9,7 +9,6 @@ from pathlib import Path
 
 import torch
 
-from vl4ad_ros.training.drawn.pipeline import train_drawn
 from vl4ad_ros.training.drawn.recipe import RECIPES
 from vl4ad_ros.training.real.config import config_text, shipped, TrainingConfig
 
@@ -48,12 +47,13 @@ def run(args: argparse.Namespace) -> None:
         print(config_text(args.config), end='')
         return
     work = args.work or Path('out') / f'train-{Path(args.config).stem}'
+    # Each kind of training needs libraries that the other does not.
     if drawn:
+        from vl4ad_ros.training.drawn.pipeline import train_drawn
         train_drawn(args.config, work, args.out or work / 'bundle', torch.device(args.device),
                     args.short or 1)
         return
     config = TrainingConfig.load(args.config, args.set)
-    # Data loading and TensorBoard are not needed for drawn pictures.
     from vl4ad_ros.training.real.distribution import processes
     from vl4ad_ros.training.real.trainer import Trainer
     with processes(args.device) as group:

@@ -7,6 +7,7 @@ The data set has COCO panoptic's layout: coloured shapes on two surfaces, one fi
 """
 
 from dataclasses import replace
+from functools import partial
 import json
 import sys
 
@@ -103,7 +104,17 @@ def write_all(root, enlarge=1, **changes):
     return file
 
 
+def same_points(*shape, device):
+    """Draw like torch.rand, but the same points for every mask of every process."""
+    generator = torch.Generator().manual_seed(0)
+    return torch.rand(shape[1:], generator=generator).expand(shape)
+
+
 if __name__ == '__main__':
     from vl4ad_ros.cli import main
+    from vl4ad_ros.training.real import trainer
     torch.set_num_threads(1)
+    if sys.argv[1] == '--same-points':
+        del sys.argv[1]
+        trainer.RandomPoints = partial(trainer.RandomPoints, uniform=same_points)
     sys.exit(main(sys.argv[1:]))

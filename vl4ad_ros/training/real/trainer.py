@@ -32,7 +32,7 @@ from vl4ad_ros.training.real.optimisation import learning_rate_factor, parameter
 from vl4ad_ros.training.real.start import build_network, frozen_sum
 from vl4ad_ros.training.real.supervision import Supervision
 from vl4ad_ros.training.real.validation import validate
-from vl4ad_ros.training.sampling import RandomPoints, Sampler
+from vl4ad_ros.training.sampling import RandomPoints
 from vl4ad_ros.training.texts import class_texts
 from vl4ad_ros.vocabulary import Vocabulary
 
@@ -51,12 +51,10 @@ class Trainer:
     no generator's state to equal an uninterrupted one.
     """
 
-    def __init__(self, config: TrainingConfig, work: Path, processes: Processes,
-                 sampler: Sampler | None = None) -> None:
+    def __init__(self, config: TrainingConfig, work: Path, processes: Processes) -> None:
         """
         Read data sets and weights, and resume if `work` holds checkpoints.
 
-        :param sampler: points at which masks are compared, in place of the configured ones.
         :raises ValueError: if configuration, data, weights and checkpoints do not go together.
         """
         self._config, self._work, self._processes = config, work, processes
@@ -80,7 +78,7 @@ class Trainer:
             half = None
         step = Supervision(
             self.network, self._texts, Weights(loss.classes, loss.mask, loss.dice, loss.void),
-            sampler or RandomPoints(loss.points, loss.oversample, loss.importance), half)
+            RandomPoints(loss.points, loss.oversample, loss.importance), half)
         self._step = step if processes.count == 1 else nn.parallel.DistributedDataParallel(
             step, broadcast_buffers=False)
         self._learner = nn.ModuleDict({'sem_seg_head': self.network.sem_seg_head,
@@ -107,7 +105,7 @@ class Trainer:
         :raises KeyboardInterrupt: on SIGTERM or SIGINT, after saving.
         """
         config, first = self._config, self._processes.first
-        log = Log(self._work / 'tensorboard', self.iteration, first)
+        log = Log(self._work / 'tensorboard', self.iteration + 1, first)
         total = config.optimiser.iterations
         source = batches(self._data, config, self._processes, self.iteration)
         progress = tqdm(total=total, initial=self.iteration, desc='training', disable=not first)
