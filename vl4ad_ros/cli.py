@@ -17,7 +17,7 @@ from typing import Any
 from vl4ad_ros import __version__
 
 _TRAINING = ('torch', 'torchvision', 'open_clip', 'onnx', 'onnx_ir', 'onnxscript', 'timm',
-             'safetensors')
+             'safetensors', 'tensorboard')
 _ROS = ('rclpy', 'sensor_msgs', 'vision_msgs', 'lifecycle_msgs', 'diagnostic_msgs')
 
 
@@ -223,7 +223,8 @@ VERBS = {
                           'turn an official FC-CLIP checkpoint into a bundle'),
     'vocabulary': _elsewhere('vl4ad_ros.evaluation.vocabulary_report',
                              'show or check lists of words by name or file'),
-    'train': _elsewhere('vl4ad_ros.training.cli', 'train the tiny model from nothing'),
+    'train': _elsewhere('vl4ad_ros.training.cli',
+                        'train the tiny model from nothing, or a decoder on real data'),
 }
 
 
