@@ -39,17 +39,12 @@ from vl4ad_ros.runtime.prompts import Prompts
 from vl4ad_ros.scenes.frame import Frame
 from vl4ad_ros.scenes.kinds import KINDS, kinds_in
 from vl4ad_ros.scenes.still import draw_still
+from vl4ad_ros.vocabularies import load
 from vl4ad_ros.vocabulary import PromptClass, Vocabulary
 
 SEED = 21
 CAMERA = (360, 640)
 GROUPS = {'masks': 'training masks', 'words': 'CLIP stage only', 'unseen': 'never seen'}
-# Known classes as one, for the row on merging: Cityscapes' categories, with terrain as ground and
-# two-wheelers apart from other vehicles.
-MERGED = (
-    ('road', 'sidewalk', 'terrain'), ('building', 'wall', 'fence'),
-    ('pole', 'traffic light', 'traffic sign'), ('vegetation',), ('sky',), ('person', 'rider'),
-    ('car', 'truck', 'bus', 'train'), ('motorcycle', 'bicycle'))
 
 
 @dataclass(frozen=True)
@@ -63,8 +58,9 @@ class Answer:
     ensemble_weight: Tensor
     known: int
 
-    def semantic(self, options: Classification, softer: float) -> Tensor:
-        """Return the known classes' map (K, h, w); `softer` multiplies the learned T."""
+    def probability(self, options: Classification = Classification(),
+                    softer: float = 1.0) -> Tensor:
+        """Return the known classes' probabilities (N, K); `softer` multiplies the learned T."""
         # CLIP's feature is at stride 32, the masks are at 4.
         at_32 = F.interpolate(self.mask_logits, scale_factor=1 / 8, mode='bilinear',
                               align_corners=False)
@@ -74,7 +70,12 @@ class Answer:
             self.in_vocabulary / softer,
             None if options.classifier == 'in' else self.out_vocabulary / softer,
             self.void / softer, weight, options.keep_void)
-        return scoring.semantic_map(self.mask_logits[0].sigmoid(), probability[0, :, :self.known])
+        return probability[0, :, :self.known]
+
+    def semantic(self, options: Classification, softer: float) -> Tensor:
+        """Return the known classes' map (K, h, w); see `probability`."""
+        return scoring.semantic_map(
+            self.mask_logits[0].sigmoid(), self.probability(options, softer))
 
     def logits(self) -> Tensor:
         """Average the in-vocabulary logits of the known classes: (K, h, w)."""
@@ -143,7 +144,8 @@ def prompt_sets(detector: Detector, group: str) -> dict[str, Prompts]:
     right = detector.encode(Vocabulary(known, tuple(
         PromptClass(k.name, k.words[:2]) for k in kinds_in(group))))
     merged = detector.encode(Vocabulary(
-        tuple(merge(c for c in known if c.name in names) for names in MERGED),
+        tuple(merge(c for c in known if c.concepts[0] in super_class.concepts)
+              for super_class in load('cityscapes_merged').known),
         detector.default_vocabulary.anomaly))
     return {'none': detector.encode(Vocabulary(known)), 'default': default, 'right': right,
             'wrong': wrong, 'random': replace(default, concepts=concepts), 'merged': merged}

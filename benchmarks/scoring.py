@@ -1,0 +1,358 @@
+# Copyright 2026 vl4ad_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Compare FC-CLIP's order of operations with ours: the table of docs/benchmarks.md on scoring.
+
+    python -m benchmarks.scoring [--part scoring] [--part network] [--part ap] [--json FILE]
+
+Same weights, same image, same threads, float32, in turns in one run. `scoring` is what comes
+after the network at 1024x2048 with 250 masks and 19 classes: time, memory, difference in score.
+`network` is everything from pixels to score at 512x1024. Both take ConvNeXt-L with drawn weights
+(benchmarks/parity.py): their masks mean nothing, and cost what any cost. `ap` is what the order
+changes in the answers of a trained model: the tiny one, on held-out drawn pictures.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+import json
+import os
+from pathlib import Path
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from typing import Any
+
+from benchmarks.anomaly_scores import CAMERA, draw, GROUPS, labels, StudyModel
+from benchmarks.parity import drawn_network
+import numpy as np
+import torch
+from torch import nn, Tensor
+import torch.nn.functional as F
+from tqdm import tqdm
+
+from vl4ad_ros.evaluation.pixel_metrics import PixelMetrics
+from vl4ad_ros.network import scoring
+from vl4ad_ros.network.classification import class_logits, class_probability
+from vl4ad_ros.network.config import CONVNEXT_LARGE_D_320
+from vl4ad_ros.network.deformable_attention import DeformableAttention
+from vl4ad_ros.network.position import cell_centres, sine_encoding
+from vl4ad_ros.network.vl4ad import Texts, Vl4ad
+from vl4ad_ros.runtime.detector import Detector
+from vl4ad_ros.scenes.still import draw_still
+
+CLASSES, CONCEPTS = 19, 60  # FC-CLIP's Cityscapes vocabulary
+PARTS = ('scoring', 'network', 'ap')
+
+
+def official_score(mask_logits: Tensor, probability: Tensor, size: tuple[int, int]) -> Tensor:
+    """Enlarge all masks, then sigmoid, sum over queries and maximum at full size: (H, W)."""
+    masks = F.interpolate(mask_logits[None], size=size, mode='bilinear', align_corners=False)[0]
+    return -torch.einsum('qc,qhw->chw', probability, masks.sigmoid()).amax(0)
+
+
+def our_score(mask_logits: Tensor, probability: Tensor, size: tuple[int, int]) -> Tensor:
+    """Score at stride 4, then enlarge one channel: (H, W)."""
+    score = scoring.vl4ad(scoring.semantic_map(mask_logits.sigmoid(), probability))
+    return F.interpolate(score[None, None], size=size, mode='bilinear', align_corners=False)[0, 0]
+
+
+SCORES = {'official order': official_score, 'ours': our_score}
+
+
+def official_network(network: Vl4ad, image: Tensor, texts: Texts) -> Tensor:
+    """
+    Run FC-CLIP's order of operations (bytedance/fc-clip at 2b0bbe2) on the same modules.
+
+    Its image is contiguous by channel; every one of ten heads classifies its queries and resizes
+    all masks; attention is torch's own, sequence first, with a mask for each head; sampled
+    points of all levels are stacked before they are weighed; scores are formed at full size.
+    """
+    features = network.backbone.features(network.normalise(image).contiguous())
+    mask_features, levels = _official_pixel_decoder(network.sem_seg_head.pixel_decoder, features)
+    mask_logits, in_vocabulary, void = _official_mask_decoder(
+        network, mask_features, levels, texts)
+    masks = F.interpolate(mask_logits, size=features[-1].shape[2:], mode='bilinear',
+                          align_corners=False)
+    embedding, _ = network.backbone.embed_masks(features[-1], masks)
+    out_vocabulary = class_logits(embedding, texts.concepts, texts.concept_class, texts.classes,
+                                  network.backbone.logit_scale)
+    probability = class_probability(in_vocabulary, out_vocabulary, void, texts.ensemble_weight)
+    return official_score(mask_logits[0], probability[0], tuple(image.shape[1:3]))
+
+
+def our_network(network: Vl4ad, image: Tensor, texts: Texts) -> Tensor:
+    """Run the network as the package has it, from pixels to the score (H, W)."""
+    queries = network(image, texts)
+    return our_score(queries.mask_logits[0], queries.probability[0], tuple(image.shape[1:3]))
+
+
+NETWORKS = {'official order': official_network, 'ours': our_network}
+
+
+def _official_pixel_decoder(decoder: nn.Module, features: tuple[Tensor, ...]
+                            ) -> tuple[Tensor, list[Tensor]]:
+    stride4, *rest = features
+    levels = [p(f) for p, f in zip(decoder.input_proj, reversed(rest))]
+    shapes = tuple(tuple(x.shape[2:]) for x in levels)
+    x = torch.cat([level.flatten(2).transpose(1, 2) for level in levels], 1)
+    position = torch.cat([sine_encoding(*shape, x.shape[2]) + embed for shape, embed in zip(
+        shapes, decoder.transformer.level_embed)])
+    reference = cell_centres(shapes)
+    for layer in decoder.transformer.encoder.layers:
+        x = layer.norm1(x + _official_deformable(
+            layer.self_attn, x + position, reference, x, shapes))
+        x = layer.norm2(x + layer.linear2(F.relu(layer.linear1(x))))
+    levels = [part.transpose(1, 2).reshape(1, -1, *shape) for part, shape in zip(
+        x.split([h * w for h, w in shapes], 1), shapes)]
+    top = F.interpolate(levels[-1], size=stride4.shape[2:], mode='bilinear', align_corners=False)
+    fused = F.relu(decoder.layer_1(decoder.adapter_1(stride4) + top))
+    return decoder.mask_features(fused), levels
+
+
+def _official_deformable(attention: DeformableAttention, query: Tensor, reference: Tensor,
+                         value: Tensor, shapes: tuple[tuple[int, int], ...]) -> Tensor:
+    batch, length, dim = query.shape
+    heads, levels, points = attention.heads, attention.levels, attention.points
+    value = attention.value_proj(value).view(batch, length, heads, dim // heads)
+    offsets = attention.sampling_offsets(query).view(batch, length, heads, levels, points, 2)
+    weights = attention.attention_weights(query).view(batch, length, heads, levels * points)
+    weights = weights.softmax(-1).transpose(1, 2).reshape(batch * heads, 1, length, -1)
+    sizes = query.new_tensor([(w, h) for h, w in shapes])
+    grids = 2 * (reference[None, :, None, None, None]
+                 + offsets / sizes[None, None, None, :, None]) - 1
+    sampled = []
+    for level, (part, shape) in enumerate(zip(value.split([h * w for h, w in shapes], 1), shapes)):
+        plane = part.flatten(2).transpose(1, 2).reshape(batch * heads, dim // heads, *shape)
+        grid = grids[:, :, :, level].transpose(1, 2).flatten(0, 1)
+        sampled.append(F.grid_sample(plane, grid, align_corners=False))
+    out = (torch.stack(sampled, -2).flatten(-2) * weights).sum(-1).view(batch, dim, length)
+    return attention.output_proj(out.transpose(1, 2).contiguous())
+
+
+def _official_mask_decoder(network: Vl4ad, mask_features: Tensor, levels: list[Tensor],
+                           texts: Texts) -> tuple[Tensor, Tensor, Tensor]:
+    """Return mask logits, in-vocabulary logits and void's of the last of ten heads."""
+    predictor = network.sem_seg_head.predictor
+    shapes = [tuple(x.shape[2:]) for x in levels]
+    dim = mask_features.shape[1]
+    positions = [sine_encoding(*shape, dim)[:, None] for shape in shapes]
+    sources = [x.flatten(2).permute(2, 0, 1) + predictor.level_embed.weight[i]
+               for i, x in enumerate(levels)]
+    query_position = predictor.query_embed.weight[:, None]
+    output = predictor.query_feat.weight[:, None]
+
+    def head(size: tuple[int, int]) -> tuple[Tensor, tuple[Tensor, Tensor], Tensor]:
+        decoded = predictor.decoder_norm(output).transpose(0, 1)
+        masks = torch.einsum('bqc,bchw->bqhw', predictor.mask_embed(decoded), mask_features)
+        inside = (masks > 0).to(masks.dtype)
+        pooled = torch.einsum('bchw,bqhw->bqc', mask_features,
+                              inside / (inside.sum((-1, -2), keepdim=True) + 1e-8))
+        classes = network.classify(
+            predictor.class_embed(predictor._mask_pooling_proj(pooled) + decoded), texts)
+        small = F.interpolate(masks, size=size, mode='bilinear', align_corners=False)
+        blocked = small.sigmoid().flatten(2).unsqueeze(1).repeat(
+            1, network.config.attention_heads, 1, 1).flatten(0, 1) < 0.5
+        blocked[torch.where(blocked.sum(-1) == blocked.shape[-1])] = False
+        return masks, classes, blocked
+
+    masks, classes, blocked = head(shapes[0])
+    for i, ffn in enumerate(predictor.transformer_ffn_layers):
+        cross = predictor.transformer_cross_attention_layers[i]
+        source, position = sources[i % 3], positions[i % 3]
+        output = cross.norm(output + _official_attention(
+            cross.multihead_attn, output + query_position, source + position, source, blocked))
+        own = predictor.transformer_self_attention_layers[i]
+        query = output + query_position
+        output = own.norm(output + _official_attention(own.self_attn, query, query, output))
+        output = ffn.norm(output + ffn.linear2(F.relu(ffn.linear1(output))))
+        masks, classes, blocked = head(shapes[(i + 1) % 3])
+    return masks, *classes
+
+
+def _official_attention(attention: nn.Module, query: Tensor, key: Tensor, value: Tensor,
+                        blocked: Tensor | None = None) -> Tensor:
+    return F.multi_head_attention_forward(
+        query, key, value, query.shape[2], attention.heads, attention.in_proj_weight,
+        attention.in_proj_bias, None, None, False, 0.0, attention.out_proj.weight,
+        attention.out_proj.bias, training=False, need_weights=True, attn_mask=blocked)[0]
+
+
+def drawn_texts() -> Texts:
+    """Return random texts: what they say changes no cost."""
+    generator = torch.Generator().manual_seed(0)
+    concepts = torch.randn(CONCEPTS, CONVNEXT_LARGE_D_320.embed_dim, generator=generator)
+    return Texts(F.normalize(concepts, dim=-1), torch.arange(CONCEPTS) * CLASSES // CONCEPTS,
+                 CLASSES, torch.full((CLASSES,), 0.4))
+
+
+def drawn_image(size: tuple[int, int]) -> Tensor:
+    """Draw a road scene as the network takes it: (1, H, W, 3) uint8."""
+    return torch.from_numpy(draw_still(
+        np.random.default_rng(0), size, groups=('known', 'masks'), split='test').image)[None]
+
+
+def in_turns(sides: dict[str, Callable[[], Tensor]], rounds: int) -> dict[str, list[float]]:
+    """Return the seconds of each round of each side; they take turns after one to warm up."""
+    times: dict[str, list[float]] = {name: [] for name in sides}
+    for i in tqdm(range(rounds + 1), 'rounds, first to warm up'):
+        for name, run in sides.items():
+            start = time.perf_counter()
+            run()
+            if i:
+                times[name].append(time.perf_counter() - start)
+    return times
+
+
+def difference(a: Tensor, b: Tensor) -> dict[str, float]:
+    """Return the largest and mean absolute difference of two scores, and the first's range."""
+    gap = (a - b).abs()
+    return {'max': gap.max().item(), 'mean': gap.mean().item(),
+            'lowest': a.min().item(), 'highest': a.max().item()}
+
+
+def memory_of(side: str, folder: Path) -> int:
+    """Return the bytes by which one side's scoring raises the peak of a fresh process."""
+    run = subprocess.run(
+        [sys.executable, '-m', 'benchmarks.scoring', '--memory-of', side, str(folder),
+         '--threads', str(torch.get_num_threads())],
+        check=True, capture_output=True, text=True, cwd=Path(__file__).resolve().parents[1])
+    return int(run.stdout)
+
+
+def print_memory(side: str, folder: Path, size: tuple[int, int]) -> None:
+    """Score once in this process and print how much its peak rose."""
+    masks, probability = (torch.from_numpy(np.load(folder / f'{name}.npy'))
+                          for name in ('masks', 'probability'))
+    # Not ru_maxrss, which a process inherits from the one that started it.
+    Path('/proc/self/clear_refs').write_text('5')  # the peak starts over at what is held now
+    before = peak()
+    SCORES[side](masks, probability, size)
+    print(peak() - before)
+
+
+def peak() -> int:
+    """Return the most bytes that this process has held in memory (Linux)."""
+    status = Path('/proc/self/status').read_text().splitlines()
+    return 1024 * next(int(line.split()[1]) for line in status if line.startswith('VmHWM'))
+
+
+def compare_scoring(size: tuple[int, int], rounds: int) -> dict[str, Any]:
+    """Compare time, memory and result of what follows the network."""
+    queries = drawn_network(CONVNEXT_LARGE_D_320)(drawn_image(size), drawn_texts())
+    masks, probability = queries.mask_logits[0], queries.probability[0]
+    with tempfile.TemporaryDirectory() as folder:
+        np.save(Path(folder) / 'masks.npy', masks.numpy())
+        np.save(Path(folder) / 'probability.npy', probability.numpy())
+        memory = {side: memory_of(side, Path(folder)) for side in SCORES}
+    times = in_turns({side: lambda score=score: score(masks, probability, size)
+                      for side, score in SCORES.items()}, rounds)
+    return {'size': size, 'queries': len(masks), 'classes': CLASSES, 'seconds': times,
+            'peak_bytes': memory, 'difference': difference(
+                *(score(masks, probability, size) for score in SCORES.values()))}
+
+
+def compare_networks(size: tuple[int, int], rounds: int) -> dict[str, Any]:
+    """Compare time and result of the whole network."""
+    network, image, texts = drawn_network(CONVNEXT_LARGE_D_320), drawn_image(size), drawn_texts()
+    return {'size': size,
+            'seconds': in_turns({side: lambda run=run: run(network, image, texts)
+                                 for side, run in NETWORKS.items()}, rounds),
+            'difference': difference(*(run(network, image, texts) for run in NETWORKS.values()))}
+
+
+def compare_ap(pictures: int) -> dict[str, dict[str, float]]:
+    """Compare AP and score of both orders on the same masks of the tiny model."""
+    detector = Detector.open('tiny')
+    model = StudyModel(detector.bundle)
+    prompts = detector.encode(detector.default_vocabulary)
+    letterbox = model.letterbox(CAMERA)
+    height, width = letterbox.content_size
+    table = {}
+    for group in GROUPS:
+        metrics = {side: PixelMetrics() for side in SCORES}
+        gaps = []
+        for i in tqdm(range(pictures), group):
+            frame = draw(i, group)
+            answer = model(frame.image, prompts)
+            masks, probability = answer.mask_logits, answer.probability()
+            # FC-CLIP enlarges to the network's size, cuts the padding off, resizes to the image.
+            at_input = F.interpolate(masks, scale_factor=4, mode='bilinear', align_corners=False)
+            theirs = official_score(at_input[0, :, :height, :width], probability, CAMERA).numpy()
+            ours = letterbox.to_image(letterbox.crop(scoring.vl4ad(
+                scoring.semantic_map(masks[0].sigmoid(), probability)).numpy()))
+            for side, score in zip(SCORES, (theirs, ours)):
+                metrics[side].add(score, labels(frame)[0])
+            gaps.append(difference(torch.from_numpy(theirs), torch.from_numpy(ours)))
+        table[group] = {
+            **{f'ap, {side}': m.result().ap for side, m in metrics.items()},
+            'max': max(g['max'] for g in gaps), 'mean': float(np.mean([g['mean'] for g in gaps]))}
+    return table
+
+
+def markdown(result: dict[str, Any]) -> str:
+    """Return a table for each part."""
+    lines = []
+    for part in ('scoring', 'network'):
+        if part not in result:
+            continue
+        r = result[part]
+        median = {side: float(np.median(t)) for side, t in r['seconds'].items()}
+        theirs, ours = median.values()
+        lines += [f'{part} at {r["size"][0]}x{r["size"][1]}, {len(r["seconds"]["ours"])} rounds',
+                  '| | ' + ' | '.join(median) + ' | ratio |', '|---|---|---|---|',
+                  f'| time, median | {theirs:.3f} s | {ours:.3f} s | {theirs / ours:.2f} |',
+                  '| time, least | ' + ' | '.join(
+                      f'{min(t):.3f} s' for t in r['seconds'].values())
+                  + ' | {:.2f} |'.format(np.divide(*(min(t) for t in r['seconds'].values())))]
+        if 'peak_bytes' in r:
+            theirs, ours = r['peak_bytes'].values()
+            lines.append(f'| peak memory | {theirs / 1e6:.0f} MB | {ours / 1e6:.0f} MB | '
+                         f'{theirs / ours:.1f} |')
+        d = r['difference']
+        lines.append(f'| difference in score | max {d["max"]:.2g} | mean {d["mean"]:.2g} | '
+                     f'of scores in {d["lowest"]:.2f}..{d["highest"]:.2f} |')
+    if 'ap' in result:
+        lines += ['| anomalies | AP, official order | AP, ours | difference, max | mean |',
+                  '|---|---|---|---|---|']
+        lines += [f'| {GROUPS[g]} | {100 * r["ap, official order"]:.2f} | '
+                  f'{100 * r["ap, ours"]:.2f} | {r["max"]:.2f} | {r["mean"]:.4f} |'
+                  for g, r in result['ap'].items()]
+    return '\n'.join(lines)
+
+
+@torch.inference_mode()
+def main() -> None:
+    """Print the tables, and write JSON where asked to."""
+    parser = argparse.ArgumentParser(description=__doc__.split('\n\n')[0])
+    parser.add_argument('--part', choices=PARTS, action='append', help='all by default')
+    parser.add_argument('--scoring-size', default='1024x2048', help='rows x columns')
+    parser.add_argument('--network-size', default='512x1024')
+    parser.add_argument('--rounds', type=int, default=7)
+    parser.add_argument('--pictures', type=int, default=120, help='of each group')
+    parser.add_argument('--threads', type=int, default=os.cpu_count())
+    parser.add_argument('--json', type=Path)
+    parser.add_argument('--memory-of', nargs=2, metavar=('SIDE', 'FOLDER'),
+                        help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    sizes = {part: tuple(int(n) for n in getattr(args, f'{part}_size').split('x'))
+             for part in ('scoring', 'network')}
+    if args.memory_of:
+        return print_memory(args.memory_of[0], Path(args.memory_of[1]), sizes['scoring'])
+    run = {'scoring': lambda: compare_scoring(sizes['scoring'], args.rounds),
+           'network': lambda: compare_networks(sizes['network'], args.rounds),
+           'ap': lambda: compare_ap(args.pictures)}
+    result = {'machine': platform.machine(), 'torch': torch.__version__, 'threads': args.threads,
+              **{part: run[part]() for part in args.part or PARTS}}
+    print(f'{args.threads} threads, torch {torch.__version__}')
+    print(markdown(result))
+    if args.json:
+        args.json.write_text(json.dumps(result, indent=1))
+
+
+if __name__ == '__main__':
+    main()
