@@ -115,18 +115,19 @@ def test_killed_and_stopped_processes_resume_to_the_same_weights(file, tmp_path)
     train(file, tmp_path / 'whole', *overrides)
     work = tmp_path / 'cut'
     command = [*SCRIPT, 'train', '--config', str(file), '--work', str(work), '--device', 'cpu',
-               '--set', overrides[0]]
+               '--set', overrides[0], '--set', 'run.workers=1']
 
     def run_until_saved(number):
         """Start the training and send a signal at the first checkpoint that it writes."""
         before = set(work.glob('checkpoints/*.pt'))
         process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True,
+                                   start_new_session=True,
                                    env={**os.environ, 'PYTHONPATH': os.pathsep.join(sys.path)})
         deadline = time.monotonic() + 60
         while not set(work.glob('checkpoints/*.pt')) - before:
             assert process.poll() is None and time.monotonic() < deadline, process.stderr.read()
             time.sleep(0.01)
-        process.send_signal(number)
+        os.killpg(process.pid, number)  # the process that reads pictures gets it too
         _, said = process.communicate(timeout=60)
         return process.returncode, said
 

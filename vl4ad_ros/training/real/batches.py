@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-import functools
+import signal
 
 import cv2
 import numpy as np
@@ -57,15 +57,15 @@ class Samples:
 
     def __init__(self, dataset: Dataset, config: TrainingConfig) -> None:
         self._dataset, self._config = dataset, config
-        self._epoch = functools.lru_cache(2)(self._shuffle)
-
-    def _shuffle(self, epoch: int) -> np.ndarray:
-        return np.random.default_rng([self._config.seed, epoch]).permutation(len(self._dataset))
+        self._epoch, self._order = -1, np.zeros(0, int)
 
     def picture(self, number: int) -> int:
         """Return the data set's index of a sample."""
         epoch, place = divmod(number, len(self._dataset))
-        return int(self._epoch(epoch)[place])
+        if epoch != self._epoch:
+            rng = np.random.default_rng([self._config.seed, epoch])
+            self._epoch, self._order = epoch, rng.permutation(len(self._dataset))
+        return int(self._order[place])
 
     def __getitem__(self, number: int) -> tuple[Tensor, Tensor, Labelled, str]:
         """Read and augment sample `number`."""
@@ -92,10 +92,14 @@ def batches(dataset: Dataset, config: TrainingConfig, processes: Processes,
         start * batch + processes.rank * share, config.optimiser.iterations * batch, batch)]
     return iter(DataLoader(
         Samples(dataset, config), batch_sampler=numbers, collate_fn=_collate,
-        num_workers=config.run.workers, worker_init_fn=_quiet_worker))
+        num_workers=config.run.workers, worker_init_fn=_start_worker))
 
 
-def _quiet_worker(number: int) -> None:
+def _start_worker(number: int) -> None:
+    # A signal to all processes must leave the reading ones to the training one, which still has
+    # an iteration to finish and to save.
+    for stop in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(stop, signal.SIG_IGN)
     # Workers are as many as there are cores to use already.
     cv2.setNumThreads(0)
 

@@ -12,8 +12,11 @@ from torch.utils.tensorboard import SummaryWriter
 
 from vl4ad_ros.training.real.labelled import Labelled
 
-# Pictures of the validation split that are shown.
-SHOWN = 4
+# Pictures of the validation split that are shown, and the pixels that their height is kept to.
+SHOWN, HEIGHT = 4, 512
+# The last colour, black, is for what has no label.
+COLOURS = np.random.default_rng(0).integers(60, 256, (1000, 3), np.uint8)
+COLOURS[-1] = 0
 
 
 class Log:
@@ -33,11 +36,10 @@ class Log:
                    predicted: np.ndarray) -> None:
         """Add a picture, the predicted classes and the labels in equal colours, in a row."""
         if self._writer and number < SHOWN:
-            # The last colour, black, is for what has no label.
-            colours = np.random.default_rng(0).integers(60, 256, (1 + 32767, 3), np.uint8)
-            colours[-1] = 0
             row = np.concatenate(
-                [picture.image, colours[predicted], colours[picture.class_map()]], 1)
+                [picture.image, COLOURS[predicted], COLOURS[picture.class_map()]], 1)
+            step = -(-row.shape[0] // HEIGHT)
+            row = row[::step, ::step]
             self._writer.add_image(f'validation/{number}', row, iteration, dataformats='HWC')
 
     def close(self) -> None:

@@ -50,20 +50,22 @@ def validate(network: Vl4ad, texts: Texts, dataset: Dataset, config: ValidationC
     """
     Predict every picture, each process its share, and compare.
 
-    :param look: called with number, picture and predicted classes (H, W) on the first process.
+    :param look: called on the first process, with the place in its share, the picture and the
+        predicted classes (H, W).
     """
     classes = texts.classes
     count = min(config.pictures or len(dataset), len(dataset))
     confusion = torch.zeros(classes * classes, dtype=torch.int64, device=processes.device)
     numbers = range(processes.rank, count, processes.count)
-    for number in tqdm(numbers, 'validation', leave=False, disable=not processes.first):
+    progress = tqdm(numbers, 'validation', leave=False, disable=not processes.first)
+    for place, number in enumerate(progress):
         picture = dataset[number]
         predicted = predict(network, texts, picture.image, config)
         truth = torch.from_numpy(picture.class_map()).to(predicted)
         confusion += torch.bincount(
             (truth * classes + predicted)[truth >= 0], minlength=classes * classes)
         if processes.first:
-            look(number, picture, predicted.cpu().numpy())
+            look(place, picture, predicted.cpu().numpy())
     return Agreement(processes.sum(confusion).view(classes, classes).cpu().numpy())
 
 
