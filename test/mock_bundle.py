@@ -111,7 +111,7 @@ def _text_network(vocabulary: list[str]):
         helper.make_node('Max', ['count', 'one'], ['divisor']),
         helper.make_node('Div', ['sum', 'divisor'], ['embedding'])]
     return _model(
-        nodes, [('tokens', TensorProto.INT64, ['n', 24])],
+        nodes, [('tokens', TensorProto.INT64, ['n', 'length'])],
         [('embedding', TensorProto.FLOAT, ['n', DIMENSION])],
         {'table': table, 'counted': counted, 'axis': np.array([1]), 'one': np.float32([1])})
 

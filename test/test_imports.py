@@ -22,6 +22,7 @@ MAY_IMPORT = {
     'node': {'vocabulary', 'vocabularies', 'runtime', 'obstacles', 'evaluation'},
     'network': {'vocabulary', 'vocabularies'},
     'network/export.py': {'vocabulary', 'vocabularies', 'runtime'},
+    'network/convert.py': {'vocabulary', 'vocabularies', 'runtime'},
     'training': {'obstacles', 'vocabulary', 'vocabularies', 'network', 'runtime', 'scenes',
                  'evaluation'},
     'cli': {'vocabulary', 'runtime', 'obstacles', 'scenes', 'evaluation', 'node', 'network',

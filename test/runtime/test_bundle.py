@@ -14,6 +14,7 @@ import pytest
 from vl4ad_ros.runtime.backends import open_backend
 from vl4ad_ros.runtime.bundle import Bundle, BundleError, Calibration, write_manifest
 from vl4ad_ros.runtime.detector import Detector
+from vl4ad_ros.vocabulary import Vocabulary
 
 
 @pytest.fixture
@@ -27,7 +28,7 @@ def weights_apart(copy: Path) -> Path:
     """Return a bundle whose image network has its weights in a file of their own."""
     onnx = pytest.importorskip('onnx')
     onnx.save(onnx.load(copy / 'vision.onnx'), copy / 'vision.onnx', save_as_external_data=True,
-              location='vision.weights', size_threshold=0)
+              location='vision.weights', size_threshold=64)
     manifest = json.loads((copy / 'manifest.json').read_text())
     del manifest['files']
     manifest['vision']['weights'] = 'vision.weights'
@@ -74,6 +75,41 @@ def test_weights_may_lie_apart(weights_apart, mock_bundle):
     edit(weights_apart, lambda m: m['files'].pop('vision.weights'))
     with pytest.raises(BundleError, match='vision.weights must be'):
         Bundle.open(weights_apart)
+
+
+def embedded(directory: Path, **arrays: np.ndarray) -> Path:
+    """Add a file of embedded concepts to a bundle."""
+    np.savez(directory / 'concepts.npz', **arrays)
+    manifest = json.loads((directory / 'manifest.json').read_text())
+    del manifest['files']
+    manifest['text']['embeddings'] = 'concepts.npz'
+    write_manifest(directory, manifest)
+    return directory
+
+
+ROWS = np.eye(2, 32, dtype=np.float32)
+NAMES = np.array(['road', 'red cow'])
+
+
+def test_stored_embeddings_are_used(copy):
+    assert Bundle.open(copy).stored_embeddings() == {}
+    detector = Detector.open(embedded(copy, concepts=NAMES, embeddings=ROWS[:, ::-1].copy()))
+    prompts = detector.encode(Vocabulary.from_strings(['red cow', 'sky']))
+    assert np.array_equal(prompts.concepts[0], ROWS[1, ::-1]) and prompts.concepts[1].any()
+    detector.close()
+    (copy / 'concepts.npz').write_bytes(b'')
+    with pytest.raises(BundleError, match='concepts.npz is altered'):
+        Bundle.open(copy)
+
+
+@pytest.mark.parametrize('arrays', [
+    {'concepts': NAMES}, {'concepts': NAMES, 'embeddings': 2 * ROWS},
+    {'concepts': NAMES, 'embeddings': ROWS[:1]}, {'concepts': NAMES, 'embeddings': ROWS[:, :31]},
+    {'concepts': NAMES, 'embeddings': ROWS * np.nan}, {'concepts': ROWS, 'embeddings': ROWS},
+    {'concepts': np.array(['a', None]), 'embeddings': ROWS}])
+def test_wrong_embeddings_are_refused(copy, arrays):
+    with pytest.raises(BundleError, match='concepts.npz'):
+        Detector.open(embedded(copy, **arrays))
 
 
 def test_digest_changes_with_the_content(copy):
@@ -188,7 +224,7 @@ def test_write_manifest_takes_the_sums_of_the_files(copy):
     (lambda m: m['vision'].update(height=128), 'vision.onnx', '[128, 160, 3]', '[96, 160, 3]'),
     (lambda m: m['capacity'].update(concepts=65), 'vision.onnx', '[65, 32]', '[64, 32]'),
     (lambda m: m['capacity'].update(classes=7), 'vision.onnx', '[7]', '[32]'),
-    (lambda m: m['text'].update(context_length=77), 'text.onnx', '[-1, 77]', '[-1, 24]'),
+    (lambda m: m['text'].update(embed_dim=16), 'vision.onnx', '[64, 16]', '[64, 32]'),
 ])
 def test_network_that_differs_from_its_manifest_is_refused(copy, change, file, expected, seen):
     edit(copy, change)

@@ -24,10 +24,11 @@ class TextNetwork:
         self.rows = 0
 
     def __call__(self, tokens: np.ndarray) -> np.ndarray:
-        """Return [n, dimension]."""
+        """Return [n, dimension], which padding does not change."""
         self.rows += len(tokens)
-        return np.stack([np.random.default_rng(row).normal(0.5, 2.0, self.dimension)
-                         for row in tokens]).astype(np.float32)
+        self.columns = tokens.shape[1]
+        return np.stack([np.random.default_rng(np.trim_zeros(row)).normal(
+            0.5, 2.0, self.dimension) for row in tokens]).astype(np.float32)
 
 
 @pytest.fixture
@@ -64,6 +65,11 @@ def test_concept_is_the_mean_over_templates_of_unit_vectors(encoder):
                          for text in (f'a photo of a {concept}.', f'the {concept}'))
         np.testing.assert_allclose(row, unit((unit(first) + unit(second)) / 2), atol=1e-6)
     assert not prompts.concepts[5].any()
+
+
+def test_rows_are_as_short_as_the_longest_text(encoder):
+    encoder(Vocabulary.from_strings(['road']))
+    assert encoder.network.columns == encoder.tokenizer.count('a photo of a road.') == 8
 
 
 def test_indices_and_weights_are_padded(encoder):

@@ -130,9 +130,9 @@ def empty_network(config: NetworkConfig) -> Vl4ad:
         network = Vl4ad(config)
     # Constants are in no state dict.
     network.pixel_mean, network.pixel_std = torch.tensor(config.mean), torch.tensor(config.std)
-    clip = network.backbone.clip_model
-    length = config.clip['text_cfg']['context_length']
-    clip.attn_mask = torch.full((length, length), float('-inf')).triu_(1)
+    length = config.context_length
+    network.backbone.clip_model.attn_mask = torch.full(
+        (length, length), float('-inf')).triu_(1)
     return network
 
 

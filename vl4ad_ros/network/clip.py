@@ -70,8 +70,18 @@ class FrozenClip(nn.Module, ABC):
         """
 
     def encode_text(self, tokens: Tensor) -> Tensor:
-        """Map tokens (n, context_length) int64 to un-normalised embeddings (n, D)."""
-        return self.clip_model.encode_text(tokens, normalize=False)
+        """
+        Map tokens (n, length) int64 to un-normalised embeddings (n, D).
+
+        No token sees what follows it, so rows may be as short as the longest text, which saves
+        most of the work: the result is open_clip's of rows padded to the context length.
+        """
+        clip, length = self.clip_model, tokens.shape[1]
+        x = clip.token_embedding(tokens) + clip.positional_embedding[:length]
+        x = clip.transformer(x, attn_mask=clip.attn_mask[:length, :length])
+        # The end mark has the highest number of a row.
+        end = tokens.argmax(1)[:, None, None].expand(-1, 1, x.shape[2])
+        return clip.ln_final(x).gather(1, end)[:, 0] @ clip.text_projection
 
     @property
     def logit_scale(self) -> Tensor:
@@ -156,9 +166,10 @@ def concept_embeddings(clip: FrozenClip, tokens: Tensor) -> Tensor:
     """
     Embed concepts: mean over templates of normalised texts, normalised again (FC-CLIP, 2.4).
 
-    :param tokens: (P, templates, context_length) int64.
+    :param tokens: (P, templates, length) int64; what follows a row's highest is padding.
     :return: (P, D) with rows of unit length.
     """
+    tokens = tokens[..., :int(tokens.argmax(-1).max()) + 1]
     concepts, templates, length = tokens.shape
     # FC-CLIP encodes 128 texts at a time; so do we, to bound the memory of large vocabularies.
     parts = [clip.encode_text(t) for t in tokens.reshape(-1, length).split(128)]

@@ -48,6 +48,11 @@ class NetworkConfig:
         """Width D of the space that text and image share."""
         return self.clip['embed_dim']
 
+    @property
+    def context_length(self) -> int:
+        """Most tokens of a text, its marks included."""
+        return self.clip['text_cfg']['context_length']
+
 
 # The 14 sentence templates of ViLD that FC-CLIP averages over.
 VILD_TEMPLATES = (

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from dataclasses import asdict
 import hashlib
 from importlib.metadata import version
@@ -15,14 +16,19 @@ import shutil
 import tempfile
 from typing import Any
 
+import numpy as np
+import torch
 from tqdm import tqdm
 
 from vl4ad_ros import __version__, vocabularies
 from vl4ad_ros.network.checkpoint import load_checkpoint
 from vl4ad_ros.network.classification import Classification, CLASSIFIERS
+from vl4ad_ros.network.clip import concept_embeddings
 from vl4ad_ros.network.clip_tokenizer import write_clip_tokenizer
 from vl4ad_ros.network.config import NetworkConfig
 from vl4ad_ros.network.export import export_bundle
+from vl4ad_ros.network.vl4ad import Vl4ad
+from vl4ad_ros.runtime.tokenizer import Tokenizer
 from vl4ad_ros.vocabulary import Vocabulary
 
 # Exponents of FC-CLIP's geometric ensemble, for concepts seen in training and for others.
@@ -119,9 +125,12 @@ def convert(checkpoint: Path, out: Path, size: tuple[int, int], vocabulary: Voca
             tokenizer = partial / 'tokenizer.json'
             sot, eot = write_clip_tokenizer(tokenizer)
             known, anomaly = vocabulary.to_strings()
+            bar.set_description('default prompts')
+            _embed(network, Tokenizer(tokenizer, network.config.context_length, sot, eot), vocabulary.concepts,
+                   partial / 'concepts.npz')
             export_bundle(network, partial, size, concepts, classes, tokenizer, {
                 'name': network.config.name, 'notice': NOTICE,
-                'text': {'sot': sot, 'eot': eot, 'pad': 0},
+                'text': {'sot': sot, 'eot': eot, 'pad': 0, 'embeddings': 'concepts.npz'},
                 'ensemble': {'alpha': ALPHA, 'beta': BETA,
                              'seen': sorted(vocabularies.concepts_of(SEEN))},
                 'calibration': {'u': [-1.0, 0.0], 'score': [0.0, 1.0]},
@@ -157,6 +166,17 @@ def _check(out: Path, vocabulary: Vocabulary, concepts: int, classes: int) -> No
         if seen > most:
             raise ValueError(f'the vocabulary has {seen} {noun} and the bundle is to take '
                              f'{most}; give --{noun} {seen} or more')
+
+
+def _embed(network: Vl4ad, tokenizer: Tokenizer, concepts: Sequence[str], file: Path) -> None:
+    """Store the embeddings of concepts, which would take a node minutes on a CPU."""
+    templates = network.config.templates
+    rows = []
+    for concept in concepts:
+        tokens = tokenizer([t.replace('{}', concept) for t in templates])
+        with torch.no_grad():
+            rows.append(concept_embeddings(network.backbone, torch.from_numpy(tokens)[None])[0])
+    np.savez(file, concepts=np.array(concepts), embeddings=torch.stack(rows).numpy())
 
 
 def _sha256(file: Path, bar: tqdm) -> str:

@@ -76,7 +76,7 @@ class TextGraph(nn.Module):
         self.backbone = network.backbone
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """Map (n, context_length) int64 to (n, D) un-normalised embeddings."""
+        """Map (n, length) int64 to (n, D) un-normalised embeddings."""
         return self.backbone.encode_text(tokens)
 
 
@@ -102,11 +102,13 @@ def export_bundle(network: Vl4ad, directory: Path, size: tuple[int, int], concep
     network = network.eval().cpu()
     config = network.config
     directory.mkdir(parents=True, exist_ok=True)
-    dim, length = config.embed_dim, config.clip['text_cfg']['context_length']
+    dim, length = config.embed_dim, config.context_length
     progress('text tower', 0)
     # The text tower first: the image network's export has the higher peak.
-    _export(TextGraph(network), (torch.zeros(2, length, dtype=torch.int64),),
-            directory / 'text.onnx', ('tokens',), ('embedding',), progress, dynamic='tokens')
+    rows, columns = torch.export.Dim('n'), torch.export.Dim('length', max=length)
+    _export(TextGraph(network), (torch.zeros(2, length - 1, dtype=torch.int64),),
+            directory / 'text.onnx', ('tokens',), ('embedding',), progress,
+            {'tokens': {0: rows, 1: columns}})
     _page_out(network)
     progress('image network', 0)
     concept_class = torch.full((concepts,), -1)
@@ -143,8 +145,8 @@ def _weights(directory: Path, name: str) -> dict[str, str]:
 
 
 def _export(module: nn.Module, example: tuple[Tensor, ...], path: Path, inputs: tuple[str, ...],
-            outputs: tuple[str, ...], progress: Progress, dynamic: str | None = None) -> None:
-    shapes = {dynamic: {0: torch.export.Dim('n')}} if dynamic else None
+            outputs: tuple[str, ...], progress: Progress,
+            shapes: dict[str, dict[int, Any]] | None = None) -> None:
     # It warns of every operation that it leaves as it is.
     logging.getLogger('onnxscript').setLevel(logging.ERROR)
     with torch.no_grad():

@@ -126,7 +126,7 @@ class _Attention(nn.Module):
         scores = torch.matmul(q / math.sqrt(q.shape[-1]), k.transpose(2, 3))
         if blocked is not None:
             # -1e4 rather than -inf: finite in half precision, and zero after the softmax.
-            scores = scores + blocked[:, None].to(scores.dtype) * -1e4
+            scores = scores.masked_fill_(blocked[:, None], -1e4)
         out = torch.matmul(scores.softmax(-1), v)
         return self.out_proj(out.transpose(1, 2).flatten(2))
 

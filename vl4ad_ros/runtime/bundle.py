@@ -78,13 +78,15 @@ class Vision:
 @dataclass(frozen=True)
 class Text:
     """
-    The text network: rows of `context_length` tokens in, `embed_dim` numbers out.
+    The text network: rows of at most `context_length` tokens in, `embed_dim` numbers out.
 
     :ivar weights: as of `Vision`.
+    :ivar embeddings: file of concepts that are embedded already, or None.
     """
 
     file: str
     weights: str | None
+    embeddings: str | None
     context_length: int
     embed_dim: int
     sot: int
@@ -194,8 +196,29 @@ class Bundle:
     @property
     def text_signature(self) -> Signature:
         """What the text network must take and give."""
-        return Signature((Tensor('tokens', 'int64', (-1, self.text.context_length)),),
+        return Signature((Tensor('tokens', 'int64', (-1, -1)),),
                          (Tensor('embedding', 'float32', (-1, self.text.embed_dim)),))
+
+    def stored_embeddings(self) -> dict[str, np.ndarray]:
+        """
+        Return the concepts that the bundle has embedded already: float32 [D], length 1, each.
+
+        :raises BundleError: if the file is not what docs/bundle.md says.
+        """
+        if self.text.embeddings is None:
+            return {}
+        file = self.directory / self.text.embeddings
+        try:
+            with np.load(file, allow_pickle=False) as content:
+                concepts, embeddings = content['concepts'], content['embeddings']
+        except (OSError, ValueError, KeyError) as error:
+            _refuse(f'{file} cannot be read ({error}); {REPAIR}')
+        if (concepts.dtype.kind != 'U' or embeddings.dtype != np.float32
+                or embeddings.shape != (len(concepts), self.text.embed_dim)
+                or not np.allclose(np.linalg.norm(embeddings, axis=1), 1, atol=1e-4)):
+            _refuse(f'{file} must hold float32 rows of length 1 and {self.text.embed_dim} columns '
+                    f'for {len(concepts)} concepts; {REPAIR}')
+        return dict(zip(concepts.tolist(), embeddings))
 
     def check(self, file: str, expected: Signature, seen: Signature) -> None:
         """
@@ -335,6 +358,7 @@ def _parse(manifest: Any, directory: Path) -> Bundle:
                       vision.integer('height', 1, 8192), vision.integer('width', 1, 8192),
                       stride),
         text=Text(text.file('file'), text.optional_file('weights'),
+                  text.optional_file('embeddings'),
                   text.integer('context_length', 3, 4096),
                   text.integer('embed_dim', 1, 65536),
                   *(text.integer(key, 0, 2 ** 31 - 1) for key in ('sot', 'eot', 'pad'))),
@@ -360,8 +384,9 @@ def _parse(manifest: Any, directory: Path) -> Bundle:
 def _files(root: _Table) -> list[str]:
     """List every file that a manifest names."""
     names = [root.table(part).file('file') for part in ('vision', 'text')]
-    weights = [root.table(part).optional_file('weights') for part in ('vision', 'text')]
-    return [*names, *filter(None, weights), root.file('tokenizer')]
+    optional = [root.table(part).optional_file(key) for part, key in (
+        ('vision', 'weights'), ('text', 'weights'), ('text', 'embeddings'))]
+    return [*names, *filter(None, optional), root.file('tokenizer')]
 
 
 def _parse_calibration(table: _Table) -> Calibration:

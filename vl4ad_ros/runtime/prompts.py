@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 import hashlib
 import threading
@@ -13,7 +13,7 @@ import numpy as np
 
 from vl4ad_ros.runtime.bundle import Bundle, BundleError, REPAIR
 from vl4ad_ros.runtime.tokenizer import Tokenizer
-from vl4ad_ros.vocabulary import PromptClass, Vocabulary, VocabularyError
+from vl4ad_ros.vocabulary import Vocabulary, VocabularyError
 
 _BATCH = 64
 _REMEMBERED = 8192  # concepts; enough for any session, bounded for a node that runs for weeks
@@ -44,11 +44,11 @@ class PromptEncoder:
 
     def __init__(self, bundle: Bundle, tokenizer: Tokenizer,
                  encode_text: Callable[[np.ndarray], np.ndarray]) -> None:
-        """Use `encode_text` to embed int64 [n, context_length] tokens as float32 [n, D]."""
+        """Use `encode_text` to embed int64 [n, length] tokens as float32 [n, D]."""
         self._bundle = bundle
         self._tokenizer = tokenizer
         self._encode_text = encode_text
-        self._embeddings: dict[str, np.ndarray] = {}
+        self._embeddings = bundle.stored_embeddings()
         self._lock = threading.Lock()
 
     def __call__(self, vocabulary: Vocabulary) -> Prompts:
@@ -78,7 +78,7 @@ class PromptEncoder:
     def _check(self, vocabulary: Vocabulary) -> None:
         bundle, limit = self._bundle, self._tokenizer.context_length
         concepts = 0
-        for index, (where, prompt_class) in enumerate(_entries(vocabulary)):
+        for index, (where, prompt_class) in enumerate(vocabulary.located):
             concepts += len(prompt_class.concepts)
             for noun, seen, most in (('classes', index + 1, bundle.capacity.classes),
                                      ('concepts', concepts, bundle.capacity.concepts)):
@@ -101,8 +101,10 @@ class PromptEncoder:
             new = [c for c in concepts if c not in self._embeddings]
             if new:
                 tokens = self._tokenizer([s for c in new for s in self._sentences(c)])
+                # Columns of padding alone would be most of the work.
+                lengths = (tokens == self._tokenizer.eot).argmax(axis=1) + 1
                 embeddings = np.concatenate([
-                    self._encode_text(tokens[i:i + _BATCH])
+                    self._encode_text(tokens[i:i + _BATCH, :lengths[i:i + _BATCH].max()])
                     for i in range(0, len(tokens), _BATCH)])
                 if not np.isfinite(embeddings).all():
                     raise BundleError(
@@ -114,12 +116,6 @@ class PromptEncoder:
             while len(self._embeddings) > _REMEMBERED:
                 del self._embeddings[next(iter(self._embeddings))]
         return result
-
-
-def _entries(vocabulary: Vocabulary) -> Iterator[tuple[str, PromptClass]]:
-    for name in ('known', 'anomaly'):
-        for i, prompt_class in enumerate(getattr(vocabulary, name)):
-            yield f"prompts.{name}[{i}] '{str(prompt_class):.60}'", prompt_class
 
 
 def _normalise(rows: np.ndarray) -> np.ndarray:

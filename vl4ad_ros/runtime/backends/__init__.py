@@ -36,7 +36,7 @@ class Backend(Protocol):
 
     def encode_text(self, tokens: np.ndarray) -> np.ndarray:
         """
-        Return float32 [n, D] embeddings, not normalised, of int64 [n, context_length] tokens.
+        Return float32 [n, D] embeddings, not normalised, of int64 [n, length] tokens.
 
         May be called while another thread is in `run`.
 
