@@ -14,16 +14,14 @@ import sys
 import cv2
 import numpy as np
 import torch
-from vl4ad_ros.network import config as network_config
 from vl4ad_ros.network.clip import build_clip
-from vl4ad_ros.network.config import TINY
+from vl4ad_ros.network.config import NETWORKS, TINY
 
 NAME = 'small'
 SMALL = replace(
     TINY, name=NAME, clip={**TINY.clip, 'text_cfg': {
         'context_length': 24, 'vocab_size': 49408, 'width': 32, 'heads': 2, 'layers': 1}},
     hidden_dim=64, queries=20)
-network_config.NETWORKS[NAME] = SMALL
 
 SIZE = (64, 96)
 # Category ids are not class indices, as in COCO.
@@ -114,6 +112,7 @@ if __name__ == '__main__':
     from vl4ad_ros.cli import main
     from vl4ad_ros.training.real import trainer
     torch.set_num_threads(1)
+    NETWORKS[NAME] = SMALL
     if sys.argv[1] == '--same-points':
         del sys.argv[1]
         trainer.RandomPoints = partial(trainer.RandomPoints, uniform=same_points)

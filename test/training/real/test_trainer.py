@@ -29,6 +29,11 @@ ALONE = Processes(0, 1, torch.device('cpu'))
 SCRIPT = [sys.executable, str(Path(small.__file__))]
 
 
+@pytest.fixture(autouse=True)
+def small_network(monkeypatch):
+    monkeypatch.setitem(start.NETWORKS, small.NAME, small.SMALL)
+
+
 @pytest.fixture(scope='module', autouse=True)
 def one_thread():
     # The scripts compute with one thread: bitwise equality needs the same order of sums.
@@ -81,10 +86,9 @@ def test_a_crash_changes_nothing(file, tmp_path, monkeypatch, ema):
             raise Interrupted
         return iterate(self, batch)
 
-    monkeypatch.setattr(Trainer, '_iterate', crash)
-    with pytest.raises(Interrupted):
+    with monkeypatch.context() as patched, pytest.raises(Interrupted):
+        patched.setattr(Trainer, '_iterate', crash)
         train(file, tmp_path / 'cut', *overrides)
-    monkeypatch.undo()
     resumed = Trainer(TrainingConfig.load(file, overrides), tmp_path / 'cut', ALONE)
     assert resumed.iteration == 2
     resumed.train()
