@@ -34,6 +34,7 @@ from vl4ad_ros.vocabulary import Vocabulary
 # Exponents of FC-CLIP's geometric ensemble, for concepts seen in training and for others.
 ALPHA, BETA = 0.4, 0.8
 SEEN = 'coco_panoptic'
+EMBEDDINGS = 'concepts.npz'
 NOTICE = ('Converted weights: the score is 1 + u, which no recording has calibrated; choose '
           '`threshold` on your own.')
 
@@ -124,13 +125,13 @@ def convert(checkpoint: Path, out: Path, size: tuple[int, int], vocabulary: Voca
         try:
             tokenizer = partial / 'tokenizer.json'
             sot, eot = write_clip_tokenizer(tokenizer)
+            progress('default prompts', 0)
+            _embed(network, Tokenizer(tokenizer, network.config.context_length, sot, eot),
+                   vocabulary.concepts, partial / EMBEDDINGS)
             known, anomaly = vocabulary.to_strings()
-            bar.set_description('default prompts')
-            _embed(network, Tokenizer(tokenizer, network.config.context_length, sot, eot), vocabulary.concepts,
-                   partial / 'concepts.npz')
             export_bundle(network, partial, size, concepts, classes, tokenizer, {
                 'name': network.config.name, 'notice': NOTICE,
-                'text': {'sot': sot, 'eot': eot, 'pad': 0, 'embeddings': 'concepts.npz'},
+                'text': {'sot': sot, 'eot': eot, 'pad': 0, 'embeddings': EMBEDDINGS},
                 'ensemble': {'alpha': ALPHA, 'beta': BETA,
                              'seen': sorted(vocabularies.concepts_of(SEEN))},
                 'calibration': {'u': [-1.0, 0.0], 'score': [0.0, 1.0]},
