@@ -14,8 +14,8 @@ import subprocess
 import pytest
 
 FILE = Path(__file__).resolve().parents[2] / 'launch' / 'detector.launch.py'
-ARGUMENTS = {'namespace', 'node_name', 'params_file', 'bundle', 'image', 'use_sim_time', 'autostart',
-             'log_level'}
+ARGUMENTS = {'namespace', 'node_name', 'params_file', 'bundle', 'image', 'use_sim_time',
+             'autostart', 'log_level'}
 
 
 def test_it_compiles():

@@ -108,6 +108,13 @@ def test_program_runs_where_it_was_called(sandbox):
     assert status == 0 and f'ran replay bag in {sandbox.clone.parent}' in output
 
 
+@pytest.mark.parametrize('verb', ['convert', 'train'])
+def test_verbs_that_need_torch_set_it_up(sandbox, verb):
+    status, output = sandbox.run('vl4ad', verb, '--help')
+    assert status == 0 and f'ran {verb} --help in' in output
+    assert 'requirements-test.txt' in sandbox.installed()
+
+
 @pytest.mark.parametrize('verb', ['demo', 'test'])
 def test_killed_set_up_is_begun_again(sandbox, verb):
     (sandbox.clone.parent / 'die').touch()
