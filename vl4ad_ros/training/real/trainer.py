@@ -126,8 +126,9 @@ class Trainer:
                     if self._stopping or self.iteration % config.run.save_every == 0:
                         self._save()
                     if self._stopping:
-                        tqdm.write(f'stopped after iteration {self.iteration}, which is saved: '
-                                   'the same command goes on from there')
+                        if first:
+                            tqdm.write(f'stopped after iteration {self.iteration}, which is '
+                                       'saved: the same command goes on from there')
                         raise KeyboardInterrupt
                     if config.validation.every and (
                             self.iteration % config.validation.every == 0):
@@ -183,14 +184,15 @@ class Trainer:
 
     def _save(self) -> None:
         if self._processes.first:
+            # Before the checkpoint, with which the training counts as this far.
+            with self._averaged():
+                write_whole(self._work / 'model.pth', {'model': self.network.state_dict()})
             self._checkpoints.save(self.iteration, {
                 'course': self._config.course(), 'frozen': self._frozen,
                 'learner': self._learner.state_dict(),
                 'average': self._average.state_dict() if self._average else None,
                 'optimiser': self._optimiser.state_dict(),
                 'schedule': self._schedule.state_dict(), 'scaler': self._scaler.state_dict()})
-            with self._averaged():
-                write_whole(self._work / 'model.pth', {'model': self.network.state_dict()})
         self._saved = self.iteration
         self._processes.wait()
 
