@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import functools
 from pathlib import Path
 import pickle
+import re
 
 import safetensors.torch
 import torch
@@ -59,24 +60,26 @@ def read_state(path: str | Path) -> dict[str, Tensor]:
     :raises CheckpointError: if the file cannot be read or holds no state dict.
     """
     path = Path(path)
+    if not path.is_file():
+        raise CheckpointError(f"no checkpoint at '{path}'; give the file that you downloaded, "
+                              'such as fcclip_cocopan.pth')
     try:
         if path.suffix == '.safetensors':
             content = safetensors.torch.load_file(path)
         else:
             content = _load_pickled(path)
-    except FileNotFoundError:
-        raise CheckpointError(f"no checkpoint at '{path}'; give the file that you downloaded, "
-                              'such as fcclip_cocopan.pth') from None
     except pickle.UnpicklingError as error:
+        # PyTorch's own message recommends to run what is in the file.
+        named = re.search(r'GLOBAL (\S+)', str(error))
         raise CheckpointError(
-            f'{path} holds more than tensors and plain values, which is not loaded because it '
-            f'could run code ({str(error).splitlines()[0]}); save its state dict alone: '
-            "torch.save({'model': model.state_dict()}, 'new.pth')") from error
+            f'{path} is no PyTorch checkpoint, or it holds more than tensors and plain values '
+            f'({named[1] if named else "not readable as such"}), which is not loaded because it '
+            "could run code; save its state dict alone: torch.save({'model': "
+            "model.state_dict()}, 'new.pth')") from error
     except Exception as error:  # torch and safetensors raise many kinds for a damaged file
         raise CheckpointError(
-            f'{path} cannot be read ({str(error).splitlines()[0] if str(error) else error!r}); '
-            'it may be cut short: compare its size with the source and download it again'
-        ) from error
+            f'{path} cannot be read ({str(error).partition(". ")[0] or repr(error)}); it may be '
+            'cut short: compare its size with the source and download it again') from error
     for key in ('model', 'state_dict'):
         if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
             content = content[key]

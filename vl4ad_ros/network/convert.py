@@ -26,7 +26,7 @@ from vl4ad_ros.network.classification import Classification, CLASSIFIERS
 from vl4ad_ros.network.clip import concept_embeddings
 from vl4ad_ros.network.clip_tokenizer import write_clip_tokenizer
 from vl4ad_ros.network.config import NetworkConfig
-from vl4ad_ros.network.export import export_bundle
+from vl4ad_ros.network.export import export_bundle, Progress
 from vl4ad_ros.network.vl4ad import Vl4ad
 from vl4ad_ros.runtime.tokenizer import Tokenizer
 from vl4ad_ros.vocabulary import Vocabulary
@@ -105,14 +105,12 @@ def convert(checkpoint: Path, out: Path, size: tuple[int, int], vocabulary: Voca
     :raises ValueError: if `out` exists or `vocabulary` does not fit the capacity.
     """
     _check(out, vocabulary, concepts, classes)
-    with tqdm(unit='B', unit_scale=True, unit_divisor=1024, dynamic_ncols=True) as bar:
-        bar.set_description('weights')
-        network = load_checkpoint(checkpoint)
-        weights = sum(v.numel() * v.element_size() for v in network.state_dict().values())
-        bar.total = checkpoint.stat().st_size + weights
-        bar.set_description('sha256')
-        digest = _sha256(checkpoint, bar)
-
+    network = load_checkpoint(checkpoint)
+    weights = sum(v.numel() * v.element_size() for v in network.state_dict().values())
+    out.parent.mkdir(parents=True, exist_ok=True)
+    partial = Path(tempfile.mkdtemp(prefix=f'.{out.name}.', dir=out.parent))
+    with tqdm(total=checkpoint.stat().st_size + weights, unit='B', unit_scale=True,
+              dynamic_ncols=True) as bar:
         def progress(what: str, written: int) -> None:
             if what:
                 bar.set_description(what)
@@ -120,14 +118,13 @@ def convert(checkpoint: Path, out: Path, size: tuple[int, int], vocabulary: Voca
             bar.total = max(bar.total, bar.n + written)
             bar.update(written)
 
-        out.parent.mkdir(parents=True, exist_ok=True)
-        partial = Path(tempfile.mkdtemp(prefix=f'.{out.name}.', dir=out.parent))
         try:
+            progress('sha256', 0)
+            digest = _sha256(checkpoint, progress)
             tokenizer = partial / 'tokenizer.json'
             sot, eot = write_clip_tokenizer(tokenizer)
-            progress('default prompts', 0)
             _embed(network, Tokenizer(tokenizer, network.config.context_length, sot, eot),
-                   vocabulary.concepts, partial / EMBEDDINGS)
+                   vocabulary.concepts, partial / EMBEDDINGS, progress)
             known, anomaly = vocabulary.to_strings()
             export_bundle(network, partial, size, concepts, classes, tokenizer, {
                 'name': network.config.name, 'notice': NOTICE,
@@ -169,21 +166,23 @@ def _check(out: Path, vocabulary: Vocabulary, concepts: int, classes: int) -> No
                              f'{most}; give --{noun} {seen} or more')
 
 
-def _embed(network: Vl4ad, tokenizer: Tokenizer, concepts: Sequence[str], file: Path) -> None:
+def _embed(network: Vl4ad, tokenizer: Tokenizer, concepts: Sequence[str], file: Path,
+           progress: Progress) -> None:
     """Store the embeddings of concepts, which would take a node minutes on a CPU."""
     templates = network.config.templates
     rows = []
-    for concept in concepts:
+    for i, concept in enumerate(concepts):
+        progress(f'default prompts {i}/{len(concepts)}', 0)
         tokens = tokenizer([t.replace('{}', concept) for t in templates])
         with torch.no_grad():
             rows.append(concept_embeddings(network.backbone, torch.from_numpy(tokens)[None])[0])
     np.savez(file, concepts=np.array(concepts), embeddings=torch.stack(rows).numpy())
 
 
-def _sha256(file: Path, bar: tqdm) -> str:
+def _sha256(file: Path, progress: Progress) -> str:
     digest = hashlib.sha256()
     with open(file, 'rb') as stream:
         while chunk := stream.read(1 << 22):
             digest.update(chunk)
-            bar.update(len(chunk))
+            progress('', len(chunk))
     return digest.hexdigest()
