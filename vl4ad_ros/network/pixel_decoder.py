@@ -27,6 +27,8 @@ class PixelDecoder(nn.Module):
         self.adapter_1 = _ConvNorm(c4, dim, 1, groups)
         self.layer_1 = _ConvNorm(dim, dim, 3, groups)
         self.mask_features = nn.Conv2d(dim, dim, 1)
+        nn.init.kaiming_uniform_(self.mask_features.weight, a=1)
+        nn.init.zeros_(self.mask_features.bias)
         for projection in self.input_proj:
             nn.init.xavier_uniform_(projection[0].weight)
             nn.init.zeros_(projection[0].bias)

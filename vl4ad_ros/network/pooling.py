@@ -14,13 +14,14 @@ def mask_pool(features: Tensor, mask_logits: Tensor) -> tuple[Tensor, Tensor]:
 
     The divisor is max(count, 1) where FC-CLIP adds 1e-8 to the count: equal for masks with a
     pixel (to 1e-8) and for empty ones (zero), and it survives half precision and exporters,
-    which drop a constant so small.
+    which drop a constant so small. Dividing comes first: a sum over 65,536 pixels is more than
+    half precision holds.
 
     :param features: (B, C, h, w).
     :param mask_logits: (B, N, h, w); a pixel belongs where the logit is above 0.
     :return: pooled (B, N, C), zero where the mask is empty; count (B, N, 1) of pixels.
     """
-    mask = (mask_logits.detach() > 0).to(features.dtype).flatten(2)
+    mask = (mask_logits.detach() > 0).float().flatten(2)
     count = mask.sum(-1, keepdim=True)
-    pooled = torch.matmul(mask, features.flatten(2).transpose(1, 2))
-    return pooled / count.clamp(min=1.0), count
+    share = (mask / count.clamp(min=1.0)).to(features.dtype)
+    return torch.matmul(share, features.flatten(2).transpose(1, 2)), count

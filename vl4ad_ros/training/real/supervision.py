@@ -25,17 +25,16 @@ class Supervision(nn.Module):
     def forward(self, images: Tensor, targets: Targets) -> dict[str, Tensor]:
         """Return the terms for (B, H, W, 3) uint8 pictures."""
         network = self.network
-        with self._autocast(images, self._half), torch.no_grad():
+        with self._autocast(images), torch.no_grad():
             features = network.backbone.features(network.normalise(images))
         # As in FC-CLIP the pixel decoder, matching and losses stay in float32.
         mask_features, levels = network.decode(tuple(f.float() for f in features))
-        # Mask pooling sums up to 65,536 features: more than float16 can hold.
-        with self._autocast(images, None if self._half is torch.float16 else self._half):
+        with self._autocast(images):
             proposals = network.sem_seg_head.predictor.all_proposals(mask_features, levels)
         heads = ((torch.cat(network.classify(p.class_embedding.float(), self._texts), -1),
                   p.mask_logits.float()) for p in proposals)
         return deep_losses(heads, targets, self._weights, self._sampler)
 
-    @staticmethod
-    def _autocast(images: Tensor, half: torch.dtype | None) -> torch.autocast:
-        return torch.autocast(images.device.type, half or torch.bfloat16, enabled=half is not None)
+    def _autocast(self, images: Tensor) -> torch.autocast:
+        return torch.autocast(images.device.type, self._half or torch.bfloat16,
+                              enabled=self._half is not None)
