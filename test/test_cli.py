@@ -48,6 +48,14 @@ def test_wrong_usage(arguments, message, capsys):
     assert ended.value.code == 2 and message in capsys.readouterr().err
 
 
+def test_a_reader_that_leaves_is_no_failure():
+    process = subprocess.Popen([sys.executable, '-m', 'vl4ad_ros.cli', 'vocabulary', 'show'],
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process.stdout.close()
+    assert process.stderr.read() == '' and process.wait() == 0
+    process.stderr.close()
+
+
 @pytest.mark.parametrize('arguments, message', [
     (['replay', 'none'], "no bag at 'none'"),
     (['evaluate', 'none'], "no bag at 'none'"),

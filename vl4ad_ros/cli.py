@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 import importlib
 import json
+import os
 from pathlib import Path
 import signal
 import sys
@@ -47,10 +48,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         options = _parser(arguments).parse_args(arguments)
         signal.signal(signal.SIGTERM, _terminate)
-        return VERBS[options.verb].run(options) or 0
+        code = VERBS[options.verb].run(options) or 0
+        sys.stdout.flush()
+        return code
     except KeyboardInterrupt:
         print('vl4ad: stopped', file=sys.stderr)
         return 130
+    except BrokenPipeError:
+        # Whoever read our output, such as `head`, has seen enough.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except Exception as error:
         if debug:
             raise
