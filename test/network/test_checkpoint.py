@@ -20,7 +20,7 @@ from vl4ad_ros.network.vl4ad import Vl4ad  # noqa: E402
 # Millions of parameters of each CLIP, from open_clip's docs/model_profile.csv.
 SIZES = {'convnext_large_d_320': 351.77, 'rn50': 102.01, 'rn101': 119.69, 'rn50x4': 178.3,
          'rn50x16': 290.98, 'rn50x64': 623.26, 'convnext_base': 151.52, 'convnext_base_w': 179.39,
-         'convnext_xxlarge': 1200.58}
+         'convnext_large': 321.06, 'convnext_xxlarge': 1200.58}
 
 
 @pytest.fixture

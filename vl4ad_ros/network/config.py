@@ -108,7 +108,7 @@ def _official(name: str, clip: str, channels: tuple[int, int, int, int],
 CONVNEXT_LARGE_D_320 = _official(
     'convnext_large_d_320', 'convnext_large_d_320', (192, 384, 768, 1536))
 
-# FC-CLIP's published architectures, and the two ConvNeXt sizes that its code takes as well.
+# FC-CLIP's published architectures, and the ConvNeXts that its code takes as well.
 # Models that differ only in the size of CLIP's training images have equal weights' shapes.
 OFFICIAL: dict[str, NetworkConfig] = {c.name: c for c in (
     CONVNEXT_LARGE_D_320,
@@ -119,6 +119,7 @@ OFFICIAL: dict[str, NetworkConfig] = {c.name: c for c in (
     _official('rn50x64', 'RN50x64', (512, 1024, 2048, 4096), openai=True),
     _official('convnext_base', 'convnext_base', (128, 256, 512, 1024)),
     _official('convnext_base_w', 'convnext_base_w', (128, 256, 512, 1024)),
+    _official('convnext_large', 'convnext_large', (192, 384, 768, 1536)),
     _official('convnext_xxlarge', 'convnext_xxlarge', (384, 768, 1536, 3072)),
 )}
 NETWORKS: dict[str, NetworkConfig] = {TINY.name: TINY, **OFFICIAL}
