@@ -220,7 +220,9 @@ def test_a_stopped_conversion_leaves_nothing(number, tmp_path):
     torch.save(drawn_state(OFFICIAL['rn50']), tmp_path / 'x.pth')
     process = subprocess.Popen(
         [sys.executable, '-m', 'vl4ad_ros.cli', 'convert', str(tmp_path / 'x.pth'), '--out',
-         str(tmp_path / 'out'), '--input-size', '128x192'], stderr=subprocess.PIPE)
+         str(tmp_path / 'out'), '--input-size', '128x192'], stderr=subprocess.PIPE,
+        # A shell lets what it starts in the background ignore Ctrl-C.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
     deadline = time.monotonic() + 120
     while not list(tmp_path.glob('.out.*/text.onnx')) and time.monotonic() < deadline:
         time.sleep(0.1)
