@@ -24,7 +24,7 @@ from vision_msgs.msg import Detection2DArray, LabelInfo
 
 from vl4ad_ros.node import qos
 from vl4ad_ros.node.convert import to_message
-from vl4ad_ros.node.detector_node import DetectorNode
+from vl4ad_ros.node.detector_node import DetectorNode, spinner
 
 TIMEOUT_S = 20.0
 """Discovery takes 0.01 s or about 3 s; nothing here takes longer unless it is broken."""
@@ -97,11 +97,15 @@ class Outside:
 
     def call(self, kind: type, request: Any) -> Any:
         """Call a service of the node and return its answer."""
+        future = self.call_soon(kind, request)
+        self.until(future.done, f'an answer of {kind.__name__}')
+        return future.result()
+
+    def call_soon(self, kind: type, request: Any) -> Any:
+        """Call a service of the node and return the future of its answer."""
         client = self._clients[kind]
         self.until(client.service_is_ready, f'service {client.srv_name}')
-        future = client.call_async(request)
-        self.until(future.done, f'an answer of {client.srv_name}')
-        return future.result()
+        return client.call_async(request)
 
     def change(self, transition: str) -> bool:
         """Ask for a transition; return whether it succeeded."""
@@ -176,8 +180,7 @@ class Bench(Outside):
         self.detector_node = DetectorNode(
             name, context=context, cli_args=cli_args, parameter_overrides=[
                 Parameter(key, value=value) for key, value in parameters.items()])
-        self._node_executor = SingleThreadedExecutor(context=context)
-        self._node_executor.add_node(self.detector_node)
+        self._node_executor = spinner(self.detector_node)
         self._thread = Thread(target=self._spin)
         self._thread.start()
         super().__init__(context, name=name, **outside)

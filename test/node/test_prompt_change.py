@@ -4,9 +4,13 @@
 
 from __future__ import annotations
 
+from threading import Event
+
 from harness import GREY, PURPLE, RED, scene
 import numpy as np
 import pytest
+from rcl_interfaces.srv import SetParameters
+from rclpy.parameter import Parameter
 from rclpy.serialization import serialize_message
 from vl4ad_ros.node.parameters import BUNDLE_LIST
 from vl4ad_ros.runtime.detector import Detector
@@ -53,6 +57,27 @@ def test_an_anomaly_word_finds_what_passed_as_a_known_class(bench):
     assert names(info)[256 + len(KNOWN)] == 'caravan'
     assert bench.ask(picture, 'detections').detections[0].results[0].hypothesis.class_id \
         == 'caravan'
+
+
+def test_images_are_answered_while_new_prompts_are_embedded(bench, monkeypatch):
+    """A large text tower takes seconds for new words."""
+    started, release, encode = Event(), Event(), Detector.encode
+
+    def slow(self, vocabulary):
+        started.set()
+        assert release.wait(20)
+        return encode(self, vocabulary)
+    monkeypatch.setattr(Detector, 'encode', slow)
+    request = SetParameters.Request(parameters=[
+        Parameter('prompts.anomaly', value=['caravan']).to_parameter_msg()])
+    future = bench.call_soon(SetParameters, request)
+    bench.until(started.is_set, 'the change to begin')
+    for _ in range(3):
+        assert not marked(bench.ask(scene(thing=PURPLE))).any()  # as before the change
+    assert not future.done()
+    release.set()
+    bench.until(future.done, 'the change to end')
+    assert marked(bench.ask(scene(thing=PURPLE)))[60, 80] == 255
 
 
 def test_a_known_word_makes_a_thing_normal_and_none_takes_the_words_away(bench):

@@ -9,6 +9,7 @@ import time
 from typing import Any, Callable
 
 import numpy as np
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.lifecycle import LifecycleNode, LifecyclePublisher
 from rclpy.qos import qos_policy_name_from_kind
 from sensor_msgs.msg import CompressedImage, Image
@@ -93,6 +94,8 @@ class Camera:
         self._worker = Worker(self._mailbox, self._process, self._died)
         self._subscription = self._node.create_subscription(
             self._type, self._topic, self._receive, qos.newest_image(),
+            # A thread of its own, see `detector_node.spinner`.
+            callback_group=MutuallyExclusiveCallbackGroup(),
             qos_overriding_options=qos.overridable(),
             event_callbacks=SubscriptionEventCallbacks(incompatible_qos=self._incompatible_qos))
         self._node.get_logger().info(f'taking images from {self._topic}')

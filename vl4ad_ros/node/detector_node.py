@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import Clock, ClockType
+from rclpy.executors import MultiThreadedExecutor
 from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from std_msgs.msg import Header
@@ -22,6 +23,18 @@ from vl4ad_ros.runtime.detector import Detector
 from vl4ad_ros.vocabularies import has_reference
 
 PROMPT_LISTS = ('prompts.known', 'prompts.anomaly')
+
+
+def spinner(node: DetectorNode) -> MultiThreadedExecutor:
+    """
+    Return the executor that the node is made for, with the node.
+
+    One thread takes images and one does all else: a large text tower embeds new prompts for
+    seconds, and images must not wait for that.
+    """
+    executor = MultiThreadedExecutor(num_threads=2, context=node.context)
+    executor.add_node(node)
+    return executor
 
 
 class DetectorNode(PatientLifecycleNode):
