@@ -18,7 +18,8 @@ torch = pytest.importorskip('torch')
 open_clip = pytest.importorskip('open_clip')
 onnx = pytest.importorskip('onnx')
 
-from benchmarks.parity import drawn_state, texts_of  # noqa: E402, I100
+from benchmarks.conversion import convert_drawn  # noqa: E402, I100
+from benchmarks.parity import drawn_state, texts_of  # noqa: E402
 from vl4ad_ros import vocabularies  # noqa: E402
 from vl4ad_ros.cli import main  # noqa: E402
 from vl4ad_ros.network.checkpoint import load_checkpoint  # noqa: E402
@@ -178,28 +179,13 @@ def test_clip_tokens_are_those_of_open_clip(tmp_path):
     assert (ours(texts) == theirs(texts).numpy()).all()
 
 
-def convert_full_size(name, folder, size):
-    """Draw a full checkpoint, convert it in a process of its own; return rc and peak memory."""
-    checkpoint = folder / f'{name}.pth'
-    torch.save({'model': drawn_state(OFFICIAL[name])}, checkpoint)
-    watcher = ('import resource, subprocess, sys\n'
-               'code = subprocess.run(sys.argv[1:]).returncode\n'
-               'print(code, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024)')
-    done = subprocess.run(
-        [sys.executable, '-c', watcher, sys.executable, '-m', 'vl4ad_ros.cli', 'convert',
-         str(checkpoint), '--out', str(folder / 'out'), '--input-size', size],
-        capture_output=True, text=True)
-    code, peak = done.stdout.split()[-2:]
-    assert code == '0', done.stderr
-    return checkpoint, int(peak)
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize('name, size', [('rn50', '128x192'), ('convnext_large_d_320', '128x192')])
 def test_full_size_weights(name, size, tmp_path):
-    checkpoint, peak = convert_full_size(name, tmp_path, size)
+    checkpoint = tmp_path / f'{name}.pth'
     try:
-        assert peak < 2.5 * checkpoint.stat().st_size
+        took = convert_drawn(name, tmp_path, size)
+        assert took.peak_bytes < 2.5 * took.checkpoint_bytes
         bundle = Bundle.open(tmp_path / 'out')
         assert bundle.provenance['architecture'] == name
         agrees(tmp_path / 'out', checkpoint)
