@@ -24,7 +24,7 @@ from vision_msgs.msg import Detection2DArray, LabelInfo
 
 from vl4ad_ros.node import qos
 from vl4ad_ros.node.convert import to_message
-from vl4ad_ros.node.detector_node import DetectorNode, spinner
+from vl4ad_ros.node.detector_node import DetectorNode
 
 TIMEOUT_S = 20.0
 """Discovery takes 0.01 s or about 3 s; nothing here takes longer unless it is broken."""
@@ -180,7 +180,8 @@ class Bench(Outside):
         self.detector_node = DetectorNode(
             name, context=context, cli_args=cli_args, parameter_overrides=[
                 Parameter(key, value=value) for key, value in parameters.items()])
-        self._node_executor = spinner(self.detector_node)
+        self._node_executor = SingleThreadedExecutor(context=context)
+        self._node_executor.add_node(self.detector_node)
         self._thread = Thread(target=self._spin)
         self._thread.start()
         super().__init__(context, name=name, **outside)

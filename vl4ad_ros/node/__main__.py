@@ -25,10 +25,10 @@ def main(args: list[str] | None = None) -> int:
     signal.signal(signal.SIGINT, leave)
 
     import rclpy
-    from rclpy.executors import ExternalShutdownException
+    from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
     from rclpy.impl.implementation_singleton import rclpy_implementation
 
-    from vl4ad_ros.node.detector_node import DetectorNode, spinner
+    from vl4ad_ros.node.detector_node import DetectorNode
     from vl4ad_ros.node.dds import use_profile
     from vl4ad_ros.node.parameters import ParameterError
     from vl4ad_ros.vocabulary import VocabularyError
@@ -39,7 +39,9 @@ def main(args: list[str] | None = None) -> int:
     node = None
     try:
         node = DetectorNode()
-        spinner(node).spin()
+        executor = SingleThreadedExecutor()
+        executor.add_node(node)
+        executor.spin()
     except (ParameterError, VocabularyError) as error:
         rclpy.logging.get_logger('vl4ad_detector').fatal(str(error))
         return 2

@@ -4,12 +4,12 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 import time
-from typing import Any, Callable
+from typing import Any, Callable, TypeVar
 
 import numpy as np
-from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.lifecycle import LifecycleNode, LifecyclePublisher
 from rclpy.qos import qos_policy_name_from_kind
 from sensor_msgs.msg import CompressedImage, Image
@@ -35,6 +35,10 @@ except ImportError:  # Humble
 
 _QUIET_S = 5.0
 """Seconds between two log lines about the same trouble."""
+_POLL_S = 0.01
+"""Seconds between two looks for an image while prompts are embedded."""
+
+T = TypeVar('T')
 
 
 @dataclass(frozen=True)
@@ -94,8 +98,6 @@ class Camera:
         self._worker = Worker(self._mailbox, self._process, self._died)
         self._subscription = self._node.create_subscription(
             self._type, self._topic, self._receive, qos.newest_image(),
-            # A thread of its own, see `detector_node.spinner`.
-            callback_group=MutuallyExclusiveCallbackGroup(),
             qos_overriding_options=qos.overridable(),
             event_callbacks=SubscriptionEventCallbacks(incompatible_qos=self._incompatible_qos))
         self._node.get_logger().info(f'taking images from {self._topic}')
@@ -108,6 +110,23 @@ class Camera:
         if self._worker is not None:
             self._worker.stop()
             self._worker = None
+
+    def keep_taking(self, work: Callable[[], T]) -> T:
+        """
+        Return ``work()``, taking images meanwhile; called from the executor's thread.
+
+        A large text tower embeds new prompts for seconds. rclpy's executor of several threads
+        would serve images in that time too, but delays single ones by tenths of a second.
+        """
+        with ThreadPoolExecutor(1) as pool:
+            future = pool.submit(work)
+            while not wait([future], _POLL_S).done:
+                if self._subscription is not None:
+                    with self._subscription.handle:
+                        taken = self._subscription.handle.take_message(self._type, False)
+                    if taken:
+                        self._receive(taken[0])
+        return future.result()
 
     def close(self) -> None:
         """Stop and destroy the publishers."""

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import Clock, ClockType
-from rclpy.executors import MultiThreadedExecutor
 from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from std_msgs.msg import Header
@@ -23,18 +22,6 @@ from vl4ad_ros.runtime.detector import Detector
 from vl4ad_ros.vocabularies import has_reference
 
 PROMPT_LISTS = ('prompts.known', 'prompts.anomaly')
-
-
-def spinner(node: DetectorNode) -> MultiThreadedExecutor:
-    """
-    Return the executor that the node is made for, with the node.
-
-    One thread takes images and one does all else: a large text tower embeds new prompts for
-    seconds, and images must not wait for that.
-    """
-    executor = MultiThreadedExecutor(num_threads=2, context=node.context)
-    executor.add_node(node)
-    return executor
 
 
 class DetectorNode(PatientLifecycleNode):
@@ -178,7 +165,7 @@ class DetectorNode(PatientLifecycleNode):
             raise ParameterError(f'{fixed[0]} can only change while the node is unconfigured; '
                                  'deactivate and clean it up first')
         vocabulary = settings.vocabulary(self._detector.default_vocabulary)
-        prompts = self._detector.encode(vocabulary)
+        prompts = self._camera.keep_taking(lambda: self._detector.encode(vocabulary))
         before, self._live = self._live, Live(settings, prompts)
         if (prompts.digest, settings.threshold) != (
                 before.prompts.digest, before.settings.threshold):
