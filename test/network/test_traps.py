@@ -52,6 +52,18 @@ def test_texts_do_not_attend_to_each_other(small_config):
 
 
 @torch.no_grad()
+@pytest.mark.parametrize('length', [77, 41])
+def test_text_tower_is_open_clips_at_any_length(length, small_config):
+    backbone = Vl4ad(small_config).eval().backbone
+    tokens = torch.randint(1, 400, (3, 77), generator=torch.Generator().manual_seed(0))
+    for row, end in enumerate((40, 5, 20)):
+        tokens[row, end] = 49407
+        tokens[row, end + 1:] = 0
+    theirs = backbone.clip_model.encode_text(tokens, normalize=False)
+    assert torch.allclose(backbone.encode_text(tokens[:, :length]), theirs, atol=1e-6)
+
+
+@torch.no_grad()
 @pytest.mark.parametrize('trunk', ['ConvNeXt', 'ResNet'])
 def test_masks_that_are_empty_at_stride_32(trunk, small_config):
     """FC-CLIP asks CLIP about nothing (ConvNeXt) or computes NaN (ResNet, hidden by its guard)."""
