@@ -8,14 +8,17 @@ import pytest
 torch = pytest.importorskip('torch')
 pytest.importorskip('open_clip')
 onnx = pytest.importorskip('onnx')
+onnx_ir = pytest.importorskip('onnx_ir')
 
 import torch.nn.functional as F  # noqa: E402
 
 from vl4ad_ros.network.config import TINY  # noqa: E402
 from vl4ad_ros.network.deformable_attention import DeformableAttention  # noqa: E402
-from vl4ad_ros.network.export import export_bundle, STUDY_OUTPUTS, VisionGraph  # noqa: E402
+from vl4ad_ros.network.export import (  # noqa: E402
+    export_bundle, make_gelu_fusible, STUDY_OUTPUTS, VisionGraph)
 from vl4ad_ros.network.position import cell_centres  # noqa: E402
 from vl4ad_ros.network.vl4ad import Texts, Vl4ad  # noqa: E402
+from vl4ad_ros.runtime.bundle import SHIPPED  # noqa: E402
 from vl4ad_ros.training.drawn.tokens import special_ids, train_tokenizer  # noqa: E402
 
 CONCEPTS, CLASSES = 12, 8
@@ -99,6 +102,19 @@ def test_padding_of_the_prompts_changes_nothing(network):
     assert not b[..., CLASSES:].any() and not a[..., 5:].any()
 
 
+def test_gelu_is_one_operation_at_run_time(tmp_path):
+    onnxruntime = pytest.importorskip('onnxruntime')
+    for file, count in (('vision.onnx', 11), ('text.onnx', 3)):
+        options = onnxruntime.SessionOptions()
+        options.optimized_model_filepath = str(tmp_path / file)
+        options.log_severity_level = 4
+        onnxruntime.InferenceSession(str(SHIPPED / 'tiny' / file), options,
+                                     providers=['CPUExecutionProvider'])
+        kinds = [node.op_type for node in onnx.load(tmp_path / file).graph.node]
+        assert 'Erf' not in kinds
+        assert sum(kind in ('Gelu', 'BiasGelu') for kind in kinds) == count
+
+
 @pytest.mark.parametrize('empty_masks', [False, True])
 def test_export_agrees_with_torch(network, tmp_path, empty_masks):
     """Also with every mask empty, where exporters were seen to drop the guard of a division."""
@@ -124,6 +140,7 @@ def test_export_agrees_with_torch(network, tmp_path, empty_masks):
         ours = VisionGraph(net, CLASSES)(*inputs)
         if empty_masks:
             assert not (net(image[None], texts).mask_logits > 0).any()
+    assert make_gelu_fusible(onnx_ir.load(tmp_path / 'vision.onnx')) == 0  # done already
     model = onnx.load(tmp_path / 'vision.onnx')
     assert [o.name for o in model.graph.output] == ['uncertainty', 'best_known', 'best_anomaly']
     values = {v.name: v for v in model.graph.value_info}
