@@ -32,7 +32,7 @@ class Health:
         self._reported: Counter[str] = Counter()
         self._ages: deque[float] = deque(maxlen=_WINDOW)
         self._work: deque[float] = deque(maxlen=_WINDOW)
-        self._since = self._last_good = self._last_received = time.monotonic()
+        self._last_good = self._last_received = time.monotonic()
         self._last_reason = ''
         self._qos_policy = ''
         self.faults_in_a_row = 0
