@@ -88,7 +88,7 @@ class StudyModel:
 
     def __init__(self, bundle: Bundle) -> None:
         self.bundle = bundle
-        model = onnx.load(bundle.directory / bundle.vision.file)
+        model = onnx.load(bundle.directory / bundle.cpu_graph.file)
         values = {v.name: v for v in model.graph.value_info}
         missing = [name for name in STUDY_OUTPUTS if name not in values]
         if missing:

@@ -17,6 +17,7 @@ import time
 import numpy as np
 
 from vl4ad_ros.obstacles.monitor import ObstacleMonitor
+from vl4ad_ros.runtime.backends import BackendOptions
 from vl4ad_ros.runtime.detector import Detector
 from vl4ad_ros.scenes.still import draw_still
 
@@ -47,7 +48,7 @@ def main() -> None:
     size = tuple(int(n) for n in args.size.split('x'))
     images = [draw_still(np.random.default_rng(i), size, groups=('known', 'masks'), split='test')
               .image for i in range(4)]
-    detectors = {n: Detector.open(args.bundle, threads=n) for n in args.threads}
+    detectors = {n: Detector.open(args.bundle, options=BackendOptions(n)) for n in args.threads}
     prompts = {n: d.encode(d.default_vocabulary) for n, d in detectors.items()}
     monitors = {n: ObstacleMonitor() for n in args.threads}
     times: dict[int, list[list[float]]] = {n: [] for n in args.threads}

@@ -44,7 +44,7 @@ from vl4ad_ros.network.deformable_attention import DeformableAttention
 from vl4ad_ros.network.export import export_bundle
 from vl4ad_ros.network.position import cell_centres, sine_encoding
 from vl4ad_ros.network.vl4ad import Texts, Vl4ad
-from vl4ad_ros.runtime.backends import open_backend
+from vl4ad_ros.runtime.backends import BackendOptions, open_backend
 from vl4ad_ros.runtime.bundle import Bundle
 from vl4ad_ros.runtime.detector import Detector
 from vl4ad_ros.scenes.still import draw_still
@@ -269,7 +269,8 @@ def exported(network: Vl4ad, folder: Path, size: tuple[int, int],
         'ensemble': {'alpha': 0.4, 'beta': 0.8, 'seen': []},
         'calibration': {'u': [-1.0, 0.0], 'score': [0.0, 1.0]},
         'vocabulary': {'known': ['road'], 'anomaly': ['']}, 'provenance': {}})
-    backend = open_backend(Bundle.open(folder), 'onnxruntime', torch.get_num_threads())
+    backend = open_backend(Bundle.open(folder), 'onnxruntime',
+                           BackendOptions(torch.get_num_threads()))
     words = (texts.concepts.numpy(), texts.concept_class.numpy(), np.array([CLASSES]),
              texts.ensemble_weight.numpy())
 

@@ -54,9 +54,10 @@ def write_mock_bundle(directory: str | Path, height: int = 96, width: int = 160,
     save(_text_network(vocabulary), str(directory / 'text.onnx'))
     save(_vision_network(height, width, concepts, classes), str(directory / 'vision.onnx'))
     write_manifest(directory, {
-        'format': 'vl4ad-bundle', 'version': '1.0', 'name': 'mock',
+        'format': 'vl4ad-bundle', 'version': '2.0', 'name': 'mock',
         'notice': 'Sees colours only: not for driving.',
-        'vision': {'file': 'vision.onnx', 'height': height, 'width': width, 'stride': 4},
+        'vision': {'height': height, 'width': width, 'stride': 4, 'graphs': [
+            {'file': 'vision.onnx', 'dtype': 'fp32', 'sampling': 'grid-sample'}]},
         'text': {'file': 'text.onnx', 'context_length': 24, 'embed_dim': DIMENSION,
                  'sot': len(vocabulary) - 2, 'eot': len(vocabulary) - 1, 'pad': 0},
         'tokenizer': 'tokenizer.json', 'capacity': {'concepts': concepts, 'classes': classes},

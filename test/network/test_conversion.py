@@ -190,10 +190,10 @@ def test_full_size_weights(name, size, tmp_path):
         assert bundle.provenance['architecture'] == name
         agrees(tmp_path / 'out', checkpoint)
         # A weight that was altered is refused.
-        with open(tmp_path / 'out' / bundle.vision.weights, 'r+b') as stream:
+        with open(tmp_path / 'out' / bundle.weights[0], 'r+b') as stream:
             stream.seek(1000)
             stream.write(b'\x42')
-        with pytest.raises(BundleError, match='vision.weights is altered'):
+        with pytest.raises(BundleError, match='weights.safetensors is altered'):
             Bundle.open(tmp_path / 'out')
     finally:
         for file in [checkpoint, *(tmp_path / 'out').glob('*')]:

@@ -31,7 +31,7 @@ def weights_apart(copy: Path) -> Path:
               location='vision.weights', size_threshold=64)
     manifest = json.loads((copy / 'manifest.json').read_text())
     del manifest['files']
-    manifest['vision']['weights'] = 'vision.weights'
+    manifest['weights'] = ['vision.weights']
     write_manifest(copy, manifest)
     return copy
 
@@ -57,7 +57,7 @@ def test_bundle_has_what_the_manifest_says(mock_bundle):
 
 def test_weights_may_lie_apart(weights_apart, mock_bundle):
     bundle = Bundle.open(weights_apart)
-    assert (bundle.vision.weights, bundle.text.weights) == ('vision.weights', None)
+    assert bundle.weights == ('vision.weights',)
     image = np.random.default_rng(0).integers(0, 255, (96, 160, 3), np.uint8)
     scores = []
     for directory in (weights_apart, mock_bundle):
@@ -87,6 +87,7 @@ def embedded(directory: Path, **arrays: np.ndarray) -> Path:
     return directory
 
 
+GRAPH = {'file': 'vision.onnx', 'dtype': 'fp32', 'sampling': 'grid-sample'}
 ROWS = np.eye(2, 32, dtype=np.float32)
 NAMES = np.array(['road', 'red cow'])
 
@@ -155,16 +156,24 @@ def test_absent_directory_is_refused(tmp_path):
 
 @pytest.mark.parametrize('keys, value, message', [
     ('format', 'zip', "format must be 'vl4ad-bundle', seen 'zip'"),
-    ('version', '2.0', 'version 2.0, but this package reads 1.x; update vl4ad_ros'),
-    ('version', '0.9', 'version 0.9, but this package reads 1.x; convert the bundle again'),
+    ('version', '3.0', 'version 3.0, but this package reads 2.x; update vl4ad_ros'),
+    ('version', '1.0', 'version 1.0, but this package reads 2.x; convert the bundle again'),
     ('version', 1.0, 'version must be a string, seen 1.0'),
-    ('version', '1', "version must be of the form '1.0'"),
+    ('version', '2', "version must be of the form '1.0'"),
     ('name', None, 'name must be a string, seen None'),
     ('vision', [], r'vision must be an object, seen \[\]'),
     ('vision.height', 97, 'vision: height must be a multiple of the stride 4, seen 97'),
     ('vision.width', '160', "vision: width must be an integer 4..8192, seen '160'"),
     ('vision.stride', True, 'vision: stride must be an integer'),
-    ('vision.file', '../vision.onnx', 'vision: file must be the name of a file in the bundle'),
+    ('vision.graphs', 'vision.onnx', 'vision: graphs must be a list of objects'),
+    ('vision.graphs', [], 'vision: graphs must be a list with at least one fp32 graph'),
+    ('vision.graphs', [GRAPH, GRAPH], 'vision: graphs must be a list with one graph a dtype'),
+    ('vision.graphs', [{**GRAPH, 'file': '../x'}], r'graphs\[0\]: file must be the name of'),
+    ('vision.graphs', [{**GRAPH, 'dtype': 'int8'}], r'graphs\[0\]: dtype must be one of fp16'),
+    ('vision.graphs', [{**GRAPH, 'sampling': 'x'}], r'graphs\[0\]: sampling must be one of g'),
+    ('weights', ['a/b'], 'weights must be a list of names of files in the bundle'),
+    ('network', {'config': {}, 'classification': {}, 'weights': 'w'}, 'network: weights must be'),
+    ('network', {'config': {}}, 'network: classification must be an object'),
     ('tokenizer', '/etc/passwd', 'tokenizer must be the name of a file in the bundle'),
     ('text.context_length', 2, 'text: context_length must be an integer 3..4096, seen 2'),
     ('text.eot', -1, 'text: eot must be an integer'),
@@ -200,7 +209,7 @@ def test_manifest_entry_out_of_range_is_named(copy, keys, value, message):
 
 
 def test_newer_minor_version_opens(copy):
-    edit(copy, lambda m: m.update(version='1.7', added_later=True))
+    edit(copy, lambda m: m.update(version='2.7', added_later=True))
     assert Bundle.open(copy).name == 'mock'
 
 

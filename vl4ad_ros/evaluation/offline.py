@@ -47,4 +47,4 @@ def evaluate(bag: CameraBag, detector: Detector,
     found = quality(bag.duration_s, log.events, pixels.result() if truth else None,
                     score_alerts(results, truth) if truth else None)
     return described({'frames_processed': len(results), **found},
-                     {'model': detector.bundle.name, 'backend': detector.backend_name})
+                     {'model': detector.bundle.name, 'backend': detector.backend.name})

@@ -18,6 +18,7 @@ from vl4ad_ros.node import messages, qos
 from vl4ad_ros.node.camera import Camera, Live
 from vl4ad_ros.node.lifecycle import PatientLifecycleNode, transition
 from vl4ad_ros.node.parameters import declare, ParameterError, Settings
+from vl4ad_ros.runtime.backends import BackendOptions
 from vl4ad_ros.runtime.detector import Detector
 from vl4ad_ros.vocabularies import has_reference
 
@@ -65,7 +66,8 @@ class DetectorNode(PatientLifecycleNode):
         """Load the model and its prompts; inactive follows, or unconfigured with a reason."""
         settings = self._settings
         self._detector = detector = Detector.open(
-            settings.model_bundle, settings.model_backend, settings.model_threads)
+            settings.model_bundle, settings.model_backend,
+            BackendOptions(settings.model_threads), self.get_logger().info)
         prompts = detector.encode(settings.vocabulary(detector.default_vocabulary))
         detector.warm_up()
         self._live = Live(settings, prompts)
@@ -75,7 +77,7 @@ class DetectorNode(PatientLifecycleNode):
         self._trouble = ''
         vocabulary = prompts.vocabulary
         self.get_logger().info(
-            f'model {detector.bundle.name} on {detector.backend_name}: {len(vocabulary.known)} '
+            f'model {detector.bundle.name} on {detector.backend.name}: {len(vocabulary.known)} '
             f'known and {len(vocabulary.anomaly)} anomaly classes')
         if detector.bundle.notice:
             self.get_logger().warning(f'model {detector.bundle.name}: {detector.bundle.notice}')
@@ -208,7 +210,7 @@ class DetectorNode(PatientLifecycleNode):
         hardware = ''
         if self._detector is not None:
             bundle = self._detector.bundle
-            hardware = self._detector.backend_name
+            hardware = self._detector.backend.name
             values.update(bundle=bundle.name, notice=bundle.notice, backend=hardware,
                           prompts=self._live.prompts.digest[:12])
         if self._trouble:

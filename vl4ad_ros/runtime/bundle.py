@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 import hashlib
 import json
@@ -20,9 +20,13 @@ import numpy as np
 from vl4ad_ros.vocabulary import Vocabulary, VocabularyError
 
 FORMAT = 'vl4ad-bundle'
-MAJOR = 1
+MAJOR = 2
 SHIPPED = Path(__file__).resolve().parent.parent / 'models'
 REPAIR = 'reinstall the package or convert the bundle again'
+DTYPES = ('fp16', 'bf16', 'fp32')
+"""Precisions of an image network, in the order in which a GPU takes them."""
+SAMPLING = ('gather', 'plugin', 'grid-sample')
+"""Forms of deformable attention, in the order in which engines are built of them."""
 
 
 class BundleError(ValueError):
@@ -61,18 +65,27 @@ class Signature:
 
 
 @dataclass(frozen=True)
-class Vision:
+class Graph:
     """
-    The image network: `height` x `width` pixels in, maps at 1/`stride` of that out.
+    The image network in one precision and one form of deformable attention.
 
-    :ivar weights: file of the weights that are not in `file` (ONNX external data), or None.
+    :ivar dtype: one of `DTYPES`, which the graph has inside; its inputs and outputs do not.
+    :ivar sampling: one of `SAMPLING`.
     """
 
     file: str
-    weights: str | None
+    dtype: str
+    sampling: str
+
+
+@dataclass(frozen=True)
+class Vision:
+    """The image network: `height` x `width` pixels in, maps at 1/`stride` of that out."""
+
     height: int
     width: int
     stride: int
+    graphs: tuple[Graph, ...]
 
 
 @dataclass(frozen=True)
@@ -80,18 +93,31 @@ class Text:
     """
     The text network: rows of at most `context_length` tokens in, `embed_dim` numbers out.
 
-    :ivar weights: as of `Vision`.
     :ivar embeddings: file of concepts that are embedded already, or None.
     """
 
     file: str
-    weights: str | None
     embeddings: str | None
     context_length: int
     embed_dim: int
     sot: int
     eot: int
     pad: int
+
+
+@dataclass(frozen=True)
+class NetworkRecord:
+    """
+    What builds the network anew in PyTorch.
+
+    :ivar config, classification: fields of `network.config.NetworkConfig` and of
+        `network.classification.Classification`.
+    :ivar weights: file of its state dict, in the safetensors format.
+    """
+
+    config: Mapping[str, Any]
+    classification: Mapping[str, Any]
+    weights: str
 
 
 @dataclass(frozen=True)
@@ -131,6 +157,10 @@ class Bundle:
     :ivar notice: what a user must be told when it is loaded; may be empty.
     :ivar padding_rgb: colour 0..255 around an image that does not fill the network's input.
     :ivar templates: sentences with one ``{}`` each, for a concept.
+    :ivar weights: files of the networks' weights (ONNX external data, safetensors format).
+    :ivar network: None in a bundle that was not made from this package's network.
+    :ivar reference: file of stored frames and answers, or None; see `runtime.reference`.
+    :ivar files: sha256 of every file but the manifest, by name.
     :ivar digest: sha256 of the manifest, and so of every file.
     """
 
@@ -139,6 +169,9 @@ class Bundle:
     notice: str
     vision: Vision
     text: Text
+    weights: tuple[str, ...]
+    network: NetworkRecord | None
+    reference: str | None
     tokenizer: str
     capacity: Capacity
     padding_rgb: tuple[int, int, int]
@@ -147,6 +180,7 @@ class Bundle:
     calibration: Calibration
     vocabulary: Vocabulary
     provenance: Mapping[str, Any]
+    files: Mapping[str, str]
     digest: str
 
     @staticmethod
@@ -167,12 +201,34 @@ class Bundle:
         except (OSError, ValueError) as error:
             _refuse(f'{file} cannot be read ({error}); {REPAIR}')
         bundle = _parse(manifest, directory)
-        for name, expected in manifest['files'].items():
+        for name, expected in bundle.files.items():
             seen = _sha256(directory / name)
             if seen != expected:
                 _refuse(f'{directory / name} is altered (sha256 {seen[:12]}, expected '
                         f'{expected[:12]}); {REPAIR}')
         return bundle
+
+    @property
+    def cpu_graph(self) -> Graph:
+        """The float32 image network, in the form that is fastest on a CPU if there are several."""
+        return self.graphs_for('fp32')[-1]
+
+    def graphs_for(self, precision: str) -> tuple[Graph, ...]:
+        """
+        Return the image network's forms in one precision, in the order of `SAMPLING`.
+
+        :param precision: one of `DTYPES`, or ``'auto'`` for the first of them that is there.
+        :raises BundleError: if the bundle has none; the message has the command that adds it.
+        """
+        graphs = self.vision.graphs
+        if precision == 'auto':
+            precision = min((g.dtype for g in graphs), key=DTYPES.index)
+        found = [g for g in graphs if g.dtype == precision]
+        if not found:
+            _refuse(f'{self.directory} holds no {precision} image network, only '
+                    f'{", ".join(sorted({g.dtype for g in graphs}))}; run: vl4ad export '
+                    f'{self.directory} --dtype {precision}')
+        return tuple(sorted(found, key=lambda g: SAMPLING.index(g.sampling)))
 
     @property
     def map_size(self) -> tuple[int, int]:
@@ -272,6 +328,9 @@ def _sha256(file: Path) -> str:
     return digest.hexdigest()
 
 
+_FILE = r'\w[\w.-]*'
+
+
 class _Table:
     """A JSON object read with an error that names the key, what it must be and what it is."""
 
@@ -296,17 +355,38 @@ class _Table:
         return self.values[key]
 
     def file(self, key: str) -> str:
-        if not re.fullmatch(r'\w[\w.-]*', self.text(key)):
+        if not re.fullmatch(_FILE, self.text(key)):
             self.refuse(key, 'the name of a file in the bundle')
         return self.values[key]
 
     def optional_file(self, key: str) -> str | None:
         return self.file(key) if key in self.values else None
 
+    def optional_files(self, key: str) -> tuple[str, ...]:
+        if key not in self.values:
+            return ()
+        if not all(re.fullmatch(_FILE, name) for name in self.texts(key)):
+            self.refuse(key, 'a list of names of files in the bundle')
+        return self.texts(key)
+
     def integer(self, key: str, low: int, high: int) -> int:
         if type(self.values.get(key)) is not int or not low <= self.values[key] <= high:
             self.refuse(key, f'an integer {low}..{high}')
         return self.values[key]
+
+    def choice(self, key: str, choices: Sequence[str]) -> str:
+        if self.text(key) not in choices:
+            self.refuse(key, f'one of {", ".join(choices)}')
+        return self.values[key]
+
+    def tables(self, key: str) -> list[_Table]:
+        values = self.values.get(key)
+        if not isinstance(values, list):
+            self.refuse(key, 'a list of objects')
+        return [_Table(v, f'{self.where}: {key}[{i}]') for i, v in enumerate(values)]
+
+    def optional_table(self, key: str) -> _Table | None:
+        return self.table(key) if key in self.values else None
 
     def texts(self, key: str) -> tuple[str, ...]:
         values = self.values.get(key)
@@ -352,16 +432,26 @@ def _parse(manifest: Any, directory: Path) -> Bundle:
     rgb = root.numbers('padding_rgb')
     if len(rgb) != 3 or not all(v in range(256) for v in rgb):
         root.refuse('padding_rgb', 'three integers 0..255')
-    bundle = Bundle(
+    network = root.optional_table('network')
+    files, names = root.table('files'), _files(root)
+    for name in names:
+        if not re.fullmatch('[0-9a-f]{64}', files.text(name)):
+            files.refuse(name, 'a sha256 of 64 hexadecimal digits')
+    if set(files.values) != set(names):
+        root.refuse('files', f'the sha256 sums of {", ".join(names)} only')
+    return Bundle(
         directory=directory, name=root.text('name'), notice=root.text('notice'),
-        vision=Vision(vision.file('file'), vision.optional_file('weights'),
-                      vision.integer('height', 1, 8192), vision.integer('width', 1, 8192),
-                      stride),
-        text=Text(text.file('file'), text.optional_file('weights'),
-                  text.optional_file('embeddings'),
+        vision=Vision(vision.integer('height', 1, 8192), vision.integer('width', 1, 8192),
+                      stride, _parse_graphs(vision)),
+        text=Text(text.file('file'), text.optional_file('embeddings'),
                   text.integer('context_length', 3, 4096),
                   text.integer('embed_dim', 1, 65536),
                   *(text.integer(key, 0, 2 ** 31 - 1) for key in ('sot', 'eot', 'pad'))),
+        weights=root.optional_files('weights'),
+        network=network and NetworkRecord(
+            network.table('config').values, network.table('classification').values,
+            network.choice('weights', root.optional_files('weights'))),
+        reference=root.optional_file('reference'),
         tokenizer=root.file('tokenizer'),
         capacity=Capacity(capacity.integer('concepts', 1, 65536),
                           capacity.integer('classes', 1, 65536)),
@@ -370,23 +460,26 @@ def _parse(manifest: Any, directory: Path) -> Bundle:
                           frozenset(ensemble.texts('seen'))),
         calibration=_parse_calibration(root.table('calibration')),
         vocabulary=_parse_vocabulary(root.table('vocabulary')),
-        provenance=root.table('provenance').values,
+        provenance=root.table('provenance').values, files=files.values,
         digest=hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest())
-    files, names = root.table('files'), _files(root)
-    for name in names:
-        if not re.fullmatch('[0-9a-f]{64}', files.text(name)):
-            files.refuse(name, 'a sha256 of 64 hexadecimal digits')
-    if set(files.values) != set(names):
-        root.refuse('files', f'the sha256 sums of {", ".join(names)} only')
-    return bundle
 
 
 def _files(root: _Table) -> list[str]:
     """List every file that a manifest names."""
-    names = [root.table(part).file('file') for part in ('vision', 'text')]
-    optional = [root.table(part).optional_file(key) for part, key in (
-        ('vision', 'weights'), ('text', 'weights'), ('text', 'embeddings'))]
-    return [*names, *filter(None, optional), root.file('tokenizer')]
+    text = root.table('text')
+    optional = [text.optional_file('embeddings'), root.optional_file('reference')]
+    return [*(g.file for g in _parse_graphs(root.table('vision'))), text.file('file'),
+            *root.optional_files('weights'), *filter(None, optional), root.file('tokenizer')]
+
+
+def _parse_graphs(vision: _Table) -> tuple[Graph, ...]:
+    graphs = tuple(Graph(g.file('file'), g.choice('dtype', DTYPES), g.choice('sampling', SAMPLING))
+                   for g in vision.tables('graphs'))
+    if not any(g.dtype == 'fp32' for g in graphs):
+        vision.refuse('graphs', 'a list with at least one fp32 graph')
+    if len({(g.dtype, g.sampling) for g in graphs}) < len(graphs):
+        vision.refuse('graphs', 'a list with one graph a dtype and sampling')
+    return graphs
 
 
 def _parse_calibration(table: _Table) -> Calibration:

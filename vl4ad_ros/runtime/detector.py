@@ -4,13 +4,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+import logging
 from pathlib import Path
 
 import numpy as np
 
-from vl4ad_ros.runtime.backends import Backend, BackendError, open_backend
+from vl4ad_ros.runtime.backends import (
+    Backend, BackendError, BackendOptions, open_backend)
 from vl4ad_ros.runtime.bundle import Bundle, BundleError, Calibration, REPAIR
 from vl4ad_ros.runtime.letterbox import Letterbox
 from vl4ad_ros.runtime.prompts import PromptEncoder, Prompts
@@ -92,20 +95,23 @@ class Detector:
         self._encoder = PromptEncoder(bundle, tokenizer, backend.encode_text)
 
     @staticmethod
-    def open(bundle: str | Path = 'tiny', backend: str = 'auto', threads: int = 2) -> Detector:
+    def open(bundle: str | Path = 'tiny', backend: str = 'auto',
+             options: BackendOptions = BackendOptions(),
+             log: Callable[[str], None] = logging.getLogger(__name__).info) -> Detector:
         """
-        Open a bundle's directory, or the shipped ``'tiny'``, on the named inference library.
+        Open a bundle's directory, or the shipped ``'tiny'``, on the named backend.
 
+        :param log: told which backend was chosen and why.
         :raises BundleError: if the bundle is missing, altered or does not fit this package.
-        :raises BackendError: if the inference library is unknown or not installed.
+        :raises BackendError: if the backend cannot be used; its subclasses tell why.
         """
         opened = Bundle.open(bundle)
-        return Detector(opened, open_backend(opened, backend, threads))
+        return Detector(opened, open_backend(opened, backend, options, log))
 
     @property
-    def backend_name(self) -> str:
-        """Name of the inference library."""
-        return self._backend.name
+    def backend(self) -> Backend:
+        """What runs the networks."""
+        return self._backend
 
     @property
     def default_vocabulary(self) -> Vocabulary:
@@ -148,8 +154,8 @@ class Detector:
             letterbox.to_network(image, self.bundle.padding_rgb), prompts.concepts,
             prompts.concept_class, prompts.num_known, prompts.ensemble_weight))
         if not np.isfinite(uncertainty).all():
-            raise BackendError(f'{self.bundle.directory / vision.file} gave values that are not '
-                               f'finite on {self.backend_name}; {REPAIR}')
+            raise BackendError(f'{self.bundle.directory} gave values that are not finite on '
+                               f'{self._backend.description}; {REPAIR}')
         return Prediction(uncertainty, best_known, best_anomaly, prompts, letterbox,
                           self.bundle.calibration)
 

@@ -4,30 +4,101 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 import importlib
+import logging
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
-from vl4ad_ros.runtime.bundle import Bundle
+from vl4ad_ros.runtime.bundle import Bundle, DTYPES
 
-NAMES = ('onnxruntime',)  # in the order in which 'auto' tries them
+REGISTRY = {
+    'tensorrt': 'vl4ad_ros.runtime.backends.tensorrt',
+    'tensorrt-rtx': 'vl4ad_ros.runtime.backends.tensorrt_rtx',
+    'onnxruntime': 'vl4ad_ros.runtime.backends.onnxruntime',
+    'openvino': 'vl4ad_ros.runtime.backends.openvino',
+    'torch': 'vl4ad_ros.network.backend',
+}
+"""
+The module of each backend, in the order in which ``'auto'`` asks for them.
+
+A module has `open_backend(bundle, options)` and `unavailable(options)`, which returns why the
+backend cannot be used here, with the cure, or ``''``.
+"""
 
 
 class BackendError(RuntimeError):
-    """No usable inference library, or one that failed; the message has the cure."""
+    """A call that failed, or a backend that cannot be had; the next call may succeed."""
+
+
+class BackendUnavailable(BackendError):
+    """The library or its device is not there; the message has the reason and the cure."""
+
+
+class EngineMissing(BackendError):
+    """No engine in the cache fits this bundle and device; the message has the command."""
+
+
+class DeviceMemoryError(BackendError):
+    """The GPU has too little free memory; the message says how much was needed."""
+
+
+class FatalBackendError(BackendError):
+    """The GPU's context is lost for good: only a new process can go on."""
+
+
+@dataclass(frozen=True)
+class BackendOptions:
+    """
+    What a backend may use.
+
+    :ivar threads: CPU cores of one call, at least 1.
+    :ivar device: index of the GPU.
+    :ivar precision: on a GPU, one of `runtime.bundle.DTYPES`, or ``'auto'`` for the first of them
+        that the bundle has; a CPU always computes in float32.
+    :ivar cache_dir: folder of built engines; None is ``$XDG_CACHE_HOME/vl4ad_ros/engines``.
+    :ivar build_if_missing: build an engine that is not in the cache, which takes minutes.
+    """
+
+    threads: int = 2
+    device: int = 0
+    precision: str = 'auto'
+    cache_dir: Path | None = None
+    build_if_missing: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse what no backend could do."""
+        if self.threads < 1:
+            raise ValueError(f'threads must be at least 1, not {self.threads}')
+        if self.device < 0:
+            raise ValueError(f'device must be 0 or more, not {self.device}')
+        if self.precision not in ('auto', *DTYPES):
+            raise ValueError(f"precision is '{self.precision}'; choose one of auto, "
+                             + ', '.join(DTYPES))
 
 
 class Backend(Protocol):
-    """A bundle's two networks, loaded and checked against its manifest."""
+    """
+    A bundle's two networks, loaded and checked against its manifest.
+
+    :ivar name: key of `REGISTRY`.
+    :ivar description: one line for logs: library, version, precision, device.
+    :ivar stages: ms of each stage of the last `run`: ``network``, and on a GPU ``upload`` and
+        ``download``.
+    """
 
     name: str
+    description: str
+    stages: Mapping[str, float]
 
     def run(self, image: np.ndarray, concepts: np.ndarray, concept_class: np.ndarray,
             num_known: np.ndarray, ensemble_weight: np.ndarray,
             ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """
-        Return (uncertainty float32, best_known int32, best_anomaly int32) maps.
+        Return (uncertainty float32, best_known int32, best_anomaly int32) maps of the caller's.
 
         Shapes and dtypes are `Bundle.vision_signature`. May be called from one thread at a time.
 
@@ -43,28 +114,40 @@ class Backend(Protocol):
         :raises BackendError: if the library fails.
         """
 
+    def device_memory(self) -> int | None:
+        """Return the bytes of GPU memory that this backend holds; None on a CPU."""
+
     def close(self) -> None:
-        """Free the networks; later calls raise `BackendError`."""
+        """Free everything; later calls, but for another `close`, raise `BackendError`."""
 
 
-def open_backend(bundle: Bundle, name: str = 'auto', threads: int = 2) -> Backend:
+def open_backend(bundle: Bundle, name: str = 'auto', options: BackendOptions = BackendOptions(),
+                 log: Callable[[str], None] = logging.getLogger(__name__).info) -> Backend:
     """
-    Load a bundle with the library called `name`, or with ``'auto'`` the first that is installed.
+    Load a bundle with the backend called `name`, or with ``'auto'`` the first that can be used.
 
-    :param threads: cores that one call may use, at least 1.
-    :raises BackendError: if the library is unknown or absent; the message lists all and why not.
+    A GPU that is there and lacks only its engine is an error, not a reason for the CPU.
+
+    :param log: told which backend was chosen, and why none before it.
+    :raises BackendUnavailable: if the name is unknown or nothing can be used; lists why.
+    :raises EngineMissing: if an engine must be built first.
+    :raises BackendError: if the library fails.
     :raises BundleError: if a network does not load or does not fit the manifest.
     """
-    if threads < 1:
-        raise ValueError(f'threads must be at least 1, not {threads}')
-    absent = {}
-    for candidate in NAMES:
-        if name in ('auto', candidate):
-            try:
-                module = importlib.import_module(f'{__name__}.{candidate}')
-            except ImportError as error:
-                absent[candidate] = f'{candidate} ({error}; pip install {candidate})'
-            else:
-                return module.open_backend(bundle, threads)
-    raise BackendError(
-        f"no backend '{name}'; backends: " + ', '.join(absent.get(n, n) for n in NAMES))
+    if name != 'auto' and name not in REGISTRY:
+        raise BackendUnavailable(
+            f"no backend '{name}'; backends: auto, {', '.join(REGISTRY)}")
+    reasons = []
+    for candidate in REGISTRY if name == 'auto' else (name,):
+        try:
+            module = importlib.import_module(REGISTRY[candidate])
+            reason = module.unavailable(options)
+        except ImportError as error:
+            reason = f'{error}; pip install {candidate}'
+        if not reason:
+            backend = module.open_backend(bundle, options)
+            log(f'backend {backend.description}'
+                + (f'; not {"; not ".join(reasons)}' if reasons else ''))
+            return backend
+        reasons.append(f'{candidate} ({reason})')
+    raise BackendUnavailable('no backend can be used: ' + '; '.join(reasons))

@@ -4,10 +4,12 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import onnxruntime
 
-from vl4ad_ros.runtime.backends import BackendError
+from vl4ad_ros.runtime.backends import BackendError, BackendOptions
 from vl4ad_ros.runtime.bundle import Bundle, BundleError, REPAIR, Signature, Tensor
 
 _DTYPES = {'tensor(float)': 'float32', 'tensor(uint8)': 'uint8', 'tensor(int64)': 'int64',
@@ -19,29 +21,60 @@ class OnnxRuntime:
 
     name = 'onnxruntime'
 
-    def __init__(self, bundle: Bundle, threads: int) -> None:
+    def __init__(self, bundle: Bundle, options: BackendOptions) -> None:
         """Load the networks and check their inputs and outputs against the manifest."""
-        self._vision = _open(bundle, bundle.vision.file, bundle.vision_signature, threads)
-        self._text = _open(bundle, bundle.text.file, bundle.text_signature, threads)
+        self.description = f'onnxruntime {onnxruntime.__version__}, fp32, CPU'
+        self.stages = {}
+        self._vision = _open(
+            bundle, bundle.cpu_graph.file, bundle.vision_signature, options.threads)
+        self._text = TextNetwork(bundle, options.threads)
 
     def run(self, image: np.ndarray, concepts: np.ndarray, concept_class: np.ndarray,
             num_known: np.ndarray, ensemble_weight: np.ndarray,
             ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Score one network-sized image; see `Backend.run`."""
-        return tuple(_run(self._vision, ['uncertainty', 'best_known', 'best_anomaly'], {
+        start = time.perf_counter()
+        outputs = tuple(_run(self._vision, ['uncertainty', 'best_known', 'best_anomaly'], {
             'image': image, 'concepts': concepts, 'concept_class': concept_class,
             'num_known': num_known, 'ensemble_weight': ensemble_weight}))
+        self.stages = {'network': 1e3 * (time.perf_counter() - start)}
+        return outputs
 
     def encode_text(self, tokens: np.ndarray) -> np.ndarray:
         """Embed rows of tokens; see `Backend.encode_text`."""
-        return _run(self._text, ['embedding'], {'tokens': tokens})[0]
+        return self._text(tokens)
+
+    def device_memory(self) -> None:
+        """Return None: nothing is on a GPU."""
 
     def close(self) -> None:
         """Free both sessions."""
-        self._vision = self._text = None
+        self._vision = None
+        self._text.close()
+
+
+class TextNetwork:
+    """The text network on the CPU; backends of GPUs use it too."""
+
+    def __init__(self, bundle: Bundle, threads: int) -> None:
+        """Load the network and check its input and output against the manifest."""
+        self._session = _open(bundle, bundle.text.file, bundle.text_signature, threads)
+
+    def __call__(self, tokens: np.ndarray) -> np.ndarray:
+        """Embed rows of tokens; see `Backend.encode_text`."""
+        return _run(self._session, ['embedding'], {'tokens': tokens})[0]
+
+    def close(self) -> None:
+        """Free the session."""
+        self._session = None
 
 
 open_backend = OnnxRuntime
+
+
+def unavailable(options: BackendOptions) -> str:
+    """Return ``''``: a CPU is always there."""
+    return ''
 
 
 def _open(bundle: Bundle, file: str, expected: Signature,
