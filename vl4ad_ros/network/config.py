@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,6 +43,16 @@ class NetworkConfig:
     size_divisibility: int = 32
     ensemble_on_valid_mask: bool = False
     templates: tuple[str, ...] = ()
+
+    @staticmethod
+    def from_record(record: Mapping[str, Any]) -> NetworkConfig:
+        """
+        Return the configuration that ``dataclasses.asdict`` turned into JSON.
+
+        :raises TypeError: if it has other fields.
+        """
+        return NetworkConfig(**{k: tuple(v) if isinstance(v, list) else v
+                                for k, v in record.items()})
 
     @property
     def embed_dim(self) -> int:

@@ -9,11 +9,8 @@ from collections.abc import Sequence
 from dataclasses import asdict
 import hashlib
 from importlib.metadata import version
-import os
 from pathlib import Path
 import re
-import shutil
-import tempfile
 from typing import Any
 
 import numpy as np
@@ -26,8 +23,9 @@ from vl4ad_ros.network.classification import Classification, CLASSIFIERS
 from vl4ad_ros.network.clip import concept_embeddings
 from vl4ad_ros.network.clip_tokenizer import write_clip_tokenizer
 from vl4ad_ros.network.config import NetworkConfig
-from vl4ad_ros.network.export import export_bundle, Progress
+from vl4ad_ros.network.export import export_bundle, new_folder
 from vl4ad_ros.network.vl4ad import Vl4ad
+from vl4ad_ros.network.weight_file import Progress
 from vl4ad_ros.runtime.tokenizer import Tokenizer
 from vl4ad_ros.vocabulary import Vocabulary
 
@@ -107,39 +105,30 @@ def convert(checkpoint: Path, out: Path, size: tuple[int, int], vocabulary: Voca
     _check(out, vocabulary, concepts, classes)
     network = load_checkpoint(checkpoint)
     weights = sum(v.numel() * v.element_size() for v in network.state_dict().values())
-    out.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(prefix=f'.{out.name}.', dir=out.parent))
-    with tqdm(total=checkpoint.stat().st_size + weights, unit='B', unit_scale=True,
-              dynamic_ncols=True) as bar:
+    with new_folder(out) as folder, tqdm(
+            total=checkpoint.stat().st_size + weights, unit='B', unit_scale=True,
+            dynamic_ncols=True) as bar:
         def progress(what: str, written: int) -> None:
             if what:
                 bar.set_description(what)
-            # The graphs hold a few constants more than the checkpoint.
-            bar.total = max(bar.total, bar.n + written)
             bar.update(written)
 
-        try:
-            progress('sha256', 0)
-            digest = _sha256(checkpoint, progress)
-            tokenizer = partial / 'tokenizer.json'
-            sot, eot = write_clip_tokenizer(tokenizer)
-            _embed(network, Tokenizer(tokenizer, network.config.context_length, sot, eot),
-                   vocabulary.concepts, partial / EMBEDDINGS, progress)
-            known, anomaly = vocabulary.to_strings()
-            export_bundle(network, partial, size, concepts, classes, tokenizer, {
-                'name': network.config.name, 'notice': NOTICE,
-                'text': {'sot': sot, 'eot': eot, 'pad': 0, 'embeddings': EMBEDDINGS},
-                'ensemble': {'alpha': ALPHA, 'beta': BETA,
-                             'seen': sorted(vocabularies.concepts_of(SEEN))},
-                'calibration': {'u': [-1.0, 0.0], 'score': [0.0, 1.0]},
-                'vocabulary': {'known': known, 'anomaly': anomaly},
-                'provenance': provenance(checkpoint, digest, network.config, options),
-            }, options, progress)
-            partial.chmod(0o755)
-            os.rename(partial, out)
-        except BaseException:
-            shutil.rmtree(partial, ignore_errors=True)
-            raise
+        progress('sha256', 0)
+        digest = _sha256(checkpoint, progress)
+        tokenizer = folder / 'tokenizer.json'
+        sot, eot = write_clip_tokenizer(tokenizer)
+        _embed(network, Tokenizer(tokenizer, network.config.context_length, sot, eot),
+               vocabulary.concepts, folder / EMBEDDINGS, progress)
+        known, anomaly = vocabulary.to_strings()
+        export_bundle(network, folder, size, concepts, classes, tokenizer, {
+            'name': network.config.name, 'notice': NOTICE,
+            'text': {'sot': sot, 'eot': eot, 'pad': 0, 'embeddings': EMBEDDINGS},
+            'ensemble': {'alpha': ALPHA, 'beta': BETA,
+                         'seen': sorted(vocabularies.concepts_of(SEEN))},
+            'calibration': {'u': [-1.0, 0.0], 'score': [0.0, 1.0]},
+            'vocabulary': {'known': known, 'anomaly': anomaly},
+            'provenance': provenance(checkpoint, digest, network.config, options),
+        }, options, progress)
 
 
 def provenance(checkpoint: Path, digest: str, config: NetworkConfig,

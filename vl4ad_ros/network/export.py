@@ -4,39 +4,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-import ctypes
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
 import logging
-import mmap
+import os
 from pathlib import Path
+import shutil
+import tempfile
 from typing import Any
 
 import onnx
 import onnx_ir
+import onnxscript.optimizer
 import torch
 from torch import nn, Tensor
+import torch.nn.functional as F
 
 from vl4ad_ros.network.classification import ABSENT, Classification
 from vl4ad_ros.network.scoring import semantic_map
 from vl4ad_ros.network.vl4ad import Texts, Vl4ad
+from vl4ad_ros.network.weight_file import page_out, Progress, silent, WeightFile
 from vl4ad_ros.runtime.bundle import FORMAT, MAJOR, write_manifest
 
 OPSET = 18
 # Values of the graph that are no outputs of the shipped file (nobody on a vehicle needs them)
 # but keep their names, so that a study can ask for them; see `vl4ad.Queries`.
 STUDY_OUTPUTS = ('mask_logits', 'in_vocabulary', 'void', 'out_vocabulary')
-# Weights of more bytes lie in a file of their own: a protobuf message takes 2 GB at most, is
-# held in memory whole and often twice, while readers map the other file.
-_MOST_EMBEDDED = 64 * 2 ** 20
-_PAGE_OUT_EVERY = 4 * 2 ** 20
-_MADV_PAGEOUT = 21  # Linux 5.4
-
-Progress = Callable[[str, int], None]
-"""Called with what is being done and how many bytes of weights were just written."""
-
-
-def _silent(what: str, written: int) -> None:
-    pass
+WEIGHTS = 'weights.safetensors'
 
 
 class VisionGraph(nn.Module):
@@ -80,14 +75,32 @@ class TextGraph(nn.Module):
         return self.backbone.encode_text(tokens)
 
 
+@contextmanager
+def new_folder(out: Path) -> Iterator[Path]:
+    """
+    Give a folder to fill that becomes `out` when all went well, else leave nothing.
+
+    :raises ValueError: if `out` exists.
+    """
+    if out.exists():
+        raise ValueError(f"'{out}' exists already; remove it or choose another folder with --out")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    partial = Path(tempfile.mkdtemp(prefix=f'.{out.name}.', dir=out.parent))
+    try:
+        yield partial
+        partial.chmod(0o755)
+        os.rename(partial, out)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+
+
 def export_bundle(network: Vl4ad, directory: Path, size: tuple[int, int], concepts: int,
                   classes: int, tokenizer: Path, manifest: dict[str, Any],
                   options: Classification = Classification(),
-                  progress: Progress = _silent) -> None:
+                  progress: Progress = silent) -> None:
     """
-    Write vision.onnx, text.onnx, tokenizer.json and manifest.json.
-
-    Weights of more than 64 MB lie beside their graph, in vision.weights and text.weights.
+    Write vision.onnx, text.onnx, weights.safetensors, tokenizer.json and manifest.json.
 
     :param size: (height, width) of the vision graph's input, multiples of 32.
     :param concepts, classes: capacity of the graph's text inputs.
@@ -102,35 +115,28 @@ def export_bundle(network: Vl4ad, directory: Path, size: tuple[int, int], concep
     network = network.eval().cpu()
     config = network.config
     directory.mkdir(parents=True, exist_ok=True)
-    dim, length = config.embed_dim, config.context_length
+    progress('weights', 0)
+    weights = WeightFile.write(directory / WEIGHTS, network.state_dict(), progress)
     progress('text tower', 0)
     # The text tower first: the image network's export has the higher peak.
-    rows, columns = torch.export.Dim('n'), torch.export.Dim('length', max=length)
-    _export(TextGraph(network), (torch.zeros(2, length - 1, dtype=torch.int64),),
-            directory / 'text.onnx', ('tokens',), ('embedding',), progress,
-            {'tokens': {0: rows, 1: columns}})
-    _page_out(network)
+    export_text(network, directory / 'text.onnx', weights)
     progress('image network', 0)
-    concept_class = torch.full((concepts,), -1)
-    concept_class[:3] = torch.arange(3)
-    unit = torch.nn.functional.normalize(torch.randn(concepts, dim), dim=-1)
-    example = (torch.randint(0, 255, (*size, 3), dtype=torch.uint8), unit, concept_class,
-               torch.tensor([2]), torch.zeros(classes))
-    study = STUDY_OUTPUTS[:3] if options.classifier == 'in' else STUDY_OUTPUTS
-    _export(VisionGraph(network, classes, options), example, directory / 'vision.onnx',
-            ('image', 'concepts', 'concept_class', 'num_known', 'ensemble_weight'),
-            ('uncertainty', 'best_known', 'best_anomaly', *study), progress)
-    _page_out(network)
+    export_vision(network, directory / 'vision.onnx', size, concepts, classes, options, [weights])
     progress('manifest', 0)
     if tokenizer != directory / 'tokenizer.json':
         (directory / 'tokenizer.json').write_bytes(tokenizer.read_bytes())
     text = manifest.pop('text')
     write_manifest(directory, {
         'format': FORMAT, 'version': f'{MAJOR}.0',
-        'vision': {'file': 'vision.onnx', **_weights(directory, 'vision'), 'height': size[0],
-                   'width': size[1], 'stride': 4},
-        'text': {'file': 'text.onnx', **_weights(directory, 'text'), 'context_length': length,
-                 'embed_dim': dim, **text},
+        'vision': {
+            'height': size[0], 'width': size[1], 'stride': 4,
+            'normalisation': {'mean': list(config.mean), 'std': list(config.std)},
+            'graphs': [{'file': 'vision.onnx', 'dtype': 'fp32', 'sampling': 'grid-sample'}]},
+        'text': {'file': 'text.onnx', 'context_length': config.context_length,
+                 'embed_dim': config.embed_dim, **text},
+        'weights': [WEIGHTS],
+        'network': {'config': asdict(config), 'classification': asdict(options),
+                    'weights': WEIGHTS},
         'tokenizer': 'tokenizer.json',
         'capacity': {'concepts': concepts, 'classes': classes},
         # Zero after normalisation, as FC-CLIP pads.
@@ -139,36 +145,63 @@ def export_bundle(network: Vl4ad, directory: Path, size: tuple[int, int], concep
         **manifest})
 
 
-def _weights(directory: Path, name: str) -> dict[str, str]:
-    file = f'{name}.weights'
-    return {'weights': file} if (directory / file).exists() else {}
+def export_text(network: Vl4ad, path: Path, weights: WeightFile) -> None:
+    """Write the text tower as ONNX, for any number of rows of any length."""
+    length = network.config.context_length
+    shapes = {'tokens': {0: torch.export.Dim('n'), 1: torch.export.Dim('length', max=length)}}
+    _export(TextGraph(network), (torch.zeros(2, length - 1, dtype=torch.int64),), path,
+            ('tokens',), ('embedding',), [weights], shapes)
+
+
+def export_vision(network: Vl4ad, path: Path, size: tuple[int, int], concepts: int, classes: int,
+                  options: Classification, weights: Sequence[WeightFile]) -> None:
+    """
+    Write the image network as ONNX, in its present precision and form of sampling.
+
+    :param weights: files that hold its parameters.
+    """
+    concept_class = torch.full((concepts,), -1)
+    concept_class[:3] = torch.arange(3)
+    unit = F.normalize(torch.randn(concepts, network.config.embed_dim), dim=-1)
+    example = (torch.randint(0, 255, (*size, 3), dtype=torch.uint8), unit, concept_class,
+               torch.tensor([2]), torch.zeros(classes))
+    study = STUDY_OUTPUTS[:3] if options.classifier == 'in' else STUDY_OUTPUTS
+    _export(VisionGraph(network, classes, options), example, path,
+            ('image', 'concepts', 'concept_class', 'num_known', 'ensemble_weight'),
+            ('uncertainty', 'best_known', 'best_anomaly', *study), weights)
 
 
 def _export(module: nn.Module, example: tuple[Tensor, ...], path: Path, inputs: tuple[str, ...],
-            outputs: tuple[str, ...], progress: Progress,
+            outputs: tuple[str, ...], weights: Sequence[WeightFile],
             shapes: dict[str, dict[int, Any]] | None = None) -> None:
     # It warns of every operation that it leaves as it is.
     logging.getLogger('onnxscript').setLevel(logging.ERROR)
     with torch.no_grad():
         program = torch.onnx.export(
             module.eval(), example, input_names=list(inputs), output_names=list(outputs),
-            opset_version=OPSET, dynamo=True, dynamic_shapes=shapes, verbose=False)
-    _page_out(module)
+            opset_version=OPSET, dynamo=True, dynamic_shapes=shapes, verbose=False,
+            optimize=False)
+    page_out(module.state_dict().values())
     model = program.model
+    parameters = {value.data_ptr() for value in module.state_dict().values()}
+    onnxscript.optimizer.optimize_ir(
+        model, should_fold=lambda node: _may_fold(node, parameters))
     _tidy(model, outputs)
     make_gelu_fusible(model)
-    size = sum(v.const_value.nbytes for v in model.graph.initializers.values())
-    if size <= _MOST_EMBEDDED:
-        onnx_ir.save(model, path)
-    else:
-        def written(tensor: onnx_ir.TensorProtocol, info: Any) -> None:
-            progress('', tensor.nbytes)
-            if tensor.nbytes > _PAGE_OUT_EVERY:
-                _page_out(module)
-
-        onnx_ir.save(model, path, external_data=path.with_suffix('.weights').name,
-                     callback=written)
+    for file in weights:
+        file.lend(model)
+    onnx_ir.save(model, path)
+    page_out(module.state_dict().values())
     onnx.checker.check_model(path, full_check=True)
+
+
+def _may_fold(node: onnx_ir.Node, parameters: set[int]) -> bool | None:
+    """Keep parameters as they are: a transposed copy would be in no other file."""
+    for value in node.inputs:
+        raw = getattr(value and value.const_value, 'raw', None)
+        if isinstance(raw, Tensor) and raw.data_ptr() in parameters:
+            return False
+    return None
 
 
 def make_gelu_fusible(model: onnx_ir.Model) -> int:
@@ -217,16 +250,3 @@ def _tidy(model: onnx_ir.Model, outputs: tuple[str, ...]) -> None:
         node.doc_string = None
         for value in node.outputs:
             value.metadata_props.clear()
-
-
-def _page_out(module: nn.Module) -> None:
-    """Let the system take back memory of weights that are mapped from a checkpoint's file."""
-    madvise = getattr(ctypes.CDLL(None), 'madvise', None)
-    storages = (t.untyped_storage() for t in module.state_dict().values())
-    for address, size in {(s.data_ptr(), s.nbytes()) for s in storages}:
-        start = -(-address // mmap.PAGESIZE) * mmap.PAGESIZE
-        if madvise and start < address + size:
-            # Loses nothing: pages of a file come back from it when they are read. A system that
-            # does not know this advice takes more memory, that is all.
-            madvise(ctypes.c_void_p(start), ctypes.c_size_t(address + size - start),
-                    _MADV_PAGEOUT)

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 import zipfile
 
 import numpy as np
@@ -84,6 +85,12 @@ def load_reference(bundle: Bundle) -> Reference:
                               f'{array.dtype} {list(array.shape)}; {REPAIR}')
     return Reference(values['image'], {name: values[name] for name in TEXT_INPUTS},
                      tuple(zip(*(values[name] for name in OUTPUTS))))
+
+
+def save_reference(file: Path, reference: Reference) -> None:
+    """Write what `load_reference` reads, compressed."""
+    np.savez_compressed(file, image=reference.images, **reference.texts,
+                        **dict(zip(OUTPUTS, map(np.stack, zip(*reference.answers)))))
 
 
 def measure(reference: Reference, run: Callable[..., Maps]) -> Deviation:

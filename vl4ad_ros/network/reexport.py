@@ -1,0 +1,207 @@
+# Copyright 2026 vl4ad_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""`vl4ad export`: a bundle's network in another precision, form or size, in a new bundle."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
+import json
+from pathlib import Path
+import shutil
+
+import cv2
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from vl4ad_ros.network.checkpoint import empty_network
+from vl4ad_ros.network.classification import Classification
+from vl4ad_ros.network.config import NetworkConfig
+from vl4ad_ros.network.convert import parse_size
+from vl4ad_ros.network.export import export_vision, new_folder, VisionGraph
+from vl4ad_ros.network.precision import set_precision
+from vl4ad_ros.network.sampling import set_sampling
+from vl4ad_ros.network.vl4ad import Vl4ad
+from vl4ad_ros.network.weight_file import Progress, silent, WeightFile
+from vl4ad_ros.runtime.bundle import (
+    Bundle, BundleError, DTYPES, Graph, REPAIR, SAMPLING, write_manifest)
+from vl4ad_ros.runtime.letterbox import Letterbox
+from vl4ad_ros.runtime.prompts import PromptEncoder
+from vl4ad_ros.runtime.reference import (
+    Deviation, excess, Maps, measure, Reference, save_reference, TEXT_INPUTS)
+from vl4ad_ros.runtime.tokenizer import Tokenizer
+from vl4ad_ros.scenes.still import draw_still
+
+REFERENCE = 'reference.npz'
+ENGINE_FORMS = ('gather', 'plugin')
+"""Forms of sampling that are exported unless one is asked for."""
+_SEEDS = (0, 1)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of `vl4ad export`."""
+    parser.add_argument('bundle', metavar='BUNDLE', help="'tiny' or a directory")
+    parser.add_argument('--input-size', type=parse_size, metavar='HxW',
+                        help="pixels that the network sees (default: the bundle's)")
+    parser.add_argument('--dtype', choices=DTYPES, default='fp16',
+                        help='precision inside the network, for GPUs; the fp32 network for CPUs '
+                        'is always there too (default: %(default)s)')
+    parser.add_argument('--sampling', choices=SAMPLING,
+                        help='form of deformable attention (default: '
+                        f'{" and ".join(ENGINE_FORMS)}, which `vl4ad build` tries in this order)')
+    parser.add_argument('--out', type=Path, metavar='DIR',
+                        help='folder of the new bundle, which must not exist yet (default: '
+                        'NAME-HxW-DTYPE here)')
+    parser.add_argument('--frames', type=Path, nargs='+', default=(), metavar='IMAGE',
+                        help='pictures of your own camera, to compare engines on them too')
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run `vl4ad export`."""
+    bundle = Bundle.open(args.bundle)
+    size = args.input_size or (bundle.vision.height, bundle.vision.width)
+    out = args.out or Path(f'{bundle.name}-{size[0]}x{size[1]}-{args.dtype}')
+    forms = (args.sampling,) if args.sampling else ENGINE_FORMS
+    pictures = [_read_picture(file) for file in args.frames]
+    with tqdm(unit='B', unit_scale=True, dynamic_ncols=True) as bar:
+        def progress(what: str, written: int) -> None:
+            if what:
+                bar.set_description(what)
+            bar.update(written)
+
+        deviation = export(bundle, out, size, args.dtype, forms, pictures, progress)
+    print(f'{out}: {args.dtype} in the form{"s" * (len(forms) > 1)} {" and ".join(forms)}\n'
+          f'against fp32 on the reference frames: {deviation}\n'
+          f'build its engine on the machine that will run it: vl4ad build {out}')
+    return 0
+
+
+def export(bundle: Bundle, out: Path, size: tuple[int, int], dtype: str, forms: Sequence[str],
+           pictures: Sequence[np.ndarray] = (), progress: Progress = silent) -> Deviation:
+    """
+    Write a new bundle with the network in `dtype`, whole or not at all.
+
+    The fp32 network is in it too, and those of other precisions unless the size is another.
+
+    :param size: (height, width) of the network's input, multiples of 32.
+    :param forms: of `SAMPLING`, one graph each.
+    :param pictures: uint8 (H, W, 3) RGB of any size, reference frames beside drawn ones.
+    :return: how far the network in `dtype` is from fp32 on the reference frames, in PyTorch.
+    :raises BundleError: if the bundle has no weights to export, or `dtype` is too coarse.
+    :raises ValueError: if `out` exists.
+    """
+    network, weights = load_network(bundle)
+    options = Classification(**bundle.network.classification)
+    same_size = size == (bundle.vision.height, bundle.vision.width)
+    new = [Graph(f'vision.{dtype}.{form}.onnx', dtype, form) for form in forms]
+    kept = [g for g in bundle.vision.graphs if same_size
+            and (g.dtype, g.sampling) not in [(n.dtype, n.sampling) for n in new]]
+    with new_folder(out) as folder:
+        def write(graph: Graph, files: Sequence[WeightFile]) -> None:
+            progress(graph.file, 0)
+            set_sampling(network, graph.sampling)
+            export_vision(network, folder / graph.file, size, bundle.capacity.concepts,
+                          bundle.capacity.classes, options, files)
+
+        own = [w for w in bundle.weights if w == bundle.network.weights
+               or same_size and w != _weights_of(dtype)]
+        for file in (bundle.text.file, bundle.text.embeddings, bundle.tokenizer, *own,
+                     *(g.file for g in kept)):
+            if file is not None:
+                shutil.copyfile(bundle.directory / file, folder / file)
+        weights = replace(weights, path=folder / weights.path.name)
+        if not any(g.dtype == 'fp32' for g in kept):
+            kept.append(Graph('vision.onnx', 'fp32', 'grid-sample'))
+            write(kept[-1], [weights])
+        progress('reference', 0)
+        graph = VisionGraph(network, bundle.capacity.classes, options)
+        set_sampling(network, 'grid-sample')
+        reference = _reference(bundle, network, graph, size, pictures)
+        save_reference(folder / REFERENCE, reference)
+        files = [weights]
+        if dtype != 'fp32':
+            set_precision(network, dtype)
+            state = {k: v for k, v in network.state_dict().items()
+                     if v.data_ptr() not in weights.places}
+            files.append(WeightFile.write(folder / _weights_of(dtype), state, progress))
+        set_sampling(network, 'gather')
+        deviation = measure(reference, _in_numpy(graph))
+        if excess(deviation, dtype):
+            raise BundleError(
+                f'{dtype} is too coarse for {bundle.directory}: {excess(deviation, dtype)}; '
+                f'choose another --dtype of {", ".join(d for d in DTYPES if d != dtype)}')
+        for graph in new:
+            write(graph, files)
+        manifest = json.loads((bundle.directory / 'manifest.json').read_text(encoding='utf-8'))
+        del manifest['files']
+        manifest['vision'].update(height=size[0], width=size[1],
+                                  graphs=[asdict(g) for g in (*kept, *new)])
+        manifest.update(weights=list(dict.fromkeys([*own, *(f.path.name for f in files)])),
+                        reference=REFERENCE)
+        write_manifest(folder, manifest)
+    return deviation
+
+
+def load_network(bundle: Bundle) -> tuple[Vl4ad, WeightFile]:
+    """
+    Build a bundle's network anew, in evaluation mode, its weights mapped from their file.
+
+    :raises BundleError: if the bundle has no weights for it, or they do not fit.
+    """
+    record = bundle.network
+    if record is None:
+        raise BundleError(f'{bundle.directory} has no weights that PyTorch could load; use a '
+                          'bundle that `vl4ad convert` or `vl4ad train` wrote')
+    try:
+        network = empty_network(NetworkConfig.from_record(record.config))
+        weights, state = WeightFile.read(bundle.directory / record.weights)
+        network.load_state_dict(state, assign=True)
+    except (KeyError, TypeError, RuntimeError) as error:
+        raise BundleError(f'{bundle.directory / record.weights} does not fit the network of its '
+                          f'manifest ({error}); {REPAIR}') from error
+    return network.requires_grad_(False).eval(), weights
+
+
+def _weights_of(dtype: str) -> str:
+    return f'vision.{dtype}.safetensors'
+
+
+def _reference(bundle: Bundle, network: Vl4ad, graph: VisionGraph, size: tuple[int, int],
+               pictures: Sequence[np.ndarray]) -> Reference:
+    """Answer the user's pictures, drawn ones, and one that leaves most queries empty."""
+    def encode_text(tokens: np.ndarray) -> np.ndarray:
+        with torch.no_grad():
+            return network.backbone.encode_text(torch.from_numpy(tokens)).numpy()
+
+    text = bundle.text
+    tokenizer = Tokenizer(bundle.directory / bundle.tokenizer, text.context_length, text.sot,
+                          text.eot, text.pad)
+    prompts = PromptEncoder(bundle, tokenizer, encode_text)(bundle.vocabulary)
+    texts = {name: getattr(prompts, name) for name in TEXT_INPUTS}
+    drawn = [draw_still(np.random.default_rng(seed), size).image for seed in _SEEDS]
+    grey = np.full((*size, 3), 128, np.uint8)
+    images = np.stack([
+        Letterbox(p.shape[:2], size, bundle.vision.stride).to_network(p, bundle.padding_rgb)
+        for p in (*pictures, *drawn, grey)])
+    answer = _in_numpy(graph)
+    return Reference(images, texts, tuple(answer(image, *texts.values()) for image in images))
+
+
+def _in_numpy(graph: VisionGraph) -> Callable[..., Maps]:
+    """Return the network as `runtime.backends.Backend.run` is."""
+    def answer(*inputs: np.ndarray) -> Maps:
+        # Prompts are read-only, which PyTorch warns of.
+        tensors = [torch.from_numpy(x.copy()) for x in inputs]
+        with torch.inference_mode():
+            return tuple(x.numpy() for x in graph(*tensors)[:3])
+
+    return answer
+
+
+def _read_picture(file: Path) -> np.ndarray:
+    picture = cv2.imread(str(file), cv2.IMREAD_COLOR)
+    if picture is None:
+        raise ValueError(f"'{file}' is no picture that OpenCV reads; give JPEG or PNG files")
+    return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
