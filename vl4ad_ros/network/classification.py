@@ -84,7 +84,7 @@ def class_logits(embedding: Tensor, concepts: Tensor, concept_class: Tensor, cla
     :param log_scale, temperature: see `inverse_temperature`.
     :return: (..., classes); `ABSENT` for a class without concepts.
     """
-    cosine = torch.matmul(F.normalize(embedding, dim=-1), concepts.t())
+    cosine = torch.matmul(F.normalize(embedding.float(), dim=-1), concepts.t())
     logits = cosine * inverse_temperature(log_scale, temperature)
     if torch.compiler.is_exporting():
         # Engines have no scatter with a maximum.
@@ -98,7 +98,7 @@ def class_logits(embedding: Tensor, concepts: Tensor, concept_class: Tensor, cla
 def void_logit(embedding: Tensor, void: Tensor, log_scale: Tensor,
                temperature: float | None = None) -> Tensor:
     """Return the logit (..., 1) of "no object" against the learned embedding `void` (1, D)."""
-    cosine = torch.matmul(F.normalize(embedding, dim=-1), F.normalize(void, dim=-1).t())
+    cosine = torch.matmul(F.normalize(embedding.float(), dim=-1), F.normalize(void, dim=-1).t())
     return cosine * inverse_temperature(log_scale, temperature)
 
 

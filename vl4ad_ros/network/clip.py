@@ -54,7 +54,7 @@ class FrozenClip(nn.Module, ABC):
         Return the trunk's features of a normalised image.
 
         :param image: (B, 3, H, W) float, H and W multiples of 32.
-        :return: (B, C_i, H / s, W / s) for strides s = 4, 8, 16, 32; the last one is FC-CLIP's
+        :return: (B, C_i, H / s, W / s) of `dtype` for strides s = 4, 8, 16, 32; the last one is FC-CLIP's
             ``clip_vis_dense``.
         """
 
@@ -68,6 +68,11 @@ class FrozenClip(nn.Module, ABC):
         :return: un-normalised embeddings (B, N, D), finite and without meaning where a mask is
             empty; count (B, N, 1) of pixels.
         """
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """What the trunk computes in; see `precision.set_precision`."""
+        return next(self.clip_model.visual.parameters()).dtype
 
     def encode_text(self, tokens: Tensor) -> Tensor:
         """
@@ -95,7 +100,7 @@ class ConvNextClip(FrozenClip):
     def features(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Return the stages' outputs; see `FrozenClip.features`."""
         trunk = self.clip_model.visual.trunk
-        x = trunk.stem(image)
+        x = trunk.stem(image.to(self.dtype))
         out = []
         for stage in trunk.stages:
             x = stage(x)
@@ -112,7 +117,7 @@ class ConvNextClip(FrozenClip):
         """Map pooled stride-32 features (B, N, C) to un-normalised embeddings (B, N, D)."""
         batch, queries, channels = pooled.shape
         visual = self.clip_model.visual
-        x = visual.trunk.head(pooled.reshape(batch * queries, channels, 1, 1))
+        x = visual.trunk.head(pooled.float().reshape(batch * queries, channels, 1, 1))
         return visual.head(x).reshape(batch, queries, -1)
 
 
@@ -122,7 +127,7 @@ class ResNetClip(FrozenClip):
     def features(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Return the layers' outputs; see `FrozenClip.features`."""
         visual = self.clip_model.visual
-        x = visual.stem(image)
+        x = visual.stem(image.to(self.dtype))
         out = []
         for layer in (visual.layer1, visual.layer2, visual.layer3, visual.layer4):
             x = layer(x)
@@ -142,17 +147,17 @@ class ResNetClip(FrozenClip):
         side = math.isqrt(len(cells))
         cells = F.interpolate(cells.t().unflatten(1, (side, side))[None], size=(height, width),
                               mode='bilinear', align_corners=False)
-        keys = (dense + cells).flatten(2).transpose(1, 2)
-        query = dense.mean((2, 3)) + whole
+        keys = (dense + cells.to(dense.dtype)).flatten(2).transpose(1, 2)
+        query = (dense.float().mean((2, 3)) + whole).to(dense.dtype)
         q, k, v = (
             projection(x).unflatten(2, (pool.num_heads, -1)).transpose(1, 2)
             for projection, x in ((pool.q_proj, query[:, None]), (pool.k_proj, keys),
                                   (pool.v_proj, keys)))
-        scores = torch.matmul(q, k.transpose(2, 3)) / math.sqrt(q.shape[-1])
-        inside = (mask_logits.detach() > 0).to(dense.dtype).flatten(2)
+        scores = torch.matmul(q.float(), k.float().transpose(2, 3)) / math.sqrt(q.shape[-1])
+        inside = (mask_logits.detach() > 0).float().flatten(2)
         # -1e4 rather than -inf: an empty mask gives a number, not NaN.
         weights = (scores + (1 - inside[:, None]) * -1e4).softmax(-1)
-        out = torch.matmul(weights, v).transpose(1, 2).flatten(2)
+        out = torch.matmul(weights.to(v.dtype), v).transpose(1, 2).flatten(2)
         return pool.c_proj(out), inside.sum(-1, keepdim=True)
 
 

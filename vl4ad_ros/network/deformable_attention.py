@@ -8,7 +8,8 @@ import math
 
 import torch
 from torch import nn, Tensor
-import torch.nn.functional as F
+
+from vl4ad_ros.network.sampling import level_sizes, Sampler
 
 
 class DeformableAttention(nn.Module):
@@ -21,6 +22,7 @@ class DeformableAttention(nn.Module):
         self.attention_weights = nn.Linear(dim, heads * levels * points)
         self.value_proj = nn.Linear(dim, dim)
         self.output_proj = nn.Linear(dim, dim)
+        self.sampler = Sampler()
         self._initialise()
 
     def _initialise(self) -> None:
@@ -52,20 +54,12 @@ class DeformableAttention(nn.Module):
         batch, length, dim = query.shape
         heads, levels, points = self.heads, self.levels, self.points
         value = self.value_proj(value).view(batch, length, heads, dim // heads)
-        offsets = self.sampling_offsets(query).view(batch, length, heads, levels, points, 2)
-        weights = self.attention_weights(query).view(batch, length, heads, levels * points)
+        # From here on in float32: half precision would move the points by whole cells.
+        offsets = self.sampling_offsets(query).float().view(
+            batch, length, heads, levels, points, 2)
+        weights = self.attention_weights(query).float().view(
+            batch, length, heads, levels * points)
         weights = weights.softmax(-1).view(batch, length, heads, levels, points)
-        sampled = []
-        for level, (part, (height, width)) in enumerate(
-                zip(value.split([h * w for h, w in shapes], 1), shapes)):
-            scale = query.new_tensor([width, height])
-            location = reference[None, :, None, None] + offsets[:, :, :, level] / scale
-            # Points before queries: the sum over points then runs along contiguous queries.
-            grid = (2 * location - 1).permute(0, 2, 3, 1, 4).flatten(0, 1)
-            plane = part.permute(0, 2, 3, 1).reshape(batch * heads, dim // heads, height, width)
-            values = F.grid_sample(plane, grid, 'bilinear', 'zeros', align_corners=False)
-            weight = weights[:, :, :, level].permute(0, 2, 3, 1).reshape(
-                batch * heads, 1, points, length)
-            sampled.append(values.mul_(weight).sum(2))
-        out = sum(sampled).view(batch, dim, length).transpose(1, 2)
-        return self.output_proj(out)
+        sizes = level_sizes(shapes, query.device)[:, None]
+        locations = reference[None, :, None, None, None] + offsets / sizes
+        return self.output_proj(self.sampler(value, shapes, locations, weights))

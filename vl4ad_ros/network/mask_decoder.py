@@ -22,7 +22,7 @@ class Proposal:
     """
     What a prediction head says of each query.
 
-    :ivar mask_logits: (B, N, H / 4, W / 4).
+    :ivar mask_logits: (B, N, H / 4, W / 4) float32.
     :ivar class_embedding: (B, N, D) un-normalised, in CLIP's space.
     """
 
@@ -72,7 +72,8 @@ class MaskDecoder(nn.Module):
         """Yield the queries, normalised, and their mask embeddings before and after each layer."""
         batch, dim = mask_features.shape[:2]
         shapes = [x.shape[2:] for x in levels]
-        positions = [sine_encoding(h, w, dim, mask_features.device) for h, w in shapes]
+        positions = [sine_encoding(h, w, dim, mask_features.device).to(mask_features.dtype)
+                     for h, w in shapes]
         sources = [x.flatten(2).transpose(1, 2) + self.level_embed.weight[i]
                    for i, x in enumerate(levels)]
         # Resizing commutes with the product over channels, so one resize of the features per
@@ -98,9 +99,10 @@ class MaskDecoder(nn.Module):
 
     def _propose(self, decoded: Tensor, embedding: Tensor, mask_features: Tensor) -> Proposal:
         mask_logits = torch.matmul(embedding, mask_features.flatten(2)).unflatten(
-            2, mask_features.shape[2:])
+            2, mask_features.shape[2:]).float()
         pooled, _ = mask_pool(mask_features, mask_logits)
-        return Proposal(mask_logits, self.class_embed(self._mask_pooling_proj(pooled) + decoded))
+        return Proposal(mask_logits, self.class_embed(
+            self._mask_pooling_proj(pooled.float()) + decoded.float()))
 
 
 class _Attention(nn.Module):
@@ -123,11 +125,11 @@ class _Attention(nn.Module):
         q, k, v = (
             F.linear(x, w, b).unflatten(2, (self.heads, -1)).transpose(1, 2)
             for x, w, b in zip(inputs, self.in_proj_weight.chunk(3), self.in_proj_bias.chunk(3)))
-        scores = torch.matmul(q / math.sqrt(q.shape[-1]), k.transpose(2, 3))
+        scores = torch.matmul(q / math.sqrt(q.shape[-1]), k.transpose(2, 3)).float()
         if blocked is not None:
-            # -1e4 rather than -inf: finite in half precision, and zero after the softmax.
+            # -1e4 rather than -inf: zero after the softmax, and never NaN.
             scores = scores.masked_fill_(blocked[:, None], -1e4)
-        out = torch.matmul(scores.softmax(-1), v)
+        out = torch.matmul(scores.softmax(-1).to(v.dtype), v)
         return self.out_proj(out.transpose(1, 2).flatten(2))
 
 

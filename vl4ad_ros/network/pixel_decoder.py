@@ -42,7 +42,8 @@ class PixelDecoder(nn.Module):
             32, 16, 8.
         """
         stride4, *rest = features
-        levels = [p(f) for p, f in zip(self.input_proj, reversed(rest))]
+        levels = [normalise(norm, project(f))
+                  for (project, norm), f in zip(self.input_proj, reversed(rest))]
         shapes = tuple((x.shape[2], x.shape[3]) for x in levels)
         mixed = self.transformer([x.flatten(2).transpose(1, 2) for x in levels], shapes)
         levels = tuple(
@@ -63,7 +64,12 @@ class _ConvNorm(nn.Conv2d):
         nn.init.kaiming_uniform_(self.weight, a=1)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.norm(super().forward(x))
+        return normalise(self.norm, super().forward(x))
+
+
+def normalise(norm: nn.GroupNorm, x: Tensor) -> Tensor:
+    """Normalise in float32: sums over whole maps are beyond half precision."""
+    return norm(x.float()).to(x.dtype)
 
 
 class _Transformer(nn.Module):
@@ -78,7 +84,7 @@ class _Transformer(nn.Module):
         x = torch.cat(levels, 1)
         position = torch.cat([
             sine_encoding(h, w, x.shape[2], x.device) + embed
-            for (h, w), embed in zip(shapes, self.level_embed)])
+            for (h, w), embed in zip(shapes, self.level_embed)]).to(x.dtype)
         reference = cell_centres(shapes, x.device)
         for layer in self.encoder.layers:
             x = layer(x, position, reference, shapes)

@@ -1,0 +1,146 @@
+# Copyright 2026 vl4ad_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Multi-scale deformable sampling in three forms with equal results.
+
+A function of `FORMS` returns, for every query, each head's weighted sum of bilinear samples:
+
+:param value: (B, S, heads, d), the levels' cells one after another.
+:param shapes: (height, width) of each level; their areas add up to S.
+:param locations: (B, Q, heads, levels, points, 2) float32 x, y; 0..1 spans a level from edge to
+    edge. Outside of it everything is zero.
+:param weights: (B, Q, heads, levels, points) float32.
+:return: (B, Q, heads * d) of value's dtype.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+import itertools
+
+import torch
+from torch import nn, Tensor
+import torch.nn.functional as F
+
+Shapes = Sequence[tuple[int, int]]
+
+# The plugin's first version is in every TensorRT from 8.6 to 11 (github.com/NVIDIA/TensorRT,
+# plugin/multiscaleDeformableAttnPlugin); the second one, the same but for its C++ interface,
+# came with 10.11, too late for JetPack 6's 10.3.
+PLUGIN, PLUGIN_VERSION = 'MultiscaleDeformableAttnPlugin_TRT', '1'
+
+
+def grid_sample(value: Tensor, shapes: Shapes, locations: Tensor, weights: Tensor) -> Tensor:
+    """Sample with grid_sample, in float32: its half-precision arithmetic moves the points."""
+    batch, _, heads, channels = value.shape
+    queries, points = locations.shape[1], locations.shape[4]
+    sampled = []
+    for level, (part, (height, width)) in enumerate(
+            zip(value.float().split([h * w for h, w in shapes], 1), shapes)):
+        # Points before queries: the sum over points then runs along contiguous queries.
+        grid = (2 * locations[:, :, :, level] - 1).permute(0, 2, 3, 1, 4).flatten(0, 1)
+        plane = part.permute(0, 2, 3, 1).reshape(batch * heads, channels, height, width)
+        values = F.grid_sample(plane, grid, 'bilinear', 'zeros', align_corners=False)
+        weight = weights[:, :, :, level].permute(0, 2, 3, 1).reshape(
+            batch * heads, 1, points, queries)
+        sampled.append(values.mul_(weight).sum(2))
+    out = sum(sampled).view(batch, heads * channels, queries).transpose(1, 2)
+    return out.to(value.dtype)
+
+
+def gather(value: Tensor, shapes: Shapes, locations: Tensor, weights: Tensor) -> Tensor:
+    """
+    Sample with one Gather of all corners and one product with their weights.
+
+    For engines: TensorRT was seen to miscompile GridSample (github.com/NVIDIA/TensorRT issues
+    4813 and 4646).
+    """
+    batch, cells, heads, channels = value.shape
+    queries = locations.shape[1]
+    sizes = level_sizes(shapes, value.device)[:, None]
+    # Corners (levels, 1, 2 or 1, 1 or 2): x and y of the four cells around a point.
+    position = locations * sizes - 0.5
+    first = position.floor()
+    x, y = (torch.stack([first[..., i], first[..., i] + 1], -1) for i in (0, 1))
+    last_x, last_y = (sizes[..., i:i + 1] - 1 for i in (0, 1))
+    inside_x, inside_y = x.clamp(min=0).minimum(last_x), y.clamp(min=0).minimum(last_y)
+    share_x = _share(x, position[..., 0:1], inside_x)
+    share_y = _share(y, position[..., 1:2], inside_y)
+    corner = share_y[..., :, None] * share_x[..., None, :] * weights[..., None, None]
+    # Rows of the table are in value's order, so it needs no transposition.
+    starts = [0, *itertools.accumulate(h * w for h, w in shapes)][:-1]
+    start = torch.cat([torch.full((1,), s, dtype=torch.int32, device=value.device)
+                       for s in starts])[:, None, None, None]
+    width = sizes[..., 0].int()[..., None, None]
+    cell = start + inside_y.int()[..., :, None] * width + inside_x.int()[..., None, :]
+    first_cell = torch.arange(batch, dtype=torch.int32, device=value.device) * cells
+    head = torch.arange(heads, dtype=torch.int32, device=value.device)
+    row = (cell + first_cell.view(-1, 1, 1, 1, 1, 1, 1)) * heads + head.view(-1, 1, 1, 1, 1)
+    table = value.reshape(batch * cells * heads, channels)
+    samples = table.index_select(0, row.flatten()).view(
+        batch * queries * heads, -1, channels)
+    corner = corner.to(value.dtype).view(batch * queries * heads, 1, -1)
+    return torch.matmul(corner, samples).view(batch, queries, heads * channels)
+
+
+def plugin(value: Tensor, shapes: Shapes, locations: Tensor, weights: Tensor) -> Tensor:
+    """
+    Sample with TensorRT's own plugin in an exported graph, with `grid_sample` elsewhere.
+
+    All in float32: in half the plugin computes positions in half too, and bfloat16 it does not
+    take.
+    """
+    if not torch.compiler.is_exporting():
+        return grid_sample(value, shapes, locations, weights)
+    batch, _, heads, channels = value.shape
+    starts = [0, *itertools.accumulate(h * w for h, w in shapes)][:-1]
+    out = torch.onnx.ops.symbolic(
+        f'trt::{PLUGIN}',
+        (value.float(), torch.tensor(shapes, dtype=torch.int32),
+         torch.tensor(starts, dtype=torch.int32), locations, weights),
+        {'plugin_version': PLUGIN_VERSION, 'plugin_namespace': ''}, dtype=torch.float32,
+        shape=(batch, locations.shape[1], heads, channels), version=1)
+    return out.flatten(2).to(value.dtype)
+
+
+FORMS: Mapping[str, Callable[[Tensor, Shapes, Tensor, Tensor], Tensor]] = {
+    'grid-sample': grid_sample, 'gather': gather, 'plugin': plugin}
+
+
+class Sampler(nn.Module):
+    """Deformable sampling in the form that `set_sampling` chose; grid-sample at first."""
+
+    form = 'grid-sample'
+
+    def forward(self, value: Tensor, shapes: Shapes, locations: Tensor,
+                weights: Tensor) -> Tensor:
+        """Sample; see the module for arguments and result."""
+        return FORMS[self.form](value, shapes, locations, weights)
+
+
+def set_sampling(network: nn.Module, form: str) -> None:
+    """
+    Let every deformable attention of a network sample in one of `FORMS`.
+
+    :raises ValueError: for a form that is not known.
+    """
+    if form not in FORMS:
+        raise ValueError(f'sampling is {form!r}; choose one of ' + ', '.join(map(repr, FORMS)))
+    for module in network.modules():
+        if isinstance(module, Sampler):
+            module.form = form
+
+
+def level_sizes(shapes: Shapes, device: torch.device) -> Tensor:
+    """
+    Return x, y in cells of each level, (levels, 2) float32.
+
+    Filled on the device: a copy from the host would keep a CUDA graph from being captured.
+    """
+    return torch.cat([torch.full((1,), float(side), device=device)
+                      for height, width in shapes for side in (width, height)]).view(-1, 2)
+
+
+def _share(corner: Tensor, position: Tensor, inside: Tensor) -> Tensor:
+    """Return the bilinear share of a corner on one axis, zero where it is outside."""
+    return torch.where(corner == inside, 1 - (position - corner).abs(), 0.0)
