@@ -109,8 +109,11 @@ class Outside:
 
     def change(self, transition: str) -> bool:
         """Ask for a transition; return whether it succeeded."""
-        request = ChangeState.Request(transition=Transition(id=TRANSITIONS[transition]))
-        return self.call(ChangeState, request).success
+        return self.call(*self.transition(transition)).success
+
+    def transition(self, name: str) -> tuple[type, Any]:
+        """Return the call that asks for a transition."""
+        return ChangeState, ChangeState.Request(transition=Transition(id=TRANSITIONS[name]))
 
     @property
     def state(self) -> str:
@@ -119,10 +122,14 @@ class Outside:
 
     def set(self, **values: Any) -> Any:
         """Set parameters (dots as two underscores); return the first refusal, or a success."""
-        parameters = [Parameter(name.replace('__', '.'), value=value).to_parameter_msg()
-                      for name, value in values.items()]
-        results = self.call(SetParameters, SetParameters.Request(parameters=parameters)).results
+        results = self.call(*self.setting(**values)).results
         return next((r for r in results if not r.successful), results[0])
+
+    def setting(self, **values: Any) -> tuple[type, Any]:
+        """Return the call that sets parameters."""
+        return SetParameters, SetParameters.Request(parameters=[
+            Parameter(name.replace('__', '.'), value=value).to_parameter_msg()
+            for name, value in values.items()])
 
     def get(self, name: str) -> Any:
         """Return a parameter's value."""

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 
@@ -12,7 +13,8 @@ def main(args: list[str] | None = None) -> int:
     """
     Run the node until SIGINT or SIGTERM.
 
-    :returns: exit code: 0 after a signal, 2 if a parameter's start value is unusable.
+    :returns: exit code: 0 after a signal, 1 if the GPU is lost and only a new process can go on,
+        2 if a parameter's start value is unusable.
     """
     running = False
 
@@ -28,15 +30,17 @@ def main(args: list[str] | None = None) -> int:
     from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
     from rclpy.impl.implementation_singleton import rclpy_implementation
 
+    from vl4ad_ros.node.aside import left_behind
     from vl4ad_ros.node.detector_node import DetectorNode
     from vl4ad_ros.node.dds import use_profile
     from vl4ad_ros.node.parameters import ParameterError
+    from vl4ad_ros.runtime.backends import FatalBackendError
     from vl4ad_ros.vocabulary import VocabularyError
 
     use_profile()
     running = True
     rclpy.init(args=args)
-    node = None
+    node, lost = None, False
     try:
         node = DetectorNode()
         executor = SingleThreadedExecutor()
@@ -45,6 +49,9 @@ def main(args: list[str] | None = None) -> int:
     except (ParameterError, VocabularyError) as error:
         rclpy.logging.get_logger('vl4ad_detector').fatal(str(error))
         return 2
+    except FatalBackendError as error:
+        lost = True
+        node.get_logger().fatal(f'ending, because only a new process can go on: {error}')
     except (ExternalShutdownException, rclpy_implementation.RCLError):
         # A signal shuts the context down under whatever is being done.
         if rclpy.ok():
@@ -55,6 +62,12 @@ def main(args: list[str] | None = None) -> int:
             node.destroy_node()
         rclpy.try_shutdown()
         _ignore_signals()
+        if lost or left_behind():
+            # Not through the interpreter's end: there a lost GPU, or one that still builds an
+            # engine, crashes or hangs.
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(int(lost))
     return 0
 
 

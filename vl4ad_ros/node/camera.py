@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 import time
 from typing import Any, Callable, TypeVar
@@ -17,6 +16,7 @@ from std_msgs.msg import Header
 from vision_msgs.msg import Detection2DArray
 
 from vl4ad_ros.node import messages, overlay, qos
+from vl4ad_ros.node.aside import aside
 from vl4ad_ros.node.convert import compressed_to_rgb, ConvertError, image_to_rgb, to_message
 from vl4ad_ros.node.health import Health
 from vl4ad_ros.node.mailbox import Mailbox
@@ -25,6 +25,7 @@ from vl4ad_ros.node.stamps import Stamps
 from vl4ad_ros.node.worker import Worker
 from vl4ad_ros.obstacles.monitor import ObstacleMonitor
 from vl4ad_ros.obstacles.regions import Region
+from vl4ad_ros.runtime.backends import BackendError, FatalBackendError
 from vl4ad_ros.runtime.detector import Detector, Prediction
 from vl4ad_ros.runtime.prompts import Prompts
 
@@ -57,11 +58,12 @@ class Camera:
     on an image is done in one worker thread.
 
     :param live: gives the pair to process the next image with.
-    :param give_up: called from the worker with the reason when it cannot go on.
+    :param give_up: called from the worker when it cannot go on: with a `FatalBackendError` if
+        only a new process can.
     """
 
     def __init__(self, node: LifecycleNode, detector: Detector, live: Callable[[], Live],
-                 give_up: Callable[[str], None]) -> None:
+                 give_up: Callable[[Exception], None]) -> None:
         self._node = node
         self._detector = detector
         self._live = live
@@ -115,18 +117,15 @@ class Camera:
         """
         Return ``work()``, taking images meanwhile; called from the executor's thread.
 
-        A large text tower embeds new prompts for seconds. rclpy's executor of several threads
-        would serve images in that time too, but delays single ones by tenths of a second.
+        A large text tower embeds new prompts for seconds.
         """
-        with ThreadPoolExecutor(1) as pool:
-            future = pool.submit(work)
-            while not wait([future], _POLL_S).done:
-                if self._subscription is not None:
-                    with self._subscription.handle:
-                        taken = self._subscription.handle.take_message(self._type, False)
-                    if taken:
-                        self._receive(taken[0])
-        return future.result()
+        def take() -> None:
+            if self._subscription is not None:
+                with self._subscription.handle:
+                    taken = self._subscription.handle.take_message(self._type, False)
+                if taken:
+                    self._receive(taken[0])
+        return aside(work, take, _POLL_S)
 
     def close(self) -> None:
         """Stop and destroy the publishers."""
@@ -175,6 +174,10 @@ class Camera:
             return
         try:
             prediction = self._detector.detect(image, live.prompts)
+            stages = dict(self._detector.backend.stages)
+        except FatalBackendError as error:
+            self._give_up(error)
+            return
         except Exception as error:
             self._fault(error, live.settings.health_fault_limit)
             return
@@ -187,7 +190,8 @@ class Camera:
         self._forget_other_scene(image.shape, odd == 'back', live.settings)
         self._publish(message.header, image, prediction, live.settings)
         age_ns = self._node.get_clock().now().nanoseconds - stamp_ns
-        self._health.processed(None if odd else age_ns / 1e9, time.monotonic() - began)
+        self._health.processed(
+            None if odd else age_ns / 1e9, time.monotonic() - began, stages)
 
     def _publish(self, header: Header, image: np.ndarray, prediction: Prediction,
                  settings: Settings) -> None:
@@ -228,8 +232,8 @@ class Camera:
         self._health.fault(f'inference failed: {error}')
         self._node.get_logger().error(f'inference failed: {error}', throttle_duration_sec=_QUIET_S)
         if self._health.faults_in_a_row >= limit:
-            self._give_up(f'{limit} inference failures in a row, the last: {error}')
+            self._give_up(BackendError(f'{limit} inference failures in a row, the last: {error}'))
 
     def _died(self, error: BaseException) -> None:
         if self._node.context.ok():
-            self._give_up(f'the worker died of {type(error).__name__}: {error}')
+            self._give_up(RuntimeError(f'the worker died of {type(error).__name__}: {error}'))

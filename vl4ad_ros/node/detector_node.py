@@ -5,24 +5,32 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+import time
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import Clock, ClockType
+from rclpy.duration import Duration
 from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from std_msgs.msg import Header
 from vision_msgs.msg import LabelInfo
 
 from vl4ad_ros.node import messages, qos
+from vl4ad_ros.node.aside import aside
 from vl4ad_ros.node.camera import Camera, Live
 from vl4ad_ros.node.lifecycle import PatientLifecycleNode, transition
 from vl4ad_ros.node.parameters import declare, ParameterError, Settings
-from vl4ad_ros.runtime.backends import BackendOptions
+from vl4ad_ros.node.python_log import forwarded
+from vl4ad_ros.runtime.backends import EngineMissing, FatalBackendError
 from vl4ad_ros.runtime.detector import Detector
+from vl4ad_ros.runtime.prompts import Prompts
 from vl4ad_ros.vocabularies import has_reference
 
 PROMPT_LISTS = ('prompts.known', 'prompts.anomaly')
+_DIAGNOSTICS_S = 1.0
+_POLL_S = 0.1
+"""Seconds between two looks for a signal while the model loads."""
 
 
 class DetectorNode(PatientLifecycleNode):
@@ -48,6 +56,9 @@ class DetectorNode(PatientLifecycleNode):
         self._label_info = None
         self._references: dict[str, tuple[list[str], list[str]]] = {}  # as set, spelt out
         self._trouble = ''
+        self._lost: FatalBackendError | None = None
+        self._doing = ''
+        self._diagnosed = 0.0
         self._last_level = DiagnosticStatus.OK
         try:
             self._settings = declare(self)
@@ -55,21 +66,27 @@ class DetectorNode(PatientLifecycleNode):
             self.destroy_node()
             raise
         self.add_on_set_parameters_callback(self._change_parameters)
-        self._give_up_soon = self.create_guard_condition(self._deactivate_in_trouble)
+        self._give_up_soon = self.create_guard_condition(self._act_on_trouble)
         self._show_prompts_soon = self.create_guard_condition(self._show_prompts)
         self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', qos.event())
         # A steady clock: diagnostics must not stop when /clock pauses.
-        self.create_timer(1.0, self._diagnose, clock=Clock(clock_type=ClockType.STEADY_TIME))
+        self.create_timer(
+            _DIAGNOSTICS_S, self._diagnose, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
     @transition(undo='release')
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Load the model and its prompts; inactive follows, or unconfigured with a reason."""
         settings = self._settings
-        self._detector = detector = Detector.open(
-            settings.model_bundle, settings.model_backend,
-            BackendOptions(settings.model_threads), self.get_logger().info)
-        prompts = detector.encode(settings.vocabulary(detector.default_vocabulary))
-        detector.warm_up()
+        try:
+            with forwarded(self._progress, self._warn):
+                detector, prompts = aside(
+                    lambda: self._load(settings), self._while_loading, _POLL_S)
+        except FatalBackendError as error:
+            self._give_up(error)
+            raise
+        finally:
+            self._doing = ''
+        self._detector = detector
         self._live = Live(settings, prompts)
         self._camera = Camera(self, detector, lambda: self._live, self._give_up)
         self._camera.open()
@@ -77,8 +94,8 @@ class DetectorNode(PatientLifecycleNode):
         self._trouble = ''
         vocabulary = prompts.vocabulary
         self.get_logger().info(
-            f'model {detector.bundle.name} on {detector.backend.name}: {len(vocabulary.known)} '
-            f'known and {len(vocabulary.anomaly)} anomaly classes')
+            f'model {detector.bundle.name}: {len(vocabulary.known)} known and '
+            f'{len(vocabulary.anomaly)} anomaly classes')
         if detector.bundle.notice:
             self.get_logger().warning(f'model {detector.bundle.name}: {detector.bundle.notice}')
         for name in PROMPT_LISTS:
@@ -125,7 +142,8 @@ class DetectorNode(PatientLifecycleNode):
         if camera is not None:
             camera.close()
         detector, self._detector = self._detector, None
-        if detector is not None:
+        # A lost GPU is left to the end of the process: what frees it may fail or hang.
+        if detector is not None and self._lost is None:
             detector.close()
         if self._label_info is not None:
             self.destroy_publisher(self._label_info)
@@ -143,6 +161,37 @@ class DetectorNode(PatientLifecycleNode):
             return 'unconfigured'
         return 'active' if self._camera.running else 'inactive'
 
+    def _load(self, settings: Settings) -> tuple[Detector, Prompts]:
+        """Return the model, run and ready, and its prompts; called beside the executor."""
+        try:
+            detector = Detector.open(settings.model_bundle, settings.model_backend,
+                                     settings.backend_options, self._progress)
+        except EngineMissing as error:
+            raise EngineMissing(str(error).replace(
+                'vl4ad build', 'ros2 run vl4ad_ros build_engine')) from error
+        try:
+            prompts = detector.encode(settings.vocabulary(detector.default_vocabulary))
+            detector.warm_up()
+        except FatalBackendError:
+            raise
+        except Exception:
+            detector.close()
+            raise
+        return detector, prompts
+
+    def _progress(self, line: str) -> None:
+        self._doing = f'configuring: {line}'
+        self.get_logger().info(line)
+
+    def _warn(self, line: str) -> None:
+        self.get_logger().warning(line)
+
+    def _while_loading(self) -> None:
+        if not self.context.ok():
+            raise RuntimeError('told to end while the model was loading')
+        if time.monotonic() - self._diagnosed > _DIAGNOSTICS_S:
+            self._diagnose()
+
     def _stop(self) -> None:
         self._camera.stop()
         super().on_deactivate(None)
@@ -155,6 +204,8 @@ class DetectorNode(PatientLifecycleNode):
                 self._apply(settings)
             self._settings = settings
         except Exception as error:
+            if isinstance(error, FatalBackendError):
+                self._give_up(error)
             return SetParametersResult(successful=False, reason=str(error))
         for parameter in parameters:
             if parameter.name in PROMPT_LISTS and self._live is not None:
@@ -195,24 +246,39 @@ class DetectorNode(PatientLifecycleNode):
         self._label_info.publish(messages.label_info(
             header, self._live.prompts.vocabulary, self._live.settings.threshold))
 
-    def _give_up(self, reason: str) -> None:
-        """Have the executor deactivate the node: called from the worker, which cannot."""
-        self._trouble = reason
+    def _give_up(self, error: Exception) -> None:
+        """Have the executor act: called from the worker and from transitions, which cannot."""
+        if self._lost is None:
+            self._trouble = str(error)
+            if isinstance(error, FatalBackendError):
+                self._lost = error
         self._give_up_soon.trigger()
 
-    def _deactivate_in_trouble(self) -> None:
+    def _act_on_trouble(self) -> None:
+        """Deactivate; with a lost GPU end the spinning, and so the process, instead."""
+        if self._lost is not None:
+            self._diagnose()
+            self._diagnostics.wait_for_all_acked(Duration(seconds=1))
+            raise self._lost
         if self._state == 'active':
             self.get_logger().error(f'deactivating: {self._trouble}')
             self.trigger_deactivate()
 
     def _diagnose(self) -> None:
-        level, sentence, values = DiagnosticStatus.OK, self._state, {'state': self._state}
+        self._diagnosed = time.monotonic()
+        level, sentence = DiagnosticStatus.OK, self._doing or self._state
+        values = {'state': self._state}
         hardware = ''
         if self._detector is not None:
             bundle = self._detector.bundle
-            hardware = self._detector.backend.name
-            values.update(bundle=bundle.name, notice=bundle.notice, backend=hardware,
-                          prompts=self._live.prompts.digest[:12])
+            backend = self._detector.backend
+            hardware = backend.description
+            values.update({'bundle': bundle.name, 'notice': bundle.notice,
+                           'prompts': self._live.prompts.digest[:12], 'backend': backend.name,
+                           'backend description': hardware})
+            held = backend.device_memory()
+            if held is not None:
+                values['device memory (MiB)'] = f'{held / 2 ** 20:.0f}'
         if self._trouble:
             level, sentence = DiagnosticStatus.ERROR, f'{self._state}: {self._trouble}'
         statuses = [messages.status(f'{self.get_name()}: model', level, sentence, hardware,

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections import Counter, deque
+from collections.abc import Mapping
 from threading import Lock
 import time
 
@@ -32,6 +33,7 @@ class Health:
         self._reported: Counter[str] = Counter()
         self._ages: deque[float] = deque(maxlen=_WINDOW)
         self._work: deque[float] = deque(maxlen=_WINDOW)
+        self._stages: dict[str, deque[float]] = {}
         self._last_good = self._last_received = time.monotonic()
         self._last_reason = ''
         self._qos_policy = ''
@@ -43,17 +45,21 @@ class Health:
             self._counts['received'] += 1
             self._last_received = time.monotonic()
 
-    def processed(self, age_s: float | None, work_s: float) -> None:
+    def processed(self, age_s: float | None, work_s: float,
+                  stages_ms: Mapping[str, float]) -> None:
         """
         Count an answered image.
 
         :param age_s: seconds from its stamp to the published result; None if the stamp is bad.
         :param work_s: seconds that decoding, inference and publishing took.
+        :param stages_ms: ms of each stage of the inference.
         """
         with self._lock:
             self._counts['processed'] += 1
             self._last_good = time.monotonic()
             self._work.append(work_s)
+            for stage, took_ms in stages_ms.items():
+                self._stages.setdefault(stage, deque(maxlen=_WINDOW)).append(took_ms)
             if age_s is not None:
                 self._ages.append(age_s)
             self.faults_in_a_row = 0
@@ -103,6 +109,8 @@ class Health:
                 'age p50 (ms)': f'{1e3 * p50:.0f}' if self._ages else '',
                 'age p95 (ms)': f'{1e3 * p95:.0f}' if self._ages else '',
                 'work p50 (ms)': f'{1e3 * np.median(self._work):.0f}' if self._work else '',
+                **{f'{stage} p50 (ms)': f'{np.median(took_ms):.1f}'
+                   for stage, took_ms in self._stages.items()},
                 'last refusal': self._last_reason,
             }
         return level, sentence, values

@@ -57,3 +57,8 @@ class PatientLifecycleNode(LifecycleNode):
             self.get_logger().warning(f'transition {transition_id} is not possible in this state; '
                                       f'see: ros2 lifecycle list {self.get_name()}')
             return TransitionCallbackReturn.FAILURE
+
+    def destroy_node(self) -> None:
+        """Leave the graph at once: rclpy keeps the lifecycle services as long as the object."""
+        super().destroy_node()
+        self._state_machine.destroy_when_not_in_use()

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
 from typing import Any
 
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
@@ -15,6 +16,8 @@ from rclpy.parameter import Parameter
 
 from vl4ad_ros.obstacles.regions import RegionLimits
 from vl4ad_ros.obstacles.tracks import TrackLimits
+from vl4ad_ros.runtime.backends import BackendOptions
+from vl4ad_ros.runtime.bundle import DTYPES
 from vl4ad_ros.vocabularies import BUNDLE, expand, read
 from vl4ad_ros.vocabulary import Vocabulary
 
@@ -52,6 +55,16 @@ class Settings:
         live=False)
     model_threads: int = _row(
         'model.threads', 2, 'CPU threads of one inference', (1, 64), live=False)
+    model_device: int = _row('model.device', 0, 'index of the GPU', (0, 15), live=False)
+    model_precision: str = _row(
+        'model.precision', 'auto', 'of a GPU; `auto` takes the first of these that the bundle '
+        'has; a CPU always computes in fp32', choices=('auto', *DTYPES), live=False)
+    model_cache_dir: str = _row(
+        'model.cache_dir', '', 'folder of built engines; empty is '
+        '`$XDG_CACHE_HOME/vl4ad_ros/engines`', live=False)
+    model_build_if_missing: bool = _row(
+        'model.build_if_missing', False, 'build a missing engine in configure, which then takes '
+        'minutes; otherwise configure fails at once and names the command', live=False)
     image_transport: str = _row(
         'image_transport', 'raw', '`compressed` subscribes `<image>/compressed` instead',
         choices=('raw', 'compressed'), live=False)
@@ -111,6 +124,14 @@ class Settings:
                           expand(self.prompts_anomaly, 'anomaly'))
         if BUNDLE not in map(str.strip, self.prompts_known + self.prompts_anomaly):
             Vocabulary(known, anomaly)
+
+    @property
+    def backend_options(self) -> BackendOptions:
+        """What the backend may use."""
+        return BackendOptions(
+            self.model_threads, self.model_device, self.model_precision,
+            Path(self.model_cache_dir).expanduser() if self.model_cache_dir else None,
+            self.model_build_if_missing)
 
     @property
     def region_limits(self) -> RegionLimits:
@@ -238,6 +259,9 @@ def markdown_table() -> str:
              '|---|---|---|---|---|---|']
     for row in PARAMETERS:
         kind = row.type.name.lower().replace('_array', '[]')
-        lines.append(f'| `{row.name}` | {kind} | `{row.ros_default}` | {row.range_text} | '
+        default = row.ros_default
+        if default == '' or isinstance(default, bool):
+            default = "''" if default == '' else str(default).lower()
+        lines.append(f'| `{row.name}` | {kind} | `{default}` | {row.range_text} | '
                      f'{"changes" if row.live else "fixed"} | {row.meaning} |')
     return '\n'.join(lines)
