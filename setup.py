@@ -36,11 +36,12 @@ setup(
     zip_safe=False,
     install_requires=['setuptools', 'numpy', 'opencv-python-headless<5', 'PyYAML'],
     extras_require={
-        'runtime': ['onnxruntime', 'tokenizers'],
+        'runtime': ['onnxruntime', 'openvino', 'tokenizers'],
         'bags': ['rosbags', 'scipy', 'tqdm'],
         'train': ['onnx', 'onnx_ir', 'onnxscript', 'open_clip_torch', 'safetensors', 'scipy',
                   'tensorboard', 'timm', 'tokenizers', 'torch', 'torchvision', 'tqdm'],
-        'tensorrt': ['tensorrt'],
+        'tensorrt': ['cuda-python', 'onnxruntime', 'tensorrt', 'tokenizers'],
+        'tensorrt-rtx': ['cuda-python', 'onnxruntime', 'tensorrt-rtx', 'tokenizers'],
         'test': ['flake8', 'pydocstyle', 'pytest<9'],
     },
     entry_points={

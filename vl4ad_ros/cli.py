@@ -228,6 +228,8 @@ VERBS = {
     'scenes': _elsewhere('vl4ad_ros.scenes.cli', 'draw synthetic drives with ground truth'),
     'convert': _elsewhere('vl4ad_ros.network.convert',
                           'turn an official FC-CLIP checkpoint into a bundle'),
+    'export': _elsewhere('vl4ad_ros.network.reexport',
+                         'write the network in another precision, form or size'),
     'vocabulary': _elsewhere('vl4ad_ros.evaluation.vocabulary_report',
                              'show or check lists of words by name or file'),
     'train': _elsewhere('vl4ad_ros.training.cli',

@@ -16,6 +16,7 @@ from typing import Any
 
 import onnx
 import onnx_ir
+from onnx_ir.passes import common
 import onnxscript.optimizer
 import torch
 from torch import nn, Tensor
@@ -184,8 +185,7 @@ def _export(module: nn.Module, example: tuple[Tensor, ...], path: Path, inputs: 
     page_out(module.state_dict().values())
     model = program.model
     parameters = {value.data_ptr() for value in module.state_dict().values()}
-    onnxscript.optimizer.optimize_ir(
-        model, should_fold=lambda node: _may_fold(node, parameters))
+    _simplify(model, parameters)
     _tidy(model, outputs)
     make_gelu_fusible(model)
     for file in weights:
@@ -193,6 +193,26 @@ def _export(module: nn.Module, example: tuple[Tensor, ...], path: Path, inputs: 
     onnx_ir.save(model, path)
     page_out(module.state_dict().values())
     onnx.checker.check_model(path, full_check=True)
+
+
+def _simplify(model: onnx_ir.Model, parameters: set[int]) -> None:
+    """
+    Compute what is constant, share what is equal, drop what is unused.
+
+    The exporter's own optimiser would also merge parameters into new ones (batch norms into
+    convolutions), which inference libraries do by themselves.
+    """
+    common.InlinePass()(model)
+    for _ in range(2):
+        onnxscript.optimizer.fold_constants(
+            model, onnx_shape_inference=True,
+            should_fold=lambda node: _may_fold(node, parameters))
+        common.RemoveUnusedNodesPass()(model)
+    onnx_ir.passes.Sequential(
+        common.RemoveUnusedFunctionsPass(), common.RemoveUnusedOpsetsPass(),
+        common.LiftConstantsToInitializersPass(lift_all_constants=True, size_limit=0),
+        common.DeduplicateInitializersPass(), common.CommonSubexpressionEliminationPass(),
+        common.OutputFixPass(), common.NameFixPass())(model)
 
 
 def _may_fold(node: onnx_ir.Node, parameters: set[int]) -> bool | None:

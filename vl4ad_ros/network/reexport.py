@@ -14,7 +14,6 @@ import shutil
 import cv2
 import numpy as np
 import torch
-from tqdm import tqdm
 
 from vl4ad_ros.network.checkpoint import empty_network
 from vl4ad_ros.network.classification import Classification
@@ -24,7 +23,7 @@ from vl4ad_ros.network.export import export_vision, new_folder, VisionGraph
 from vl4ad_ros.network.precision import set_precision
 from vl4ad_ros.network.sampling import set_sampling
 from vl4ad_ros.network.vl4ad import Vl4ad
-from vl4ad_ros.network.weight_file import Progress, silent, WeightFile
+from vl4ad_ros.network.weight_file import WeightFile
 from vl4ad_ros.runtime.bundle import (
     Bundle, BundleError, DTYPES, Graph, REPAIR, SAMPLING, write_manifest)
 from vl4ad_ros.runtime.letterbox import Letterbox
@@ -37,7 +36,7 @@ from vl4ad_ros.scenes.still import draw_still
 REFERENCE = 'reference.npz'
 ENGINE_FORMS = ('gather', 'plugin')
 """Forms of sampling that are exported unless one is asked for."""
-_SEEDS = (0, 1)
+_SEEDS = (0, 1, 2)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -65,13 +64,8 @@ def run(args: argparse.Namespace) -> int:
     out = args.out or Path(f'{bundle.name}-{size[0]}x{size[1]}-{args.dtype}')
     forms = (args.sampling,) if args.sampling else ENGINE_FORMS
     pictures = [_read_picture(file) for file in args.frames]
-    with tqdm(unit='B', unit_scale=True, dynamic_ncols=True) as bar:
-        def progress(what: str, written: int) -> None:
-            if what:
-                bar.set_description(what)
-            bar.update(written)
-
-        deviation = export(bundle, out, size, args.dtype, forms, pictures, progress)
+    deviation = export(bundle, out, size, args.dtype, forms, pictures,
+                       lambda step: print(f'{step} ...', flush=True))
     print(f'{out}: {args.dtype} in the form{"s" * (len(forms) > 1)} {" and ".join(forms)}\n'
           f'against fp32 on the reference frames: {deviation}\n'
           f'build its engine on the machine that will run it: vl4ad build {out}')
@@ -79,7 +73,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def export(bundle: Bundle, out: Path, size: tuple[int, int], dtype: str, forms: Sequence[str],
-           pictures: Sequence[np.ndarray] = (), progress: Progress = silent) -> Deviation:
+           pictures: Sequence[np.ndarray] = (), say: Callable[[str], None] = lambda step: None,
+           ) -> Deviation:
     """
     Write a new bundle with the network in `dtype`, whole or not at all.
 
@@ -88,6 +83,7 @@ def export(bundle: Bundle, out: Path, size: tuple[int, int], dtype: str, forms: 
     :param size: (height, width) of the network's input, multiples of 32.
     :param forms: of `SAMPLING`, one graph each.
     :param pictures: uint8 (H, W, 3) RGB of any size, reference frames beside drawn ones.
+    :param say: told what is being done.
     :return: how far the network in `dtype` is from fp32 on the reference frames, in PyTorch.
     :raises BundleError: if the bundle has no weights to export, or `dtype` is too coarse.
     :raises ValueError: if `out` exists.
@@ -100,7 +96,7 @@ def export(bundle: Bundle, out: Path, size: tuple[int, int], dtype: str, forms: 
             and (g.dtype, g.sampling) not in [(n.dtype, n.sampling) for n in new]]
     with new_folder(out) as folder:
         def write(graph: Graph, files: Sequence[WeightFile]) -> None:
-            progress(graph.file, 0)
+            say(graph.file)
             set_sampling(network, graph.sampling)
             export_vision(network, folder / graph.file, size, bundle.capacity.concepts,
                           bundle.capacity.classes, options, files)
@@ -115,7 +111,7 @@ def export(bundle: Bundle, out: Path, size: tuple[int, int], dtype: str, forms: 
         if not any(g.dtype == 'fp32' for g in kept):
             kept.append(Graph('vision.onnx', 'fp32', 'grid-sample'))
             write(kept[-1], [weights])
-        progress('reference', 0)
+        say('reference frames in fp32')
         graph = VisionGraph(network, bundle.capacity.classes, options)
         set_sampling(network, 'grid-sample')
         reference = _reference(bundle, network, graph, size, pictures)
@@ -125,7 +121,8 @@ def export(bundle: Bundle, out: Path, size: tuple[int, int], dtype: str, forms: 
             set_precision(network, dtype)
             state = {k: v for k, v in network.state_dict().items()
                      if v.data_ptr() not in weights.places}
-            files.append(WeightFile.write(folder / _weights_of(dtype), state, progress))
+            files.append(WeightFile.write(folder / _weights_of(dtype), state))
+        say(f'reference frames in {dtype}')
         set_sampling(network, 'gather')
         deviation = measure(reference, _in_numpy(graph))
         if excess(deviation, dtype):

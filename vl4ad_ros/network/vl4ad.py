@@ -76,10 +76,10 @@ class Vl4ad(nn.Module):
         :param image: (B, H, W, 3), 0..255, uint8 or float.
         :return: (B, 3, H', W') float32, zero-padded right and below to `size_divisibility`.
         """
-        # The cast comes before any reordering: TensorRT accepts uint8 into a cast only.
         x = ((image.float() - self.pixel_mean) / self.pixel_std).permute(0, 3, 1, 2)
         multiple = self.config.size_divisibility
-        return F.pad(x, (0, -x.shape[3] % multiple, 0, -x.shape[2] % multiple))
+        right, below = -x.shape[3] % multiple, -x.shape[2] % multiple
+        return F.pad(x, (0, right, 0, below)) if right or below else x
 
     def decode(self, features: tuple[Tensor, ...]) -> tuple[Tensor, tuple[Tensor, ...]]:
         """Return mask features (B, dim, H / 4, W / 4) and levels at strides 32, 16, 8."""

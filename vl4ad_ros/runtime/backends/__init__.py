@@ -18,12 +18,13 @@ from vl4ad_ros.runtime.bundle import Bundle, DTYPES
 REGISTRY = {
     'tensorrt': 'vl4ad_ros.runtime.backends.tensorrt',
     'tensorrt-rtx': 'vl4ad_ros.runtime.backends.tensorrt_rtx',
-    'onnxruntime': 'vl4ad_ros.runtime.backends.onnxruntime',
     'openvino': 'vl4ad_ros.runtime.backends.openvino',
+    'onnxruntime': 'vl4ad_ros.runtime.backends.onnxruntime',
     'torch': 'vl4ad_ros.network.backend',
 }
 """
-The module of each backend, in the order in which ``'auto'`` asks for them.
+The module of each backend, in the order in which ``'auto'`` asks for them: GPUs, then
+CPUs by speed (docs/benchmarks.md).
 
 A module has `open_backend(bundle, options)` and `unavailable(options)`, which returns why the
 backend cannot be used here, with the cure, or ``''``.
