@@ -54,8 +54,8 @@ class FrozenClip(nn.Module, ABC):
         Return the trunk's features of a normalised image.
 
         :param image: (B, 3, H, W) float, H and W multiples of 32.
-        :return: (B, C_i, H / s, W / s) of `dtype` for strides s = 4, 8, 16, 32; the last one is FC-CLIP's
-            ``clip_vis_dense``.
+        :return: (B, C_i, H / s, W / s) of `dtype` for strides s = 4, 8, 16, 32; the last one is
+            FC-CLIP's ``clip_vis_dense``.
         """
 
     @abstractmethod

@@ -56,31 +56,26 @@ def gather(value: Tensor, shapes: Shapes, locations: Tensor, weights: Tensor) ->
     4813 and 4646).
     """
     batch, cells, heads, channels = value.shape
-    queries = locations.shape[1]
-    sizes = level_sizes(shapes, value.device)[:, None]
-    # Corners (levels, 1, 2 or 1, 1 or 2): x and y of the four cells around a point.
-    position = locations * sizes - 0.5
-    first = position.floor()
-    x, y = (torch.stack([first[..., i], first[..., i] + 1], -1) for i in (0, 1))
-    last_x, last_y = (sizes[..., i:i + 1] - 1 for i in (0, 1))
-    inside_x, inside_y = x.clamp(min=0).minimum(last_x), y.clamp(min=0).minimum(last_y)
-    share_x = _share(x, position[..., 0:1], inside_x)
-    share_y = _share(y, position[..., 1:2], inside_y)
-    corner = share_y[..., :, None] * share_x[..., None, :] * weights[..., None, None]
-    # Rows of the table are in value's order, so it needs no transposition.
-    starts = [0, *itertools.accumulate(h * w for h, w in shapes)][:-1]
-    start = torch.cat([torch.full((1,), s, dtype=torch.int32, device=value.device)
-                       for s in starts])[:, None, None, None]
-    width = sizes[..., 0].int()[..., None, None]
-    cell = start + inside_y.int()[..., :, None] * width + inside_x.int()[..., None, :]
-    first_cell = torch.arange(batch, dtype=torch.int32, device=value.device) * cells
-    head = torch.arange(heads, dtype=torch.int32, device=value.device)
-    row = (cell + first_cell.view(-1, 1, 1, 1, 1, 1, 1)) * heads + head.view(-1, 1, 1, 1, 1)
+    queries, device = locations.shape[1], value.device
+    sizes = level_sizes(shapes, device)
+    column, share_x = _corners(locations[..., 0:1], sizes[:, None, 0:1])
+    row, share_y = _corners(locations[..., 1:2], sizes[:, None, 1:2])
+    # A table in value's order needs no transposition; its rows are counted in int32, which holds
+    # them for any picture.
+    level = torch.cat([torch.full((1,), start * heads, dtype=torch.int32, device=device)
+                       for start in _starts(shapes)])
+    frame = torch.arange(batch, dtype=torch.int32, device=device) * (cells * heads)
+    head = torch.arange(heads, dtype=torch.int32, device=device)
+    first = frame[:, None, None, None] + head[:, None] + level
+    stride = sizes[:, 0].int() * heads
+    index = ((row * stride[:, None, None] + first[..., None, None])[..., :, None]
+             + (column * heads)[..., None, :])
+    share = share_y[..., :, None] * share_x[..., None, :] * weights[..., None, None]
     table = value.reshape(batch * cells * heads, channels)
-    samples = table.index_select(0, row.flatten()).view(
-        batch * queries * heads, -1, channels)
-    corner = corner.to(value.dtype).view(batch * queries * heads, 1, -1)
-    return torch.matmul(corner, samples).view(batch, queries, heads * channels)
+    # Not index_select, which is exported with a cast of all indices to int64.
+    samples = F.embedding(index.view(batch * queries * heads, -1), table)
+    share = share.to(value.dtype).view(batch * queries * heads, 1, -1)
+    return torch.matmul(share, samples).view(batch, queries, heads * channels)
 
 
 def plugin(value: Tensor, shapes: Shapes, locations: Tensor, weights: Tensor) -> Tensor:
@@ -93,11 +88,10 @@ def plugin(value: Tensor, shapes: Shapes, locations: Tensor, weights: Tensor) ->
     if not torch.compiler.is_exporting():
         return grid_sample(value, shapes, locations, weights)
     batch, _, heads, channels = value.shape
-    starts = [0, *itertools.accumulate(h * w for h, w in shapes)][:-1]
     out = torch.onnx.ops.symbolic(
         f'trt::{PLUGIN}',
         (value.float(), torch.tensor(shapes, dtype=torch.int32),
-         torch.tensor(starts, dtype=torch.int32), locations, weights),
+         torch.tensor(_starts(shapes), dtype=torch.int32), locations, weights),
         {'plugin_version': PLUGIN_VERSION, 'plugin_namespace': ''}, dtype=torch.float32,
         shape=(batch, locations.shape[1], heads, channels), version=1)
     return out.flatten(2).to(value.dtype)
@@ -141,6 +135,20 @@ def level_sizes(shapes: Shapes, device: torch.device) -> Tensor:
                       for height, width in shapes for side in (width, height)]).view(-1, 2)
 
 
-def _share(corner: Tensor, position: Tensor, inside: Tensor) -> Tensor:
-    """Return the bilinear share of a corner on one axis, zero where it is outside."""
-    return torch.where(corner == inside, 1 - (position - corner).abs(), 0.0)
+def _starts(shapes: Shapes) -> list[int]:
+    """Return where each level begins among all cells."""
+    return [0, *itertools.accumulate(h * w for h, w in shapes)][:-1]
+
+
+def _corners(location: Tensor, size: Tensor) -> tuple[Tensor, Tensor]:
+    """
+    Return the two cells around each location on one axis.
+
+    :param location: (..., levels, points, 1) float32. :param size: (levels, 1, 1), cells.
+    :return: their numbers (..., levels, points, 2) int32, within the level; their shares of the
+        sample, zero for a cell that is outside.
+    """
+    position = location * size - 0.5
+    cell = position.floor() + torch.arange(2, device=size.device)
+    inside = cell.clamp(min=0).minimum(size - 1)
+    return inside.int(), torch.where(cell == inside, 1 - (position - cell).abs(), 0.0)
