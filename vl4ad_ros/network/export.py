@@ -52,7 +52,8 @@ class VisionGraph(nn.Module):
             `STUDY_OUTPUTS`, the last only where it is computed.
         """
         texts = Texts(concepts, concept_class, self.classes, ensemble_weight)
-        queries = self.network(image[None], texts, self.options)
+        # TensorRT takes uint8 into a cast only, so this comes before anything else.
+        queries = self.network(image.float()[None], texts, self.options)
         semantic = semantic_map(queries.mask_logits[0].sigmoid(), queries.probability[0])
         index = torch.arange(self.classes)[:, None, None]
         used = concept_class.amax(0) + 1
@@ -192,7 +193,10 @@ def _export(module: nn.Module, example: tuple[Tensor, ...], path: Path, inputs: 
         file.lend(model)
     onnx_ir.save(model, path)
     page_out(module.state_dict().values())
-    onnx.checker.check_model(path, full_check=True)
+    # Convolutions of bfloat16 came with opset 22, which TensorRT 10.3 does not read; it takes them
+    # in older ones. Shape inference would not.
+    halves = {value.const_value.dtype for value in model.graph.initializers.values()}
+    onnx.checker.check_model(path, full_check=onnx_ir.DataType.BFLOAT16 not in halves)
 
 
 def _simplify(model: onnx_ir.Model, parameters: set[int]) -> None:

@@ -167,7 +167,7 @@ def _weights_of(dtype: str) -> str:
 
 def _reference(bundle: Bundle, network: Vl4ad, graph: VisionGraph, size: tuple[int, int],
                pictures: Sequence[np.ndarray]) -> Reference:
-    """Answer the user's pictures, drawn ones, and one that leaves most queries empty."""
+    """Answer the user's pictures, drawn ones, and the first of these as at night."""
     def encode_text(tokens: np.ndarray) -> np.ndarray:
         with torch.no_grad():
             return network.backbone.encode_text(torch.from_numpy(tokens)).numpy()
@@ -178,10 +178,10 @@ def _reference(bundle: Bundle, network: Vl4ad, graph: VisionGraph, size: tuple[i
     prompts = PromptEncoder(bundle, tokenizer, encode_text)(bundle.vocabulary)
     texts = {name: getattr(prompts, name) for name in TEXT_INPUTS}
     drawn = [draw_still(np.random.default_rng(seed), size).image for seed in _SEEDS]
-    grey = np.full((*size, 3), 128, np.uint8)
+    night = (drawn[0] * 0.15).astype(np.uint8)
     images = np.stack([
         Letterbox(p.shape[:2], size, bundle.vision.stride).to_network(p, bundle.padding_rgb)
-        for p in (*pictures, *drawn, grey)])
+        for p in (*pictures, *drawn, night)])
     answer = _in_numpy(graph)
     return Reference(images, texts, tuple(answer(image, *texts.values()) for image in images))
 

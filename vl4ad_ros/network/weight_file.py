@@ -51,6 +51,7 @@ class WeightFile:
 
         :raises KeyError: for a dtype other than float32, float16, bfloat16 and int64.
         """
+        page_out(tensors.values())  # what was read of them before
         # Wide items first: then each tensor lies at a multiple of its item's size.
         tensors = dict(sorted(tensors.items(), key=lambda item: -item[1].element_size()))
         header, end, places = {}, 0, {}
