@@ -46,6 +46,7 @@ setup(
     },
     entry_points={
         'console_scripts': [
+            'build_engine = vl4ad_ros.cli:build_engine',
             'detector = vl4ad_ros.node.__main__:main',
             'vl4ad = vl4ad_ros.cli:main',
         ],

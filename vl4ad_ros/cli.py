@@ -65,6 +65,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
 
 
+def build_engine() -> int:
+    """Run `vl4ad build`: what `ros2 run vl4ad_ros build_engine` starts."""
+    return main(['build', *sys.argv[1:]])
+
+
 def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog='vl4ad', description='Find what does not belong on the road, in camera images, '
@@ -230,6 +235,8 @@ VERBS = {
                           'turn an official FC-CLIP checkpoint into a bundle'),
     'export': _elsewhere('vl4ad_ros.network.reexport',
                          'write the network in another precision, form or size'),
+    'build': _elsewhere('vl4ad_ros.runtime.engines.command',
+                        'build, list or prune engines for a GPU'),
     'vocabulary': _elsewhere('vl4ad_ros.evaluation.vocabulary_report',
                              'show or check lists of words by name or file'),
     'train': _elsewhere('vl4ad_ros.training.cli',
