@@ -1,0 +1,124 @@
+# Copyright 2026 vl4ad_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Reference frames: stored, read back, compared; needs onnx for the mock bundle."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+import shutil
+
+import numpy as np
+import pytest
+from vl4ad_ros.runtime.backends import open_backend
+from vl4ad_ros.runtime.bundle import Bundle, BundleError, write_manifest
+from vl4ad_ros.runtime.reference import (
+    Deviation, excess, load_reference, measure, Reference, save_reference, TEXT_INPUTS, TOLERANCE)
+
+
+def frames(bundle: Bundle, run) -> Reference:
+    """Answer two frames with `run`."""
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 255, (2, bundle.vision.height, bundle.vision.width, 3), np.uint8)
+    texts = {t.name: np.zeros(t.shape, t.dtype) for t in bundle.vision_signature.inputs
+             if t.name in TEXT_INPUTS}
+    texts['concepts'][:3, :3] = np.eye(3)
+    texts['concept_class'][:] = -1
+    texts['concept_class'][:3] = range(3)
+    texts['num_known'][:] = 2
+    return Reference(images, texts, tuple(run(i, *texts.values()) for i in images))
+
+
+@pytest.fixture
+def backend(mock_bundle):
+    """Return the mock bundle on a CPU."""
+    backend = open_backend(Bundle.open(mock_bundle), 'onnxruntime')
+    yield backend
+    backend.close()
+
+
+@pytest.fixture
+def referenced(mock_bundle: Path, tmp_path: Path, backend) -> Path:
+    """Return a mock bundle with reference frames."""
+    directory = Path(shutil.copytree(mock_bundle, tmp_path / 'copy'))
+    save_reference(directory / 'reference.npz', frames(Bundle.open(mock_bundle), backend.run))
+    resign(directory)
+    return directory
+
+
+def resign(directory: Path) -> None:
+    """Write the manifest anew, reference frames included."""
+    manifest = json.loads((directory / 'manifest.json').read_text())
+    write_manifest(directory, {**manifest, 'reference': 'reference.npz'})
+
+
+def test_what_is_stored_comes_back_and_agrees(referenced, backend):
+    reference = load_reference(Bundle.open(referenced))
+    assert len(reference.images) == len(reference.answers) == 2
+    assert measure(reference, backend.run) == Deviation(0, 0, 0)
+    assert excess(Deviation(0, 0, 0), 'fp32') == ''
+
+
+def test_an_altered_frame_is_refused(referenced):
+    file = referenced / 'reference.npz'
+    file.write_bytes(file.read_bytes() + b' ')
+    with pytest.raises(BundleError, match='reference.npz is altered'):
+        Bundle.open(referenced)
+
+
+def test_a_bundle_without_frames_says_how_to_get_some(mock_bundle):
+    with pytest.raises(BundleError, match='no reference frames.*run: vl4ad export'):
+        load_reference(Bundle.open(mock_bundle))
+
+
+@pytest.mark.parametrize('change, message', [
+    (lambda v: v.pop('best_known'), 'best_known'),
+    (lambda v: v.update(image=v['image'][:, :-1]), 'image must be uint8'),
+    (lambda v: v.update(image=v['image'][:1]), 'uncertainty must be float32 .1, '),
+    (lambda v: v.update({k: v[k][:0] for k in ('image', 'uncertainty', 'best_known',
+                                               'best_anomaly')}), 'image must be'),
+    (lambda v: v.update(uncertainty=v['uncertainty'].astype(np.float64)), 'seen float64'),
+])
+def test_wrong_frames_are_refused(referenced, change, message):
+    file = referenced / 'reference.npz'
+    values = dict(np.load(file))
+    change(values)
+    np.savez(file, **values)
+    resign(referenced)
+    with pytest.raises(BundleError, match=message):
+        load_reference(Bundle.open(referenced))
+
+
+def test_rubbish_instead_of_frames_is_refused(referenced):
+    (referenced / 'reference.npz').write_bytes(b'PK rubbish')
+    resign(referenced)
+    with pytest.raises(BundleError, match='reference.npz cannot be read'):
+        load_reference(Bundle.open(referenced))
+
+
+def test_deviation_is_in_standard_deviations_and_shares(referenced, backend):
+    reference = load_reference(Bundle.open(referenced))
+    spread = np.std([u for u, _, _ in reference.answers])
+    cells = reference.answers[0][0].size
+
+    def off(*inputs):
+        u, known, anomaly = backend.run(*inputs)
+        known.ravel()[:cells // 4] += 1
+        return u + 0.5 * spread, known, anomaly
+
+    deviation = measure(reference, off)
+    assert deviation.uncertainty == pytest.approx(0.5, rel=1e-4)
+    assert (deviation.known, deviation.anomaly) == (0.25, 0)
+    says = excess(deviation, 'fp16')
+    assert 'uncertainty 0.5 instead of at most 0.1' in says and 'known classes 0.25' in says
+    assert 'anomaly' not in says
+
+
+def test_one_value_that_is_not_finite_is_out_of_every_tolerance(referenced, backend):
+    def spoilt(*inputs):
+        u, *others = backend.run(*inputs)
+        u[3, 3] = np.nan
+        return u, *others
+
+    deviation = measure(load_reference(Bundle.open(referenced)), spoilt)
+    assert all(excess(deviation, dtype) for dtype in TOLERANCE)
