@@ -110,7 +110,7 @@ def test_deviation_is_in_standard_deviations_and_shares(referenced, backend):
     assert deviation.uncertainty == pytest.approx(0.5, rel=1e-4)
     assert (deviation.known, deviation.anomaly) == (0.25, 0)
     says = excess(deviation, 'fp16')
-    assert 'uncertainty 0.5 instead of at most 0.1' in says and 'known classes 0.25' in says
+    assert 'uncertainty 0.5 instead of at most 0.05' in says and 'known classes 0.25' in says
     assert 'anomaly' not in says
 
 

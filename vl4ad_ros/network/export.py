@@ -55,7 +55,7 @@ class VisionGraph(nn.Module):
         # TensorRT takes uint8 into a cast only, so this comes before anything else.
         queries = self.network(image.float()[None], texts, self.options)
         semantic = semantic_map(queries.mask_logits[0].sigmoid(), queries.probability[0])
-        index = torch.arange(self.classes)[:, None, None]
+        index = torch.arange(self.classes, device=semantic.device)[:, None, None]
         used = concept_class.amax(0) + 1
         known = torch.where(index < num_known, semantic, ABSENT)
         anomaly = torch.where((index >= num_known) & (index < used), semantic, ABSENT)

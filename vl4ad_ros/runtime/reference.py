@@ -55,8 +55,8 @@ class Deviation:
 
 TOLERANCE: Mapping[str, Deviation] = {
     'fp32': Deviation(0.01, 0.01, 0.01),
-    'fp16': Deviation(0.1, 0.03, 0.05),
-    'bf16': Deviation(0.2, 0.05, 0.1),
+    'fp16': Deviation(0.05, 0.01, 0.02),
+    'bf16': Deviation(0.15, 0.03, 0.06),
 }
 """
 The largest deviation of an image network in each precision.
