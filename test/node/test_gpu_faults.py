@@ -38,7 +38,7 @@ def values(status) -> dict[str, str]:
 
 @pytest.mark.parametrize('plan, said', [
     (Plan(build_s=60), 'no engine for mock fp16 on Fake Orin; run: '
-     'ros2 run vl4ad_ros build_engine /bundles/mock --device 0'),
+     'ros2 run vl4ad_ros build_engine /bundles/mock --backend fake-gpu --device 1'),
     (Plan('unavailable', reason='no NVIDIA driver; pip install fake-gpu'), 'no NVIDIA driver'),
     (Plan('open', 'BackendError', 'engine refused: uncertainty is 0.3 off, at most 0.02'),
      'engine refused: uncertainty is 0.3 off'),

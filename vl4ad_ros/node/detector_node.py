@@ -184,6 +184,7 @@ class DetectorNode(PatientLifecycleNode):
         self.get_logger().info(line)
 
     def _warn(self, line: str) -> None:
+        self._doing = f'configuring: {line}'
         self.get_logger().warning(line)
 
     def _while_loading(self) -> None:
