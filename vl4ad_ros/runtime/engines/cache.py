@@ -147,11 +147,9 @@ class EngineCache:
         :raises BackendError: if the disk is full or the folder cannot be written.
         """
         engine, sidecar = (self.folder / f'{key.name}.{kind}' for kind in ('engine', 'json'))
-        sidecar.unlink(missing_ok=True)
-        write_whole(engine, plan)
         facts = {'sha256': hashlib.sha256(plan).hexdigest(), 'bytes': memoryview(plan).nbytes}
-        write_whole(sidecar, json.dumps(
-            {'key': key.content, 'engine': facts, **record}, indent=1).encode())
+        content = {'key': key.content, 'engine': facts, **record}
+        write_whole({engine: plan, sidecar: json.dumps(content, indent=1).encode()})
         return self.load(key)
 
     def kernels(self, key: Key) -> Path:

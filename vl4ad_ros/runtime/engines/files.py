@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 import errno
 import fcntl
@@ -19,62 +19,64 @@ from typing import Any
 from vl4ad_ros.runtime.backends import BackendError
 
 UNFINISHED = '.unfinished-'
-_CHUNK = 1 << 24  # bytes in one system call: a signal is answered between two
+_CHUNK = 1 << 24  # bytes in one system call, so that Ctrl-C is answered between two
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
-def write_whole(file: Path, *parts: Any) -> None:
+def write_whole(files: Mapping[Path, Any]) -> None:
     """
-    Write buffers to `file`, which has the old or the new content at any moment.
+    Write buffers to files of one folder: each has its old or its new content at any moment.
+
+    The last file vouches for those before it: it is away while they are replaced.
 
     :raises BackendError: if the disk is full or the folder cannot be written.
     """
-    temporary = None
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=file.parent, prefix=UNFINISHED)
-        with open(handle, 'wb') as stream:
-            for part in map(memoryview, parts):
-                for start in range(0, part.nbytes, _CHUNK):
-                    stream.write(part[start:start + _CHUNK])
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, file)
-        _sync_folder(file.parent)
-    except OSError as error:
-        _remove(temporary)
-        raise BackendError(_cannot_write(file, sum(memoryview(p).nbytes for p in parts), error)
-                           ) from error
-    except BaseException:
-        _remove(temporary)
-        raise
-
-
-def _cannot_write(file: Path, size: int, error: OSError) -> str:
-    if error.errno in _FULL:
+    *others, last = files
+    temporaries = []
+    with _saying(last, sum(memoryview(content).nbytes for content in files.values())):
+        last.parent.mkdir(parents=True, exist_ok=True)
         try:
-            free = f'{shutil.disk_usage(file.parent).free >> 20} MiB free'
-        except OSError:
-            free = 'unknown space free'
-        return (f'{file} cannot be written ({error.strerror}): {-(-size >> 20)} MiB needed, {free}'
-                '; free some space (vl4ad build --prune removes engines of no use) or choose '
-                'another --cache-dir')
-    return (f'{file} cannot be written ({error.strerror or error}); choose a --cache-dir that you '
-            'may write to')
+            for content in files.values():
+                handle, temporary = tempfile.mkstemp(dir=last.parent, prefix=UNFINISHED)
+                temporaries.append(temporary)
+                with open(handle, 'wb') as stream:
+                    for start in range(0, memoryview(content).nbytes, _CHUNK):
+                        stream.write(memoryview(content)[start:start + _CHUNK])
+                    stream.flush()
+                    os.fsync(stream.fileno())
+                os.chmod(temporary, 0o644)
+            if others:
+                last.unlink(missing_ok=True)
+            for temporary, file in zip(temporaries, files):
+                os.replace(temporary, file)
+            handle = os.open(last.parent, os.O_RDONLY)
+            try:
+                os.fsync(handle)
+            finally:
+                os.close(handle)
+        except BaseException:
+            for temporary in filter(os.path.exists, temporaries):
+                os.unlink(temporary)
+            raise
 
 
-def _remove(file: str | None) -> None:
-    if file is not None and os.path.exists(file):
-        os.unlink(file)
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
+@contextmanager
+def _saying(file: Path, size: int) -> Iterator[None]:
+    """Turn an error of writing `size` bytes to `file` into one that says what to do."""
     try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+        yield
+    except OSError as error:
+        if error.errno in _FULL:
+            try:
+                free = f'{shutil.disk_usage(file.parent).free >> 20} MiB free'
+            except OSError:
+                free = 'unknown space free'
+            cure = (f'{-(-size >> 20)} MiB needed, {free}; free some space (vl4ad build --prune '
+                    'removes engines of no use) or choose another --cache-dir')
+        else:
+            cure = 'choose a --cache-dir that you may write to'
+        raise BackendError(f'{file} cannot be written ({error.strerror or error}): {cure}'
+                           ) from error
 
 
 def map_file(file: Path) -> memoryview:
@@ -85,7 +87,7 @@ def map_file(file: Path) -> memoryview:
 
 def write_summed(file: Path, content: Any) -> None:
     """Write what `read_summed` reads."""
-    write_whole(file, hashlib.sha256(content).digest(), content)
+    write_whole({file: hashlib.sha256(content).digest() + bytes(content)})
 
 
 def read_summed(file: Path) -> bytes | None:
@@ -104,11 +106,9 @@ def locked(file: Path, waiting: Any) -> Iterator[None]:
 
     :param waiting: called if another process holds it, before waiting for it.
     """
-    try:
+    with _saying(file, 0):
         file.parent.mkdir(parents=True, exist_ok=True)
         stream = open(file, 'ab')
-    except OSError as error:
-        raise BackendError(_cannot_write(file, 0, error)) from error
     with stream:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,0 +1,296 @@
+# Copyright 2026 vl4ad_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""
+TensorRT, or TensorRT-RTX, as its documentation describes it; engines run in ONNX Runtime.
+
+A plan is the ONNX file behind a header. Whatever is not in these classes does not exist: setting
+or asking for it raises AttributeError, and test_binding_surface.py holds each name and each
+number of arguments against the real bindings.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import enum
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import onnxruntime
+
+from fake_cuda import FakeCuda
+
+HEADER = b'fake plan '
+_TYPES = {'tensor(float)': 'FLOAT', 'tensor(uint8)': 'UINT8', 'tensor(int64)': 'INT64',
+          'tensor(int32)': 'INT32'}
+
+
+def fake_tensorrt(cuda: FakeCuda, version: str = '10.3.0', rtx: bool = False) -> Any:
+    """
+    Return a stand-in for the module, whose work goes to `cuda`.
+
+    Its `faults` make it misbehave: `plans` (built None), `errors` (of the parser), `bytes_needed`
+    (of activations), `noise` (added to the uncertainty by file name), `capture` (fails),
+    `execute` (an error of CUDA), `refuses_timings`, `during_build` (called in the middle).
+    """
+    faults = SimpleNamespace(plans=True, errors=(), bytes_needed=1000, noise={}, capture=True,
+                             execute=None, refuses_timings=False, during_build=lambda: None)
+    counts = SimpleNamespace(executed=0, addresses=0, built=[], timings=[], kernels=[])
+    plugins = []
+
+    class ILogger:
+        __slots__ = ('_ready', '__dict__')
+        Severity = enum.Enum('Severity', 'INTERNAL_ERROR ERROR WARNING INFO VERBOSE')
+
+        def __init__(self) -> None:
+            self._ready = True
+
+    class IProgressMonitor:
+        __slots__ = ('_ready', '__dict__')
+
+        def __init__(self) -> None:
+            self._ready = True
+
+    def say(logger: Any, severity: str, message: str) -> None:
+        assert logger._ready, 'pybind11 needs ILogger.__init__ to be called'
+        logger.log(ILogger.Severity[severity], message)
+
+    class ParserError:
+        __slots__ = ('_text',)
+
+        def __init__(self, text: str) -> None:
+            self._text = text
+
+        def node(self) -> int:
+            return 3
+
+        def node_name(self) -> str:
+            return '/decoder/NonZero'
+
+        def node_operator(self) -> str:
+            return 'NonZero'
+
+        def desc(self) -> str:
+            return self._text
+
+    class INetworkDefinition:
+        __slots__ = ('model', 'name')
+
+    class OnnxParser:
+        __slots__ = ('_network',)
+
+        def __init__(self, network: INetworkDefinition, logger: Any) -> None:
+            self._network = network
+
+        def parse_from_file(self, model: str) -> bool:
+            assert isinstance(model, str), 'pybind11 takes no Path'
+            self._network.model, self._network.name = Path(model).read_bytes(), Path(model).name
+            return self.num_errors == 0
+
+        @property
+        def num_errors(self) -> int:
+            return len(faults.errors)
+
+        def get_error(self, index: int) -> ParserError:
+            return ParserError(faults.errors[index])
+
+    class ITimingCache:
+        __slots__ = ('content',)
+
+        def serialize(self) -> bytes:
+            return self.content + b' and more'
+
+    class IBuilderConfig:
+        __slots__ = ('_cache', 'progress_monitor', *(
+            ('num_compute_capabilities', '_target') if rtx else ()))
+
+        def create_timing_cache(self, serialized_timing_cache: bytes) -> ITimingCache:
+            cache = ITimingCache()
+            cache.content = bytes(serialized_timing_cache)
+            return cache
+
+        def set_timing_cache(self, cache: ITimingCache, ignore_mismatch: bool) -> bool:
+            if faults.refuses_timings and cache.content:
+                return False
+            self._cache = cache
+            counts.timings.append(cache.content)
+            return True
+
+        def get_timing_cache(self) -> ITimingCache:
+            return self._cache
+
+    class Builder:
+        __slots__ = ('_logger',)
+
+        def __init__(self, logger: Any) -> None:
+            self._logger = logger
+
+        def create_network(self, flags: int = 0) -> INetworkDefinition:
+            assert flags == 1 << module.NetworkDefinitionCreationFlag.STRONGLY_TYPED
+            return INetworkDefinition()
+
+        def create_builder_config(self) -> IBuilderConfig:
+            return IBuilderConfig()
+
+        def build_serialized_network(self, network: INetworkDefinition,
+                                     config: IBuilderConfig) -> bytes | None:
+            monitor = config.progress_monitor
+            monitor.phase_start('Build', None, 2)
+            for step in range(2):
+                faults.during_build()
+                if not monitor.step_complete('Build', step):
+                    say(self._logger, 'ERROR', 'the build was stopped')
+                    return None
+            monitor.phase_finish('Build')
+            if not faults.plans:
+                say(self._logger, 'ERROR', 'no tactic for layer 12')
+                return None
+            say(self._logger, 'INFO', 'built')
+            counts.built.append(network.name)
+            return HEADER + network.name.encode().ljust(40) + network.model
+
+    class IRuntimeCache:
+        __slots__ = ()
+
+        def serialize(self) -> bytes:
+            return b'kernels'
+
+        def deserialize(self, blob: bytes) -> bool:
+            counts.kernels.append(blob)
+            return blob == b'kernels'
+
+    class IRuntimeConfig:
+        __slots__ = ()
+
+        def create_runtime_cache(self) -> IRuntimeCache:
+            return IRuntimeCache()
+
+        def set_runtime_cache(self, cache: IRuntimeCache) -> bool:
+            return isinstance(cache, IRuntimeCache)
+
+    class IExecutionContext:
+        __slots__ = ('_engine', '_addresses')
+
+        def __init__(self, engine: Any) -> None:
+            self._engine, self._addresses = engine, {}
+
+        def set_tensor_address(self, name: str, memory: int) -> bool:
+            counts.addresses += 1
+            self._addresses[name] = memory
+            return memory in cuda.live
+
+        def execute_async_v3(self, stream_handle: int) -> bool:
+            assert any(getattr(h, 'number', None) == stream_handle for h in cuda.live), 'no stream'
+            if faults.execute is not None:
+                cuda.fail(faults.execute)
+                say(self._engine._logger, 'ERROR', 'Cuda Runtime (failure)')
+                return False
+            if not faults.capture and cuda._captured is not None:
+                say(self._engine._logger, 'ERROR', 'operation not permitted when capturing')
+                return False
+            cuda.enqueue(self._work)
+            return True
+
+        def _work(self) -> None:
+            counts.executed += 1
+            session = self._engine._session
+            values = session.run(None, {i.name: self._at(i) for i in session.get_inputs()})
+            for output, value in zip(session.get_outputs(), values):
+                if output.name == 'uncertainty':
+                    value = value + np.float32(faults.noise.get(self._engine._name, 0))
+                self._at(output)[...] = value
+
+        def _at(self, tensor: Any) -> np.ndarray:
+            dtype = {'FLOAT': 'f4', 'UINT8': 'u1', 'INT64': 'i8', 'INT32': 'i4'}[
+                _TYPES[tensor.type]]
+            size = int(np.prod(tensor.shape)) * np.dtype(dtype).itemsize
+            buffer = cuda.live[self._addresses[tensor.name]]
+            assert len(buffer) == size
+            return np.frombuffer((ctypes.c_uint8 * size).from_address(
+                self._addresses[tensor.name]), dtype).reshape(tensor.shape)
+
+    class ICudaEngine:
+        __slots__ = ('_session', '_name', '_logger')
+
+        def __init__(self, model: bytes, name: str, logger: Any) -> None:
+            self._session, self._name, self._logger = (
+                onnxruntime.InferenceSession(model), name, logger)
+
+        @property
+        def num_io_tensors(self) -> int:
+            return len(self._tensors())
+
+        @property
+        def device_memory_size_v2(self) -> int:
+            return faults.bytes_needed
+
+        def _tensors(self) -> list:
+            return [*self._session.get_inputs(), *self._session.get_outputs()]
+
+        def _tensor(self, name: str) -> Any:
+            return next(t for t in self._tensors() if t.name == name)
+
+        def get_tensor_name(self, index: int) -> str:
+            return self._tensors()[index].name
+
+        def get_tensor_mode(self, name: str) -> Any:
+            return module.TensorIOMode['INPUT' if self._tensor(name) in
+                                       self._session.get_inputs() else 'OUTPUT']
+
+        def get_tensor_dtype(self, name: str) -> Any:
+            return module.DataType[_TYPES[self._tensor(name).type]]
+
+        def get_tensor_location(self, name: str) -> Any:
+            return module.TensorLocation.DEVICE
+
+        def get_tensor_shape(self, name: str) -> tuple[int, ...]:
+            return tuple(self._tensor(name).shape)
+
+        def create_execution_context(self, *arguments: Any) -> IExecutionContext | None:
+            assert len(arguments) == int(rtx)
+            if faults.bytes_needed > cuda.unused:
+                say(self._logger, 'ERROR', 'OutOfMemory')
+                return None
+            return IExecutionContext(self)
+
+    class Runtime:
+        __slots__ = ('_logger',)
+
+        def __init__(self, logger: Any) -> None:
+            self._logger = logger
+
+        def deserialize_cuda_engine(self, serialized_engine: Any) -> ICudaEngine | None:
+            plan = bytes(serialized_engine)
+            if not plan.startswith(HEADER):
+                say(self._logger, 'ERROR', 'Magic tag does not match')
+                return None
+            plan = plan[len(HEADER):]
+            return ICudaEngine(plan[40:], plan[:40].decode().strip(), self._logger)
+
+    if rtx:
+        def set_compute_capability(self, compute_capability: Any, index: int) -> bool:
+            self._target = compute_capability
+            return index < self.num_compute_capabilities
+
+        IBuilderConfig.set_compute_capability = set_compute_capability
+        ICudaEngine.create_runtime_config = lambda self: IRuntimeConfig()
+
+    def init_libnvinfer_plugins(logger: Any, namespace: str) -> bool:
+        plugins.append(namespace)
+        return True
+
+    module = SimpleNamespace(
+        __version__=version, ILogger=ILogger, IProgressMonitor=IProgressMonitor, Builder=Builder,
+        OnnxParser=OnnxParser, ParserError=ParserError, IBuilderConfig=IBuilderConfig,
+        ITimingCache=ITimingCache, Runtime=Runtime, ICudaEngine=ICudaEngine,
+        IExecutionContext=IExecutionContext, faults=faults, counts=counts, plugins=plugins,
+        init_libnvinfer_plugins=init_libnvinfer_plugins,
+        NetworkDefinitionCreationFlag=enum.IntEnum('Flag', {'STRONGLY_TYPED': 1}),
+        TensorIOMode=enum.Enum('TensorIOMode', 'NONE INPUT OUTPUT'),
+        TensorLocation=enum.Enum('TensorLocation', 'DEVICE HOST'),
+        DataType=enum.Enum('DataType', 'FLOAT HALF INT32 INT64 UINT8'))
+    if rtx:
+        module.IRuntimeConfig, module.IRuntimeCache = IRuntimeConfig, IRuntimeCache
+        module.ComputeCapability = enum.Enum('ComputeCapability', 'CURRENT SM80 SM86 SM89 SM120')
+    return module
