@@ -100,7 +100,8 @@ def test_every_file_of_the_package_is_installed(setup_arguments):
 
 def test_console_scripts_exist(setup_arguments):
     scripts = setup_arguments['entry_points']['console_scripts']
-    assert sorted(script.split(' = ')[0] for script in scripts) == ['detector', 'vl4ad']
+    assert sorted(script.split(' = ')[0] for script in scripts) == [
+        'build_engine', 'detector', 'vl4ad']
     for script in scripts:
         module, function = script.split(' = ')[1].split(':')
         source = ROOT / (module.replace('.', '/') + '.py')

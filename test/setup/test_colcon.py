@@ -41,7 +41,7 @@ def test_package_is_in_the_resource_index(installed):
     assert (installed / 'share/ament_index/resource_index/packages/vl4ad_ros').exists()
 
 
-@pytest.mark.parametrize('name', ['detector', 'vl4ad'])
+@pytest.mark.parametrize('name', ['build_engine', 'detector', 'vl4ad'])
 def test_executable_is_where_ros2_run_looks(installed, name):
     assert os.access(installed / 'lib' / 'vl4ad_ros' / name, os.X_OK)
 
