@@ -7,6 +7,7 @@ from launch.actions import (
     DeclareLaunchArgument, EmitEvent, OpaqueFunction, RegisterEventHandler,
     SetEnvironmentVariable)
 from launch.conditions import IfCondition
+from launch.event_handlers import OnProcessStart
 from launch.events import matches_action
 from launch.substitutions import EnvironmentVariable, LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import LifecycleNode
@@ -29,6 +30,12 @@ ARGUMENTS = [
     DeclareLaunchArgument('bundle', default_value='',
                           description="Model: a bundle's folder, or 'tiny'; replaces what "
                                       'params_file says.'),
+    DeclareLaunchArgument('backend', default_value='',
+                          description="Inference library, such as 'tensorrt'; replaces what "
+                                      'params_file says.'),
+    DeclareLaunchArgument('precision', default_value='',
+                          choices=['', 'auto', 'fp16', 'bf16', 'fp32'],
+                          description='Precision on a GPU; replaces what params_file says.'),
     DeclareLaunchArgument('image', default_value='image',
                           description='Topic of the camera images (without /compressed).'),
     DeclareLaunchArgument('use_sim_time', default_value='false', choices=['true', 'false'],
@@ -36,6 +43,9 @@ ARGUMENTS = [
     DeclareLaunchArgument('autostart', default_value='true', choices=['true', 'false'],
                           description='Configure and activate the node; false leaves both to a '
                                       'lifecycle manager.'),
+    DeclareLaunchArgument('respawn', default_value='false', choices=['true', 'false'],
+                          description='Start the node again when its process ends, as it does '
+                                      'when the GPU is lost.'),
     DeclareLaunchArgument('log_level', default_value='info',
                           choices=['debug', 'info', 'warn', 'error', 'fatal'],
                           description='Least severe messages to show.'),
@@ -48,25 +58,33 @@ def generate_launch_description() -> LaunchDescription:
 
 
 def _start(context: LaunchContext) -> list[Action]:
-    bundle = LaunchConfiguration('bundle').perform(context)
+    chosen = {f'model.{name}': LaunchConfiguration(name).perform(context)
+              for name in ('bundle', 'backend', 'precision')}
+    respawn = LaunchConfiguration('respawn').perform(context) == 'true'
     node = LifecycleNode(
         package='vl4ad_ros', executable='detector',
         name=LaunchConfiguration('node_name'), namespace=LaunchConfiguration('namespace'),
         parameters=[LaunchConfiguration('params_file'),
                     {'use_sim_time': LaunchConfiguration('use_sim_time')},
-                    *([{'model.bundle': bundle}] if bundle else [])],
+                    {name: value for name, value in chosen.items() if value}],
         remappings=[('image', LaunchConfiguration('image'))],
         arguments=['--ros-args', '--log-level', LaunchConfiguration('log_level')],
-        output='screen', emulate_tty=True)
+        output='screen', emulate_tty=True, respawn=respawn, respawn_delay=2.0)
 
-    def change(transition_id: int, **kwargs) -> EmitEvent:
+    def change(transition_id: int) -> EmitEvent:
         return EmitEvent(event=ChangeState(lifecycle_node_matcher=matches_action(node),
-                                           transition_id=transition_id), **kwargs)
+                                           transition_id=transition_id))
     autostart = IfCondition(LaunchConfiguration('autostart'))
+    configure = RegisterEventHandler(OnProcessStart(
+        target_action=node, on_start=[change(Transition.TRANSITION_CONFIGURE)]),
+        condition=autostart)
+    # Once, unless there will be other processes: who configures the node later by hand may not
+    # want it active.
     activate = RegisterEventHandler(OnStateTransition(
         target_lifecycle_node=node, start_state='configuring', goal_state='inactive',
-        entities=[change(Transition.TRANSITION_ACTIVATE)], handle_once=True), condition=autostart)
-    return [node, activate, change(Transition.TRANSITION_CONFIGURE, condition=autostart)]
+        entities=[change(Transition.TRANSITION_ACTIVATE)], handle_once=not respawn),
+        condition=autostart)
+    return [configure, activate, node]
 
 
 def _fast_dds_profile() -> list[SetEnvironmentVariable]:
