@@ -16,10 +16,9 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from fake_cuda import FakeCuda
 import numpy as np
 import onnxruntime
-
-from fake_cuda import FakeCuda
 
 HEADER = b'fake plan '
 _TYPES = {'tensor(float)': 'FLOAT', 'tensor(uint8)': 'UINT8', 'tensor(int64)': 'INT64',

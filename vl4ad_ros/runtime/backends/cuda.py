@@ -115,9 +115,9 @@ def cuda_runtime() -> ModuleType:
         waiting while one waits for the GPU (before 12.9.1, says its release notes).
     """
     try:
-        from cuda.bindings import runtime, utils
-        utils.get_cuda_native_handle
-    except (ImportError, AttributeError) as error:
+        from cuda.bindings import runtime
+        from cuda.bindings.utils import get_cuda_native_handle  # noqa: F401, came with 12.9.1
+    except ImportError as error:
         raise BackendUnavailable(f'cuda-python is missing or too old ({error}); {INSTALL}'
                                  ) from error
     return runtime

@@ -29,7 +29,7 @@ class EngineBackend:
         :raises EngineMissing: if there is no usable one.
         """
         from vl4ad_ros.runtime.backends.onnxruntime import TextNetwork
-        engines = Engines(library, bundle, options, _LOG.warning)
+        engines = Engines(library, bundle, options, _LOG.info, _LOG.warning)
         try:
             graph, stored = engines.find()
         except EngineMissing:

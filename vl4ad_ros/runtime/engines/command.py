@@ -63,8 +63,8 @@ def run(options: argparse.Namespace) -> int:
             raise ValueError(f'{library.name} builds only on the GPU itself; leave out '
                              '--compute-capability, or use --backend tensorrt-rtx')
         device = any_device(options.compute_capability)
-    graph, stored = Engines(library, Bundle.open(options.bundle), settings, _say, device).build(
-        options.force)
+    engines = Engines(library, Bundle.open(options.bundle), settings, _say, _say, device)
+    graph, stored = engines.build(options.force)
     print(f'{stored.file}: {graph.dtype}, {graph.sampling}, {stored.plan.nbytes / 1e6:.1f} MB, '
           f'{_state(stored.sidecar)}')
     return 0

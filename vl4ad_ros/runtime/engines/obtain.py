@@ -30,11 +30,12 @@ class Engines:
     """The engines of one bundle for one library and GPU."""
 
     def __init__(self, library: Library, bundle: Bundle, options: BackendOptions, log: Log,
-                 device: Device | None = None) -> None:
+                 warn: Log, device: Device | None = None) -> None:
         """
         Look for the GPU unless `device` is `any_device`.
 
-        :param log: told what is being done and what was refused.
+        :param log: told what is being done.
+        :param warn: told what was refused, and why.
         :raises BackendUnavailable: if there is no GPU, or the library has no code for it.
         :raises BundleError: if the bundle has no graph in the precision that is asked for.
         """
@@ -43,7 +44,7 @@ class Engines:
         self.cache = EngineCache(options.cache_dir)
         self._library, self._bundle, self._options = library, bundle, options
         self._graphs = bundle.graphs_for(options.precision)
-        self._log, self._refusals = log, []
+        self._log, self._warn, self._refusals = log, warn, []
 
     def find(self) -> tuple[Graph, StoredEngine]:
         """
@@ -81,9 +82,9 @@ class Engines:
                     return graph, self._build(graph)
                 except GraphRefused as error:
                     attempts.append(f'{graph.file} ({graph.dtype}, {graph.sampling}): {error}')
-                    self._log(f'refused: {attempts[-1]}')
+                    self._warn(f'refused: {attempts[-1]}')
         raise BackendError(
-            f'no engine of {self._bundle.directory} may be used on {self.device.name}:\n  '
+            f'no engine of {self._bundle.directory} may be used:\n  '
             + '\n  '.join(attempts) + '\nadd another form of the network with `vl4ad export '
             f'{self._bundle.directory} --sampling FORM` (or --dtype bf16 or fp32) and build '
             'again, or use --backend torch or onnxruntime')
@@ -102,7 +103,7 @@ class Engines:
 
     def _refuse(self, why: str) -> None:
         self._refusals.append(why)
-        self._log(why)
+        self._warn(why)
 
     def _usable(self) -> tuple[Graph, StoredEngine] | None:
         for graph in self._graphs:
@@ -132,9 +133,10 @@ class Engines:
 
     def _build(self, graph: Graph) -> StoredEngine:
         key, file = self._key(graph), self._bundle.directory / graph.file
+        gpu = 'any GPU' if self._is_ahead else self.device.name
         self._log(f'building an engine of {file} with {self._library.name} '
-                  f'{self._library.version} for {self.device.name} '
-                  f'(compute capability {self.device.compute_capability})')
+                  f'{self._library.version} for {gpu} of compute capability '
+                  f'{self.device.compute_capability}')
         start = time.monotonic()
         if self._library.targets is not None:
             compiled = compile_graph(
