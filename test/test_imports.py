@@ -25,6 +25,7 @@ MAY_IMPORT = {
     'network/convert.py': {'vocabulary', 'vocabularies', 'runtime'},
     'network/reexport.py': {'vocabulary', 'vocabularies', 'runtime', 'scenes'},
     'network/backend.py': {'vocabulary', 'vocabularies', 'runtime'},
+    'network/compiled_backend.py': {'vocabulary', 'vocabularies', 'runtime'},
     'training': {'obstacles', 'vocabulary', 'vocabularies', 'network', 'runtime', 'scenes',
                  'evaluation'},
     'cli': {'vocabulary', 'runtime', 'obstacles', 'scenes', 'evaluation', 'node', 'network',

@@ -1,6 +1,6 @@
 # Copyright 2026 vl4ad_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Choosing and running an inference library; needs onnxruntime, no rclpy or GPU."""
+"""Choosing and running an inference library; needs onnxruntime and openvino, no GPU."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ def inputs(bundle: Bundle) -> list[np.ndarray]:
     return [np.zeros(t.shape, t.dtype) for t in bundle.vision_signature.inputs]
 
 
-@pytest.mark.parametrize('name', ['auto', 'onnxruntime'])
+@pytest.mark.parametrize('name', ['onnxruntime', 'openvino'])
 def test_outputs_are_what_the_manifest_says(bundle, name):
     backend = open_backend(bundle, name, options=BackendOptions(threads=1))
-    assert backend.name == 'onnxruntime'
+    assert backend.name == name
     for value, expected in zip(backend.run(*inputs(bundle)), bundle.vision_signature.outputs):
         assert (value.dtype.name, value.shape) == (expected.dtype, expected.shape)
     assert backend.encode_text(np.zeros((3, 24), np.int64)).shape == (3, bundle.text.embed_dim)
@@ -37,12 +37,28 @@ def test_unknown_backend_lists_the_others(bundle):
         open_backend(bundle, 'caffe')
 
 
-@pytest.mark.parametrize('name', ['auto', 'onnxruntime'])
-def test_absent_library_is_named_with_the_cure(bundle, monkeypatch, name):
-    monkeypatch.delitem(sys.modules, 'vl4ad_ros.runtime.backends.onnxruntime')
-    monkeypatch.setitem(sys.modules, 'onnxruntime', None)
-    with pytest.raises(BackendError, match='no backend can be used: .*pip install onnxruntime'):
+@pytest.mark.parametrize('name, library', [
+    ('onnxruntime', 'onnxruntime'), ('openvino', 'openvino'), ('openvino-gpu', 'openvino'),
+    ('torch', 'torch')])
+def test_absent_library_is_named_with_the_cure(bundle, monkeypatch, name, library):
+    for module in list(sys.modules):
+        if module.startswith(('vl4ad_ros.runtime.backends.', 'vl4ad_ros.network')):
+            monkeypatch.delitem(sys.modules, module)
+    monkeypatch.setitem(sys.modules, library, None)
+    with pytest.raises(BackendError, match=f'no backend can be used: .*pip install {library}'):
         open_backend(bundle, name)
+
+
+def test_auto_takes_the_fastest_and_says_why_not_those_before_it(bundle, monkeypatch):
+    monkeypatch.delitem(sys.modules, 'vl4ad_ros.runtime.backends.openvino', raising=False)
+    for library, chosen in (('', 'openvino'), ('openvino', 'onnxruntime')):
+        said = []
+        if library:
+            monkeypatch.delitem(sys.modules, 'vl4ad_ros.runtime.backends.openvino')
+            monkeypatch.setitem(sys.modules, library, None)
+        backend = open_backend(bundle, 'auto', BackendOptions(threads=1), said.append)
+        assert backend.name == chosen
+        assert said[0].startswith(f'backend {chosen} ') and 'not tensorrt (' in said[0]
 
 
 def test_no_threads_are_refused():
@@ -51,7 +67,7 @@ def test_no_threads_are_refused():
 
 
 def test_failing_run_says_which_library(bundle):
-    backend = open_backend(bundle, options=BackendOptions(threads=1))
+    backend = open_backend(bundle, 'onnxruntime', BackendOptions(threads=1))
     image, *others = inputs(bundle)
     with pytest.raises(BackendError, match='onnxruntime .* failed'):
         backend.run(image[:-1], *others)
@@ -59,7 +75,7 @@ def test_failing_run_says_which_library(bundle):
 
 
 def test_closed_backend_says_so(bundle):
-    backend = open_backend(bundle, options=BackendOptions(threads=1))
+    backend = open_backend(bundle, 'onnxruntime', BackendOptions(threads=1))
     backend.close()
     with pytest.raises(BackendError, match='closed'):
         backend.run(*inputs(bundle))

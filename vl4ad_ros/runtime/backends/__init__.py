@@ -21,10 +21,13 @@ REGISTRY = {
     'openvino': 'vl4ad_ros.runtime.backends.openvino',
     'onnxruntime': 'vl4ad_ros.runtime.backends.onnxruntime',
     'torch': 'vl4ad_ros.network.backend',
+    'onnxruntime-cuda': 'vl4ad_ros.runtime.backends.onnxruntime_cuda',
+    'openvino-gpu': 'vl4ad_ros.runtime.backends.openvino_gpu',
+    'torch-compile': 'vl4ad_ros.network.compiled_backend',
 }
 """
 The module of each backend, in the order in which ``'auto'`` asks for them: GPUs, then
-CPUs by speed (docs/benchmarks.md).
+CPUs by speed (docs/benchmarks.md). It never comes to those after ``'torch'``.
 
 A module has `open_backend(bundle, options)` and `unavailable(options)`, which returns why the
 backend cannot be used here, with the cure, or ``''``.
@@ -144,7 +147,7 @@ def open_backend(bundle: Bundle, name: str = 'auto', options: BackendOptions = B
             module = importlib.import_module(REGISTRY[candidate])
             reason = module.unavailable(options)
         except ImportError as error:
-            reason = f'{error}; pip install {candidate}'
+            reason = f'{error}; pip install {error.name or candidate}'
         if not reason:
             backend = module.open_backend(bundle, options)
             log(f'backend {backend.description}'
