@@ -20,11 +20,12 @@ def sine_encoding(height: int, width: int, dim: int, device=None) -> Tensor:
     y = torch.arange(1, height + 1, dtype=torch.float32, device=device)
     x = torch.arange(1, width + 1, dtype=torch.float32, device=device)
     y, x = y / (height + 1e-6) * 2 * math.pi, x / (width + 1e-6) * 2 * math.pi
-    period = 10000 ** (torch.arange(half // 2, device=device) * 2 / half)
+    exponent = torch.arange(half, device=device).div(2, rounding_mode='floor') * 2 / half
+    period = 10000 ** exponent
 
     def encode(position: Tensor) -> Tensor:
         angle = position[:, None] / period
-        return torch.stack([angle.sin(), angle.cos()], -1).flatten(1)
+        return torch.stack([angle[:, 0::2].sin(), angle[:, 1::2].cos()], -1).flatten(1)
 
     rows = encode(y)[:, None].expand(-1, width, -1)
     columns = encode(x)[None].expand(height, -1, -1)
