@@ -18,7 +18,8 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / 'vl4ad_ros'
 SOURCES = [path for folder in ('vl4ad_ros', 'ros_pypi', 'launch', 'test', '.')
            for path in sorted((ROOT / folder).glob('*.py' if folder == '.' else '**/*.py'))]
-DISTRIBUTIONS = {'cv2': 'opencv-python-headless', 'yaml': 'pyyaml', 'open_clip': 'open-clip-torch'}
+DISTRIBUTIONS = {'cuda': 'cuda-python', 'cv2': 'opencv-python-headless', 'yaml': 'pyyaml',
+                 'open_clip': 'open-clip-torch'}
 FIRST_PARTY = {'vl4ad_ros'}
 
 
