@@ -31,7 +31,8 @@ class Plan:
     """
     What happens next; a test changes it while the node runs.
 
-    :ivar at: 'open', 'run' or 'text'; where `error`, a name of `KINDS`, is raised with `reason`.
+    :ivar at: 'open', 'run' or 'text'; where `error`, a name of `KINDS`, is raised with `reason`,
+        or 'hang'.
     :ivar after: so many runs go well before; three are the warm-up.
     :ivar build_s: an engine that is missing is built in so many seconds.
     """
@@ -45,6 +46,8 @@ class Plan:
     def strike(self, at: str) -> None:
         """Raise what is planned for this place."""
         if self.at == at and self.after <= 0:
+            while self.error == 'hang':
+                time.sleep(1)
             raise KINDS[self.error](self.reason)
         self.after -= at == self.at
 

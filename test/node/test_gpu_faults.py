@@ -206,6 +206,28 @@ def test_gpu_lost_while_configuring_fails_the_transition_and_ends_the_process(ro
         assert node.returncode == 1 and f'configure failed: {STICKY}' in output
 
 
+@pytest.mark.parametrize('end', ['deactivate', 'signal'])
+def test_inference_that_hangs_is_reported_and_does_not_keep_the_process(end, ros, mock_bundle):
+    with process(ros, mock_bundle, Plan('run', 'hang', after=4)) as (node, outside):
+        assert outside.change('configure') and outside.change('activate')
+        outside.wait_for_match()
+        outside.ask(scene())
+        if end == 'signal':
+            def hangs(status) -> bool:
+                outside.send(scene())
+                return status.level == b'\x02' and 'an inference hangs' in status.message
+            outside.status('image', hangs)
+            node.send_signal(signal.SIGINT)
+        else:
+            outside.send(scene())
+            outside.spin_for(0.3)
+            assert not outside.change('deactivate')
+        output = ended(node)
+        assert node.returncode == 1
+        assert 'only a new process can go on: an inference does not end' in output
+        assert 'Traceback' not in output
+
+
 @pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
 def test_signal_while_an_engine_is_built_ends_it_soon_with_0(number, ros, mock_bundle):
     with process(ros, mock_bundle, Plan(build_s=60), '-p', 'model.build_if_missing:=true') as (

@@ -34,7 +34,7 @@ def test_worker_finishes_the_item_in_hand_and_takes_no_other():
     box.put('second')
     box.close()
     go_on.set()
-    worker.stop()
+    assert worker.stop(5)
     assert done == ['first']
 
 
@@ -47,7 +47,7 @@ def test_worker_says_what_it_died_of():
     worker = Worker(box, lambda item: 1 / item, bury)
     box.put(0)
     assert dead.wait(10)
-    worker.stop()
+    assert worker.stop(5)
     assert isinstance(died[0], ZeroDivisionError)
 
 

@@ -40,7 +40,7 @@ def main(args: list[str] | None = None) -> int:
     use_profile()
     running = True
     rclpy.init(args=args)
-    node, lost = None, False
+    node, lost = None, ''
     try:
         node = DetectorNode()
         executor = SingleThreadedExecutor()
@@ -50,15 +50,19 @@ def main(args: list[str] | None = None) -> int:
         rclpy.logging.get_logger('vl4ad_detector').fatal(str(error))
         return 2
     except FatalBackendError as error:
-        lost = True
-        node.get_logger().fatal(f'ending, because only a new process can go on: {error}')
+        lost = str(error)
     except (ExternalShutdownException, rclpy_implementation.RCLError):
         # A signal shuts the context down under whatever is being done.
         if rclpy.ok():
             raise
     finally:
         if node is not None:
-            node.release()
+            try:
+                node.release()
+            except FatalBackendError as error:
+                lost = str(error)
+            if lost:
+                node.get_logger().fatal(f'only a new process can go on: {lost}')
             node.destroy_node()
         rclpy.try_shutdown()
         _ignore_signals()
@@ -67,7 +71,7 @@ def main(args: list[str] | None = None) -> int:
             # engine, crashes or hangs.
             sys.stdout.flush()
             sys.stderr.flush()
-            os._exit(int(lost))
+            os._exit(int(bool(lost)))
     return 0
 
 

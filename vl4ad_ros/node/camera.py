@@ -105,13 +105,20 @@ class Camera:
         self._node.get_logger().info(f'taking images from {self._topic}')
 
     def stop(self) -> None:
-        """Take no more images and finish the one in hand; may be called twice."""
+        """
+        Take no more images and finish the one in hand; may be called twice.
+
+        :raises FatalBackendError: if the inference hangs; `give_up` was called, too.
+        """
         if self._subscription is not None:
             self._node.destroy_subscription(self._subscription)
             self._subscription = None
-        if self._worker is not None:
-            self._worker.stop()
-            self._worker = None
+        worker, self._worker = self._worker, None
+        patience_s = self._health.patience_s
+        if worker is not None and not worker.stop(patience_s):
+            error = FatalBackendError(f'an inference does not end within {patience_s:.0f} s')
+            self._give_up(error)
+            raise error
 
     def keep_taking(self, work: Callable[[], T]) -> T:
         """

@@ -16,6 +16,9 @@ from vl4ad_ros.node.parameters import Settings
 
 _WINDOW = 100
 """Ages are percentiles over this many results."""
+_PATIENCE_S, _FIRST_PATIENCE_S = 5.0, 60.0
+_PATIENCE = 10
+"""A result that takes so many times the usual, and these seconds, does not come any more."""
 
 
 class Health:
@@ -35,15 +38,24 @@ class Health:
         self._work: deque[float] = deque(maxlen=_WINDOW)
         self._stages: dict[str, deque[float]] = {}
         self._last_good = self._last_received = time.monotonic()
+        self._pending_since: float | None = None
         self._last_reason = ''
         self._qos_policy = ''
         self.faults_in_a_row = 0
+
+    @property
+    def patience_s(self) -> float:
+        """Seconds after which an image that has no result yet will not get one."""
+        with self._lock:
+            return self._patience()
 
     def received(self) -> None:
         """Count an image that arrived."""
         with self._lock:
             self._counts['received'] += 1
             self._last_received = time.monotonic()
+            if self._pending_since is None:
+                self._pending_since = self._last_received
 
     def processed(self, age_s: float | None, work_s: float,
                   stages_ms: Mapping[str, float]) -> None:
@@ -57,6 +69,7 @@ class Health:
         with self._lock:
             self._counts['processed'] += 1
             self._last_good = time.monotonic()
+            self._pending_since = None
             self._work.append(work_s)
             for stage, took_ms in stages_ms.items():
                 self._stages.setdefault(stage, deque(maxlen=_WINDOW)).append(took_ms)
@@ -68,12 +81,14 @@ class Health:
         """Count an image that could not be read."""
         with self._lock:
             self._counts['bad'] += 1
+            self._pending_since = None
             self._last_reason = reason
 
     def fault(self, reason: str) -> None:
         """Count an image on which inference failed."""
         with self._lock:
             self._counts['faults'] += 1
+            self._pending_since = None
             self.faults_in_a_row += 1
             self._last_reason = reason
 
@@ -115,6 +130,10 @@ class Health:
             }
         return level, sentence, values
 
+    def _patience(self) -> float:
+        return max(_PATIENCE_S, _PATIENCE * np.median(self._work)) if self._work else (
+            _FIRST_PATIENCE_S)
+
     def _judge(self, settings: Settings, publishers: int, replaced: int, now: float,
                new: Counter[str], p50: float, p95: float) -> tuple[bytes, str]:
         gap = now - self._last_received
@@ -132,6 +151,10 @@ class Health:
             return DiagnosticStatus.ERROR, (
                 f'no image for {gap:.1f} s on {self.topic} though it has a publisher; the camera '
                 'stalled, or it needs the Fast DDS profile for large images')
+        if self._pending_since is not None and now - self._pending_since > self._patience():
+            return DiagnosticStatus.ERROR, (
+                f'images come, but no result for {now - self._pending_since:.1f} s: an inference '
+                'hangs; end the node and start it again')
         useless = now - self._last_good > settings.health_stall_timeout_s
         if useless and (new['bad'] or new['faults']):
             return DiagnosticStatus.ERROR, f'no image can be used: {self._last_reason}'

@@ -28,10 +28,15 @@ class Worker(Generic[T]):
         self._thread = Thread(target=self._loop, name='vl4ad_worker', daemon=True)
         self._thread.start()
 
-    def stop(self) -> None:
-        """Close the mailbox and wait for the item in hand; afterwards nothing more is done."""
+    def stop(self, patience_s: float) -> bool:
+        """
+        Close the mailbox and wait for the item in hand.
+
+        :returns: whether that is done: nothing more is, then.
+        """
         self._mailbox.close()
-        self._thread.join()
+        self._thread.join(patience_s)
+        return not self._thread.is_alive()
 
     def _loop(self) -> None:
         try:
