@@ -4,9 +4,10 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
-from vl4ad_ros.obstacles.regions import find_regions, RegionLimits
+from vl4ad_ros.obstacles.regions import find_regions, Region, RegionLimits
 
 
 def score_map(*blocks: tuple[int, int, int, int, float]) -> np.ndarray:
@@ -76,3 +77,44 @@ def test_score_of_another_shape_is_refused():
 def test_limits_out_of_range_are_refused(limits, message):
     with pytest.raises(ValueError, match=message):
         RegionLimits(**limits)
+
+
+def every_pixel_labelled(score: np.ndarray, limits: RegionLimits) -> list[Region]:
+    """Return the regions as OpenCV's statistics of the whole map have them."""
+    _, labels, stats, centroids = cv2.connectedComponentsWithStats(
+        (score > limits.threshold).astype(np.uint8), connectivity=8)
+    return sorted((
+        Region(tuple(map(float, stats[n, :4])), int(stats[n, 4]), float(score[labels == n].mean()),
+               tuple(map(float, centroids[n] + 0.5)))
+        for n in range(1, len(stats)) if stats[n, 4] >= limits.min_area * score.size),
+        key=lambda r: (-r.area, r.box))
+
+
+def rings(size: tuple[int, int]) -> np.ndarray:
+    """Return frames within frames, whose boxes all overlap."""
+    y, x = np.indices(size)
+    edge = np.minimum.reduce([x, y, size[1] - 1 - x, size[0] - 1 - y])
+    return (edge // 20 % 2 == 0).astype(np.float32)
+
+
+def smooth(seed: int, size: tuple[int, int], cell: int) -> np.ndarray:
+    """Return hills of about a cell's size, 0..1."""
+    noise = np.random.default_rng(seed).random((size[0] // cell + 2, size[1] // cell + 2))
+    return cv2.resize(noise.astype(np.float32), size[::-1], interpolation=cv2.INTER_LINEAR)
+
+
+@pytest.mark.parametrize('score', [
+    *(smooth(seed, size, cell) for seed, size, cell in (
+        (0, (180, 320), 20), (1, (181, 323), 7), (2, (359, 641), 40), (3, (50, 9), 4))),
+    np.random.default_rng(0).random((123, 257)), rings((200, 330)), np.ones((33, 65), np.float32),
+    np.zeros((5, 3), np.float32), np.ones((1, 1), np.float32), np.eye(100, dtype=np.float32)],
+    ids=['hills', 'odd hills', 'wide hills', 'narrow', 'noise', 'rings', 'full', 'empty', 'pixel',
+         'diagonal'])
+@pytest.mark.parametrize('limits', [
+    RegionLimits(0.5, 0.0), RegionLimits(0.6, 0.001), RegionLimits(0.3, 0.01)], ids=str)
+def test_blocks_lose_and_join_nothing(score, limits):
+    found, expected = find_regions(score, limits), every_pixel_labelled(score, limits)
+    assert [(r.box, r.area) for r in found] == [(r.box, r.area) for r in expected]
+    for seen, right in zip(found, expected):
+        assert seen.score == pytest.approx(right.score, rel=1e-5)
+        assert seen.centroid == pytest.approx(right.centroid, rel=1e-9)

@@ -176,7 +176,8 @@ def test_two_backends_at_once(bundle, prompts, torch_backend):
     backends.append(OPEN['openvino'](bundle))
     try:
         with ThreadPoolExecutor(len(backends)) as pool:
-            for answers in pool.map(lambda b: [b.run(f, *prompts[0]) for f in drawn.values()], backends):
+            for answers in pool.map(
+                    lambda b: [b.run(f, *prompts[0]) for f in drawn.values()], backends):
                 for seen, right in zip(answers, expected):
                     assert_agree(seen, right)
     finally:

@@ -208,7 +208,7 @@ def test_prompts_may_be_encoded_while_images_are_scored(detector):
 def test_closed_detector_says_so(mock_bundle):
     detector = Detector.open(mock_bundle, options=BackendOptions(threads=1))
     detector.warm_up()
-    assert detector.backend.name == 'onnxruntime'
+    assert detector.backend.name == 'openvino'
     prompts = detector.encode(detector.default_vocabulary)
     detector.close()
     with pytest.raises(BackendError, match='closed'):

@@ -4,9 +4,11 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 from vl4ad_ros.runtime.letterbox import Letterbox
+from vl4ad_ros.scenes.still import draw_still
 
 NETWORK = (96, 160)
 PADDING = (123, 117, 104)
@@ -92,3 +94,25 @@ def test_cells_outside_the_image_are_cropped():
 def test_cells_of_a_box(box, rows, columns):
     cells = Letterbox((360, 640), NETWORK, 4).to_cells(box)
     assert cells == (slice(*rows), slice(*columns))
+
+
+@pytest.mark.parametrize('size', [
+    (360, 640), (720, 1280), (1080, 1920), (480, 854), (540, 960), (1079, 1919), (101, 163)])
+@pytest.mark.parametrize('network', [(96, 160), (192, 320), (512, 1024), (1024, 2048)])
+def test_fast_resize_is_close_to_means_over_fractions_of_pixels(size, network):
+    box = Letterbox(size, network, 4)
+    height, width = box.content_size
+    image = draw_still(np.random.default_rng(3), size).image
+    fast = box.to_network(image, PADDING)[:height, :width].astype(float)
+    shrinks = height < size[0]
+    slow = cv2.resize(image, (width, height), interpolation=(
+        cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)).astype(float)
+    assert np.abs(fast - slow).mean() < 2.5
+    assert abs((fast - slow).mean()) < 0.2  # blocks of 2 x 2 round halves up
+    if size[0] % height == 0 and size[1] % width == 0:
+        assert np.abs(fast - slow).max() <= 1  # rounded twice
+
+
+def test_image_of_the_right_size_is_not_copied():
+    image = np.zeros((*NETWORK, 3), np.uint8)
+    assert Letterbox(NETWORK, NETWORK, 4).to_network(image, PADDING) is image

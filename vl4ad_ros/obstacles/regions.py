@@ -4,10 +4,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
+
+_BLOCK = 8
 
 
 @dataclass(frozen=True)
@@ -62,28 +65,90 @@ def find_regions(score: np.ndarray, limits: RegionLimits) -> tuple[Region, ...]:
     """
     Find the regions, 8-connected, largest first.
 
-    :param score: float (H, W), 0..1.
+    :param score: float32 or float64 (H, W), 0..1.
     :raises ValueError: if `score` is not two-dimensional.
     """
     if score.ndim != 2:
         raise ValueError(f'score must be (H, W), seen shape {score.shape}')
-    # Grana's algorithm takes a third of the time of OpenCV's default on maps of few regions.
-    _, labels, stats, centroids = cv2.connectedComponentsWithStatsWithAlgorithm(
-        (score > limits.threshold).view(np.uint8), 8, cv2.CV_32S, cv2.CCL_GRANA)
-    large = stats[:, cv2.CC_STAT_AREA] >= limits.min_area * score.size
-    large[0] = False  # the background
+    least = max(limits.min_area * score.size, 1)
     corners = np.array(limits.roi, float).reshape(-1, 2) * (score.shape[1], score.shape[0])
     polygon = corners.astype(np.float32)
     regions = []
+    for part in _parts(score, limits.threshold, least):
+        for window in _components(part, least):
+            region = _measure(window, score)
+            x, y, width, height = region.box
+            if region.area >= least and (not limits.roi or cv2.pointPolygonTest(
+                    polygon, (x + width / 2, y + height - 0.5), False) >= 0):
+                regions.append(region)
+    return tuple(sorted(regions, key=lambda r: (-r.area, r.box)))
+
+
+@dataclass(frozen=True)
+class _Window:
+    """A part of the image from column `x` and row `y` on; `inside` is uint8, 0 or 1."""
+
+    x: int
+    y: int
+    inside: np.ndarray
+
+
+def _measure(window: _Window, score: np.ndarray) -> Region:
+    """Return the region of all that is inside; much faster than OpenCV's statistics."""
+    (x, y), inside = (window.x, window.y), window.inside
+    columns, rows = (cv2.reduce(inside, axis, cv2.REDUCE_SUM, dtype=cv2.CV_32S).ravel()
+                     for axis in (0, 1))
+    (left, right), (top, bottom) = (np.flatnonzero(n)[[0, -1]] for n in (columns, rows))
+    area = int(columns.sum())
+    return Region(
+        (float(x + left), float(y + top), float(right - left + 1), float(bottom - top + 1)), area,
+        cv2.mean(score[y + top:y + bottom + 1, x + left:x + right + 1],
+                 inside[top:bottom + 1, left:right + 1])[0],
+        (x + 0.5 + float(columns @ np.arange(len(columns))) / area,
+         y + 0.5 + float(rows @ np.arange(len(rows))) / area))
+
+
+def _components(part: _Window, least: float) -> Iterator[_Window]:
+    """Yield the connected parts of at least so many pixels."""
+    # Grana's algorithm takes a third of the time of OpenCV's default on maps of few regions.
+    count, labels = cv2.connectedComponentsWithAlgorithm(part.inside, 8, cv2.CV_32S, cv2.CCL_GRANA)
+    if count == 2:
+        yield part
+        return
+    # Statistics take most of the time, so they are made only where they are needed.
+    _, labels, stats, _ = cv2.connectedComponentsWithStatsWithAlgorithm(
+        part.inside, 8, cv2.CV_32S, cv2.CCL_GRANA)
+    large = stats[:, cv2.CC_STAT_AREA] >= least
+    large[0] = False  # the background
     for label in np.flatnonzero(large):
-        x, y, width, height, area = map(int, stats[label])
-        foot = (x + width / 2, y + height - 0.5)
-        if limits.roi and cv2.pointPolygonTest(polygon, foot, False) < 0:
-            continue
-        window = slice(y, y + height), slice(x, x + width)
-        inside = labels[window] == label
-        regions.append(Region(
-            (float(x), float(y), float(width), float(height)), area,
-            float(score[window][inside].mean()),
-            (float(centroids[label, 0]) + 0.5, float(centroids[label, 1]) + 0.5)))
-    return tuple(sorted(regions, key=lambda r: -r.area))
+        x, y, width, height = map(int, stats[label, :4])
+        inside = labels[y:y + height, x:x + width] == label
+        yield _Window(part.x + x, part.y + y, inside.view(np.uint8))
+
+
+def _parts(score: np.ndarray, threshold: float, least: float) -> Iterator[_Window]:
+    """
+    Yield windows that together hold every region of at least so many pixels once.
+
+    Labelling pixels is most of the work, so blocks of 8 x 8 pixels, which one word a row holds,
+    are labelled first.
+    """
+    rows, columns = (-(-n // _BLOCK) for n in score.shape)
+    above = np.zeros((rows * _BLOCK, columns * _BLOCK), bool)
+    np.greater(score, threshold, out=above[:score.shape[0], :score.shape[1]])
+    words = above.view(np.uint64).reshape(rows, _BLOCK, columns)
+    blocks = (np.bitwise_or.reduce(words, axis=1) != 0).view(np.uint8)
+    count, labels, stats, _ = cv2.connectedComponentsWithStatsWithAlgorithm(
+        blocks, 8, cv2.CV_32S, cv2.CCL_GRANA)
+    found = [n for n in range(1, count) if stats[n, cv2.CC_STAT_AREA] * _BLOCK ** 2 >= least]
+    boxes = stats[found, cv2.CC_STAT_WIDTH] * stats[found, cv2.CC_STAT_HEIGHT]
+    if boxes.sum() > blocks.size:  # windows that overlap, as of rings, cost more than all at once
+        yield _Window(0, 0, above[:score.shape[0], :score.shape[1]].view(np.uint8))
+        return
+    for label in found:
+        x, y, width, height = map(int, stats[label, :4])
+        window = above[_BLOCK * y:_BLOCK * (y + height), _BLOCK * x:_BLOCK * (x + width)]
+        if np.count_nonzero(blocks[y:y + height, x:x + width]) > stats[label, cv2.CC_STAT_AREA]:
+            own = labels[y:y + height, x:x + width] == label
+            window = window & own.repeat(_BLOCK, 0).repeat(_BLOCK, 1)
+        yield _Window(_BLOCK * x, _BLOCK * y, window.view(np.uint8))

@@ -59,7 +59,8 @@ class Prediction:
 
     def mask(self, threshold: float) -> np.ndarray:
         """Return uint8 (H, W): 255 where the score is above `threshold`, else 0."""
-        return np.multiply(self.score > threshold, np.uint8(255), dtype=np.uint8)
+        mask = np.greater(self.score, threshold).view(np.uint8)
+        return np.negative(mask, out=mask)
 
     def class_in(self, box: tuple[float, float, float, float]) -> tuple[str, str]:
         """

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+import math
 
 import cv2
 import numpy as np
@@ -41,16 +42,43 @@ class Letterbox:
         return min(most / n for n, most in zip(self.image_size, self.network_size))
 
     def to_network(self, image: np.ndarray, padding: tuple[int, int, int]) -> np.ndarray:
-        """Return the (h, w, 3) uint8 input for an (H, W, 3) uint8 image, `padding` around it."""
-        height, width = self.content_size
-        if (height, width) != self.image_size:
-            image = cv2.resize(image, (width, height), interpolation=(
-                cv2.INTER_AREA if self._scale < 1 else cv2.INTER_LINEAR))
-        below, right = self.network_size[0] - height, self.network_size[1] - width
-        if below or right:
-            image = cv2.copyMakeBorder(
-                image, 0, below, 0, right, cv2.BORDER_CONSTANT, value=padding)
-        return np.ascontiguousarray(image)
+        """
+        Return the (h, w, 3) uint8 input for an (H, W, 3) uint8 image, `padding` around it.
+
+        The image itself if it has the network's size already and its pixels lie in a row.
+        """
+        if self.image_size == self.network_size:
+            return np.ascontiguousarray(image)
+        (height, width), (last_row, last_column) = self.content_size, self.network_size
+        network = np.empty((last_row, last_column, 3), np.uint8)
+        self._fit(image, network[:height, :width])
+        # Several times as fast as assignment in NumPy.
+        for corner in ((0, height), (width, 0)):
+            if corner[0] < last_column and corner[1] < last_row:
+                cv2.rectangle(network, corner, (last_column, last_row), padding, cv2.FILLED)
+        return network
+
+    def _fit(self, image: np.ndarray, content: np.ndarray) -> None:
+        """
+        Resize `image` into `content`: means of whole blocks, then bilinear by 0.5 to 1.
+
+        Means over fractions of pixels, OpenCV's INTER_AREA, take up to ten times as long.
+        """
+        size = (content.shape[1], content.shape[0])
+        if self._scale < 1:
+            block = max((n for n in range(1, math.floor(1 / self._scale) + 1)
+                         if not any(side % n for side in self.image_size)))
+            if block * self._scale < 0.5:  # sides with few divisors, such as those of 1079 x 1919
+                cv2.resize(image, size, dst=content, interpolation=cv2.INTER_AREA)
+                return
+            while block > 1:
+                # OpenCV is five times as fast with blocks of 2 x 2 as with others.
+                factor = block if block % 2 else 2
+                image = cv2.resize(
+                    image, (image.shape[1] // factor, image.shape[0] // factor),
+                    interpolation=cv2.INTER_AREA)
+                block //= factor
+        cv2.resize(image, size, dst=content, interpolation=cv2.INTER_LINEAR)
 
     def crop(self, network_map: np.ndarray) -> np.ndarray:
         """Return the cells of an output map that see any of the image."""
