@@ -40,9 +40,8 @@ DENIED = {
     'Einsum', 'GatherElements', 'GatherND', 'TopK', 'Unique', 'Compress', 'NonMaxSuppression',
     'OneHot', 'Range', 'RandomNormal', 'RandomUniform', 'Dropout', 'BatchNormalization',
     'SequenceConstruct', 'SequenceAt', 'SequenceEmpty', 'SequenceInsert', 'SplitToSequence',
-    'ConcatFromSequence', 'Sin', 'Cos', 'Pad'}
-# Parameters that count in float32, whatever the rest does: those of norms over whole maps, of
-# positions, and of everything between a pooled vector and a class logit.
+    'ConcatFromSequence', 'Pad'}
+# Parameters between a pooled vector and a class logit.
 SCORING = ('network.backbone.clip_model.logit_scale', 'network.backbone.clip_model.visual.head.',
            'network.backbone.clip_model.visual.trunk.head.', 'network.void_embedding.',
            'network.sem_seg_head.predictor.logit_scale',
@@ -92,10 +91,20 @@ def types_of(model):
     return types
 
 
-def islands(model):
+def constants_of(model):
+    """Return every value that no input reaches, with the parameters that it is made from."""
+    made = {i.name: {i.name} if i.name.startswith('network.') else set()
+            for i in model.graph.initializer}
+    for node in model.graph.node:
+        if all(v in made or not v for v in node.input):
+            parameters = set().union(*(made[v] for v in node.input if v))
+            made.update(dict.fromkeys(node.output, parameters))
+    return made
+
+
+def islands(model, constants):
     """Return the nodes of each connected part in which activations are float32."""
-    types, constants = types_of(model), {i.name for i in model.graph.initializer}
-    group = {}
+    types, group = types_of(model), {}
 
     def find(name):
         while group.setdefault(name, name) != name:
@@ -120,7 +129,7 @@ def islands(model):
 def kind_of(island, constants):
     """Name an island by what it is for; fail if it holds what it should not."""
     kinds = {node.op_type for node in island}
-    parameters = {v for node in island for v in node.input if v.startswith('network.')}
+    parameters = set().union(*(constants.get(v, ()) for node in island for v in node.input))
 
     def within(*allowed):
         assert kinds <= {'Cast', 'Reshape', 'Unsqueeze', *allowed}, kinds
@@ -131,11 +140,9 @@ def kind_of(island, constants):
     if any(node.output[0] == 'uncertainty' for node in island):
         assert not kinds & {'Conv', 'InstanceNormalization', 'Floor', PLUGIN}
         assert all(p.startswith(SCORING) for p in parameters), parameters
-        rows = {n.output[0] for n in island if n.op_type == 'Transpose'
-                and n.input[0].startswith(SCORING)}
-        products = [n for n in island if n.op_type == 'MatMul' and n.input[1] not in rows]
-        # Of two embeddings with the prompts, one with void, and of masks with probabilities.
-        assert len(products) == 4
+        # Beside those with parameters: of two embeddings with the prompts, and of masks with
+        # probabilities.
+        assert 3 == sum(n.op_type == 'MatMul' and n.input[1] not in constants for n in island)
         return 'scores'
     if 'InstanceNormalization' in kinds:
         within('InstanceNormalization', 'Mul', 'Add')
@@ -152,13 +159,8 @@ def kind_of(island, constants):
     if 'ReduceSum' in kinds:
         within('ReduceSum', 'Clip', 'Div', 'Greater')
         return 'mask pooling'
-    if 'Less' in kinds:
-        within('Less')
-        return 'comparison'
-    within('Slice', 'Squeeze', 'Add', 'Concat', 'Gather', 'Split')
-    made = {v for node in island for v in node.output} | constants
-    assert all(v in made or not v for node in island for v in node.input)
-    return 'positions'
+    within('Less')
+    return 'comparison'
 
 
 def frames_of(size):
@@ -234,12 +236,8 @@ def check_types_and_shapes(path, half):
 
 def check_islands(path, config):
     model = onnx.load(path)
-    constants = {i.name for i in model.graph.initializer}
-    counted = Counter(kind_of(island, constants) for island in islands(model))
-    decoder = config.mask_decoder_layers
-    # One for the encoder; the decoder's are one a level, where the exporter leaves a large
-    # constant to be put together.
-    assert 1 <= counted.pop('positions') <= 4
+    constants, decoder = constants_of(model), config.mask_decoder_layers
+    counted = Counter(kind_of(island, constants) for island in islands(model, constants))
     assert counted == {
         'pixels': 1, 'group norm': 5, 'sampling': config.pixel_decoder_layers,
         'attention': 2 * decoder, 'comparison': decoder, 'mask pooling': 2, 'scores': 1}
