@@ -108,7 +108,7 @@ def test_fast_resize_is_close_to_means_over_fractions_of_pixels(size, network):
     slow = cv2.resize(image, (width, height), interpolation=(
         cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)).astype(float)
     assert np.abs(fast - slow).mean() < 2.5
-    assert abs((fast - slow).mean()) < 0.2  # blocks of 2 x 2 round halves up
+    assert abs((fast - slow).mean()) < 0.3  # blocks of 2 x 2 round halves up
     if size[0] % height == 0 and size[1] % width == 0:
         assert np.abs(fast - slow).max() <= 1  # rounded twice
 
