@@ -30,7 +30,7 @@ cudaMemcpyKind = enum.IntEnum('cudaMemcpyKind', {
     'cudaMemcpyHostToDevice': 1, 'cudaMemcpyDeviceToHost': 2})
 cudaStreamCaptureMode = enum.IntEnum('cudaStreamCaptureMode', {
     'cudaStreamCaptureModeThreadLocal': 1})
-ORIN = Device(0, 'Orin', '8.7', 'CUDA 12.6, R36 4.0')
+ORIN = Device(0, 'Orin', '8.7', 16, 'CUDA 12.6, R36 4.0')
 _OK = cudaError_t.cudaSuccess
 _WHILE_CAPTURING = ('cudaMalloc', 'cudaFree', 'cudaHostAlloc', 'cudaStreamSynchronize',
                     'cudaEventSynchronize', 'cudaEventElapsedTime')

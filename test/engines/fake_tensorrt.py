@@ -265,7 +265,11 @@ def fake_tensorrt(cuda: FakeCuda, version: str = '10.3.0', rtx: bool = False) ->
                 say(self._logger, 'ERROR', 'Magic tag does not match')
                 return None
             plan = plan[len(HEADER):]
-            return ICudaEngine(plan[40:], plan[:40].decode().strip(), self._logger)
+            name = plan[:40].decode().strip()
+            if 'plugin' in name and not plugins:
+                say(self._logger, 'ERROR', 'Cannot deserialize plugin')
+                return None
+            return ICudaEngine(plan[40:], name, self._logger)
 
     if rtx:
         def set_compute_capability(self, compute_capability: Any, index: int) -> bool:

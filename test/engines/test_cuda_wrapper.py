@@ -25,7 +25,10 @@ int cuDriverGetVersion(int *v) {{ *v = 12060; return 0; }}
 int cuDeviceGetCount(int *n) {{ *n = 2; return 0; }}
 int cuDeviceGet(int *d, int i) {{ *d = i; return 0; }}
 int cuDeviceGetName(char *s, int n, int d) {{ strcpy(s, d ? "second" : "first"); return 0; }}
-int cuDeviceGetAttribute(int *v, int a, int d) {{ *v = a == 75 ? 8 : 7 + d; return 0; }}
+int cuDeviceGetAttribute(int *v, int a, int d) {{
+    *v = a == 75 ? 8 : a == 76 ? 7 + d : 16;
+    return 0;
+}}
 """
 ASK = """
 import sys
@@ -52,7 +55,8 @@ def ask(tmp_path_factory):
 
 
 def test_a_gpu_is_found(ask):
-    assert "index=1, name='second', compute_capability='8.8', driver='CUDA 12.6" in ask(1)
+    assert ("Device(index=1, name='second', compute_capability='8.8', multiprocessors=16, "
+            "driver='CUDA 12.6") in ask(1)
 
 
 @pytest.mark.parametrize('index, init, said', [

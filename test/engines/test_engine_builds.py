@@ -114,7 +114,7 @@ def test_each_attempt_says_why(engines, trt, fault, value, said):
         engines().build()
 
 
-def test_ctrl_c_ends_a_build(engines, folder, monkeypatch):
+def test_ctrl_c_ends_a_build(engines, trt, folder, monkeypatch):
     # Python answers a signal in the next line that it runs: in the progress monitor.
     clock = iter([0.0, 0.0])
 
@@ -127,7 +127,7 @@ def test_ctrl_c_ends_a_build(engines, folder, monkeypatch):
         patch.setattr('vl4ad_ros.runtime.engines.compile.time.monotonic', interrupted)
         with pytest.raises(KeyboardInterrupt):
             engines().build()
-    assert not list(folder.glob('*.engine'))
+    assert not trt.counts.built and not list(folder.glob('*.engine'))
     engines().build()
 
 
@@ -328,7 +328,10 @@ def test_console_script(trt, engine_bundle, folder, monkeypatch):
     assert list(folder.glob('*.engine'))
 
 
-def test_the_plugin_form_comes_between(engines, trt, tmp_path):
+def test_the_plugin_form_comes_between(engines, trt, cuda, tmp_path, monkeypatch, folder):
     bundle = write_engine_bundle(tmp_path / 'b', ('grid-sample', 'plugin', 'gather'))
     trt.faults.noise = {'vision.gather.onnx': 0.5}
     assert engines(bundle).build()[0].sampling == 'plugin'
+    # Another process knows no plugins before it asks for them.
+    monkeypatch.setitem(sys.modules, 'tensorrt', fake_tensorrt(cuda))
+    open_backend(bundle, 'tensorrt', BackendOptions(cache_dir=folder)).close()

@@ -54,6 +54,7 @@ def test_round_trip(cache, key):
     lambda b, g, d: (library(), b, g, dataclasses.replace(d, name='Thor')),
     lambda b, g, d: (library(), b, g, dataclasses.replace(d, driver='CUDA 13.0')),
     lambda b, g, d: (library(), b, g, dataclasses.replace(d, compute_capability='11.0')),
+    lambda b, g, d: (library(), b, g, dataclasses.replace(d, multiprocessors=8)),
     lambda b, g, d: (library(), b, dataclasses.replace(g, dtype='fp16'), d),
     lambda b, g, d: (library(), b, dataclasses.replace(g, sampling='plugin'), d),
     lambda b, g, d: (library(), dataclasses.replace(b, capacity=dataclasses.replace(
@@ -128,6 +129,20 @@ def test_a_second_store_replaces_the_first(cache, key):
     cache.store(key, b'plan', RECORD)
     cache.store(key, b'other plan', RECORD)
     assert bytes(cache.load(key).plan) == b'other plan'
+
+
+def test_stopped_between_engine_and_sidecar(cache, key, monkeypatch):
+    cache.store(key, b'plan', RECORD)
+    replace = os.replace
+
+    def once(source, target):
+        replace(source, target)
+        raise KeyboardInterrupt
+    with monkeypatch.context() as patch:
+        patch.setattr(os, 'replace', once)
+        with pytest.raises(KeyboardInterrupt):
+            cache.store(key, b'other plan', RECORD)
+    assert cache.load(key) is None
 
 
 def test_a_full_disk(cache, key):

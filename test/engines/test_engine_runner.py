@@ -106,7 +106,7 @@ def test_any_one_thread_at_a_time(trt, plan, engine_bundle, inputs, monkeypatch)
     cuda = FakeCuda(device=1).install(monkeypatch)  # refuses calls for another GPU than 1
     trt = fake_tensorrt(cuda)
     runner = EngineRunner(Library('tensorrt', trt), plan, engine_bundle, 'x.onnx',
-                          Device(1, 'Orin', '8.7', ''))
+                          Device(1, 'Orin', '8.7', 16, ''))
     results = []
     threads = [threading.Thread(target=lambda: results.append(runner.run(*inputs)))
                for _ in range(2)]

@@ -45,8 +45,8 @@ devices, name = [], ctypes.create_string_buffer(256)
 for index in range(get(cuda.cuDeviceGetCount)):
     device = get(cuda.cuDeviceGet, index)
     cuda.cuDeviceGetName(name, 256, device)
-    devices.append([name.value.decode(), get(cuda.cuDeviceGetAttribute, 75, device),
-                    get(cuda.cuDeviceGetAttribute, 76, device)])
+    devices.append([name.value.decode(), *(
+        get(cuda.cuDeviceGetAttribute, attribute, device) for attribute in (75, 76, 16))])
 print(json.dumps([get(cuda.cuDriverGetVersion), devices]))
 """
 
@@ -57,12 +57,14 @@ class Device:
     A GPU, as far as an engine depends on it.
 
     :ivar compute_capability: such as ``'8.7'``.
+    :ivar multiprocessors: tells the kinds of Jetson Orin apart, whose GPUs share a name.
     :ivar driver: the CUDA version it supports and, where the system says it, its own version.
     """
 
     index: int
     name: str
     compute_capability: str
+    multiprocessors: int
     driver: str
 
 
@@ -90,9 +92,9 @@ def find_device(index: int) -> Device:
         raise BackendUnavailable(
             f'no GPU {index}: the driver shows {len(devices)} (numbered from 0); choose another '
             'device or look at CUDA_VISIBLE_DEVICES')
-    name, major, minor = devices[index]
+    name, major, minor, multiprocessors = devices[index]
     driver = ', '.join(filter(None, (f'CUDA {cuda // 1000}.{cuda % 1000 // 10}', _release())))
-    return Device(index, name, f'{major}.{minor}', driver)
+    return Device(index, name, f'{major}.{minor}', multiprocessors, driver)
 
 
 def _release() -> str:

@@ -45,10 +45,11 @@ class Key:
         return Key({
             'format': FORMAT, 'library': library.name, 'version': library.version,
             'gpu': device.name, 'compute_capability': device.compute_capability,
-            'driver': device.driver, 'graph': graph.file, 'dtype': graph.dtype,
-            'sampling': graph.sampling, 'shape': [bundle.vision.height, bundle.vision.width],
-            'stride': bundle.vision.stride, 'capacity': {
-                'concepts': bundle.capacity.concepts, 'classes': bundle.capacity.classes},
+            'multiprocessors': device.multiprocessors, 'driver': device.driver,
+            'graph': graph.file, 'dtype': graph.dtype, 'sampling': graph.sampling,
+            'shape': [bundle.vision.height, bundle.vision.width], 'stride': bundle.vision.stride,
+            'capacity': {'concepts': bundle.capacity.concepts,
+                         'classes': bundle.capacity.classes},
             'files': {file: bundle.files[file] for file in files}})
 
     @property
@@ -59,7 +60,7 @@ class Key:
 
 def any_device(compute_capability: str) -> Device:
     """Return what stands for all GPUs of one compute capability."""
-    return Device(0, ANY, compute_capability, ANY)
+    return Device(0, ANY, compute_capability, 0, ANY)
 
 
 def differences(seen: Mapping[str, Any], expected: Mapping[str, Any]) -> str:
@@ -159,7 +160,7 @@ class EngineCache:
     def timings(self, key: Key) -> Path:
         """Return the file of timings that builds for the same library and GPU share."""
         content = {name: key.content[name] for name in (
-            'library', 'version', 'gpu', 'compute_capability', 'driver')}
+            'library', 'version', 'gpu', 'compute_capability', 'multiprocessors', 'driver')}
         return self.folder / f'{Key(content).name}.timings'
 
     def holds(self, key: Key) -> bool:

@@ -47,8 +47,7 @@ def compile_graph(library: Library, file: Path, target: str | None, timings: byt
     :raises BackendError: if the builder cannot start, as without a driver.
     """
     trt, logger = library.module, library.logger()
-    if hasattr(trt, 'init_libnvinfer_plugins') and library.targets is None:
-        trt.init_libnvinfer_plugins(logger, '')
+    logger.lines.clear()
     try:
         builder = trt.Builder(logger)
     except Exception as error:  # pybind11 raises TypeError where the library returned nothing
@@ -68,10 +67,8 @@ def compile_graph(library: Library, file: Path, target: str | None, timings: byt
         config.set_compute_capability(library.targets[target], 0)
     else:
         cache = config.create_timing_cache(timings or b'')
-        if timings and not config.set_timing_cache(cache, False):
+        if cache is None or not config.set_timing_cache(cache, False):
             log('the timings of earlier builds do not fit this GPU; building without them')
-            timings = None
-        if not timings:
             config.set_timing_cache(config.create_timing_cache(b''), False)
     progress = _progress(trt, log)
     config.progress_monitor = progress

@@ -50,23 +50,38 @@ class Library:
                 f'{compute_capability}, only for {", ".join(self.targets)}; use tensorrt')
 
     def logger(self) -> Any:
-        """Return a logger for the library; `lines` of it are its last ones."""
-        severities = self.module.ILogger.Severity
-        heard = {severities.INTERNAL_ERROR, severities.ERROR, severities.WARNING, severities.INFO}
-        base = self.module.ILogger
+        """
+        Return the library's logger: its `lines` are the last ones, `said()` the errors in them.
 
-        class Log(base):
-            def __init__(self) -> None:
-                base.__init__(self)
-                self.lines = deque(maxlen=LOG_LINES)
+        There is one until the process ends, because the library and its plugins keep the first
+        that they are given. The first call also makes the plugins known.
+        """
+        if id(self.module) not in _LOGGERS:
+            log = _logger(self.module)
+            _LOGGERS[id(self.module)] = self.module, log
+            if self.targets is None:
+                self.module.init_libnvinfer_plugins(log, '')
+        return _LOGGERS[id(self.module)][1]
 
-            def log(self, severity: Any, message: str) -> None:
-                if severity in heard:
-                    self.lines.append(f'{severity.name}: {message}')
 
-            def said(self) -> str:
-                """Return the last errors, or the last line."""
-                errors = [line for line in self.lines if 'ERROR' in line.split(':')[0]]
-                return '; '.join(errors[-3:] or list(self.lines)[-1:]) or 'it gave no reason'
+_LOGGERS: dict[int, tuple[ModuleType, Any]] = {}
 
-        return Log()
+
+def _logger(module: ModuleType) -> Any:
+    base, severities = module.ILogger, module.ILogger.Severity
+    heard = {severities.INTERNAL_ERROR, severities.ERROR, severities.WARNING, severities.INFO}
+
+    class Log(base):
+        def __init__(self) -> None:
+            base.__init__(self)
+            self.lines = deque(maxlen=LOG_LINES)
+
+        def log(self, severity: Any, message: str) -> None:
+            if severity in heard:
+                self.lines.append(f'{severity.name}: {message}')
+
+        def said(self) -> str:
+            errors = [line for line in self.lines if 'ERROR' in line.split(':')[0]]
+            return '; '.join(errors[-3:] or list(self.lines)[-1:]) or 'it gave no reason'
+
+    return Log()

@@ -5,18 +5,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+import logging
 from pathlib import Path
 import threading
 from typing import Any
 
 import numpy as np
 
-from vl4ad_ros.runtime.backends import BackendError, FatalBackendError
+from vl4ad_ros.runtime.backends import BackendError
 from vl4ad_ros.runtime.backends.cuda import Device, Gpu
 from vl4ad_ros.runtime.bundle import Bundle, Signature, Tensor
 from vl4ad_ros.runtime.engines.files import read_summed, write_summed
 from vl4ad_ros.runtime.engines.library import Library
 
+_LOG = logging.getLogger(__name__)
 _DTYPES = {'FLOAT': 'float32', 'HALF': 'float16', 'INT32': 'int32', 'INT64': 'int64',
            'UINT8': 'uint8'}
 _INPUTS = ('image', 'concepts', 'concept_class', 'num_known', 'ensemble_weight')
@@ -51,6 +53,7 @@ class EngineRunner:
         self._lock = threading.Lock()
         self._plan_size = memoryview(plan).nbytes
         self._library, self._log = library, library.logger()
+        self._log.lines.clear()
         self._gpu = gpu = Gpu(device.index)
         try:
             signature = self._load(plan, bundle, file, kernels)
@@ -117,13 +120,14 @@ class EngineRunner:
         blank = {name: np.zeros_like(self._host[name]) for name in _INPUTS}
         self._run(blank)
         if self._kernels and kernels:
-            write_summed(kernels, self._kernels.serialize())
+            try:
+                write_summed(kernels, self._kernels.serialize())
+            except BackendError as error:
+                _LOG.warning('the next start will take longer: %s', error)
         try:
             self._graph = self._gpu.capture(self._execute)
             self._gpu.on_close(self._forget_graph)
             self._run(blank)
-        except FatalBackendError:
-            raise
         except BackendError as error:
             self._graph, self.graph_problem = None, str(error)
             self._run(blank)
