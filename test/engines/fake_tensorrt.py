@@ -101,8 +101,14 @@ def fake_tensorrt(cuda: FakeCuda, version: str = '10.3.0', rtx: bool = False) ->
             return self.content + b' and more'
 
     class IBuilderConfig:
-        __slots__ = ('_cache', 'progress_monitor', *(
+        __slots__ = ('_cache', '_flags', 'progress_monitor', *(
             ('num_compute_capabilities', '_target') if rtx else ()))
+
+        def __init__(self) -> None:
+            self._flags = {module.BuilderFlag.TF32}
+
+        def clear_flag(self, flag: Any) -> None:
+            self._flags.remove(flag)
 
         def create_timing_cache(self, serialized_timing_cache: bytes) -> ITimingCache:
             cache = ITimingCache()
@@ -134,6 +140,7 @@ def fake_tensorrt(cuda: FakeCuda, version: str = '10.3.0', rtx: bool = False) ->
 
         def build_serialized_network(self, network: INetworkDefinition,
                                      config: IBuilderConfig) -> bytes | None:
+            assert not config._flags
             monitor = config.progress_monitor
             monitor.phase_start('Build', None, 2)
             for step in range(2):
@@ -290,6 +297,7 @@ def fake_tensorrt(cuda: FakeCuda, version: str = '10.3.0', rtx: bool = False) ->
         IExecutionContext=IExecutionContext, faults=faults, counts=counts, plugins=plugins,
         init_libnvinfer_plugins=init_libnvinfer_plugins,
         NetworkDefinitionCreationFlag=enum.IntEnum('Flag', {'STRONGLY_TYPED': 1}),
+        BuilderFlag=enum.Enum('BuilderFlag', 'TF32'),
         TensorIOMode=enum.Enum('TensorIOMode', 'NONE INPUT OUTPUT'),
         TensorLocation=enum.Enum('TensorLocation', 'DEVICE HOST'),
         DataType=enum.Enum('DataType', 'FLOAT HALF INT32 INT64 UINT8'))

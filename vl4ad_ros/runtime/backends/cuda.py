@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 import ctypes
 from dataclasses import dataclass
+import functools
 import json
 from pathlib import Path
 import re
@@ -68,6 +69,7 @@ class Device:
     driver: str
 
 
+@functools.cache
 def find_device(index: int) -> Device:
     """
     Return the facts of a GPU without initialising CUDA in this process.

@@ -62,6 +62,7 @@ def compile_graph(library: Library, file: Path, target: str | None, timings: byt
                            + '; '.join(map(_describe, map(parser.get_error,
                                                           range(parser.num_errors)))))
     config = builder.create_builder_config()
+    config.clear_flag(trt.BuilderFlag.TF32)  # the graph's float32 has a reason
     if target is not None:
         config.num_compute_capabilities = 1
         config.set_compute_capability(library.targets[target], 0)

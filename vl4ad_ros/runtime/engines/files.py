@@ -91,10 +91,10 @@ def write_summed(file: Path, content: Any) -> None:
 
 
 def read_summed(file: Path) -> bytes | None:
-    """Return what was written to `file`; None if it is missing or altered."""
+    """Return what was written to `file`; None if it is missing, unreadable or altered."""
     try:
         content = file.read_bytes()
-    except FileNotFoundError:
+    except OSError:
         return None
     return content[32:] if hashlib.sha256(content[32:]).digest() == content[:32] else None
 
