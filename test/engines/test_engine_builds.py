@@ -277,7 +277,7 @@ def test_rtx_has_no_code_for_a_jetson(cuda, monkeypatch, engine_bundle):
 
 
 def test_built_ahead_then_compared_when_first_loaded(rtx, cuda, engine_bundle, folder):
-    library, options = Library('tensorrt-rtx', rtx), BackendOptions(cache_dir=folder)
+    library, options = Library('tensorrt-rtx', rtx, is_rtx=True), BackendOptions(cache_dir=folder)
     ahead = Engines(library, engine_bundle, options, print, print, any_device('8.9'))
     graph, stored = ahead.build()
     assert stored.sidecar['deviation'] is None
@@ -292,7 +292,7 @@ def test_built_ahead_then_compared_when_first_loaded(rtx, cuda, engine_bundle, f
 
 
 def test_built_ahead_but_wrong_is_never_used(rtx, engine_bundle, folder):
-    library, options = Library('tensorrt-rtx', rtx), BackendOptions(cache_dir=folder)
+    library, options = Library('tensorrt-rtx', rtx, is_rtx=True), BackendOptions(cache_dir=folder)
     Engines(library, engine_bundle, options, print, print, any_device('8.9')).build()
     rtx.faults.noise = {'vision.gather.onnx': 0.5}
     with pytest.raises(EngineMissing, match='does not agree with the reference.*vl4ad build'):

@@ -233,11 +233,15 @@ def test_two_runners_share_a_gpu(runner, trt, plan, engine_bundle, inputs, cuda)
 
 def test_rtx_keeps_what_it_compiled(cuda, plan, engine_bundle, tmp_path):
     trt = fake_tensorrt(cuda, '1.7.1', rtx=True)
+    library = Library('tensorrt-rtx', trt, is_rtx=True)
+
+    def open_and_close(folder):
+        EngineRunner(library, plan, engine_bundle, 'x', ORIN, folder / 'kernels').close()
+
     for expected in ([], [b'kernels']):
-        EngineRunner(Library('tensorrt-rtx', trt), plan, engine_bundle, 'x.onnx', ORIN,
-                     tmp_path / 'kernels').close()
+        open_and_close(tmp_path)
         assert trt.counts.kernels == expected
     (tmp_path / 'kernels').write_bytes(b'altered')
-    EngineRunner(Library('tensorrt-rtx', trt), plan, engine_bundle, 'x.onnx', ORIN,
-                 tmp_path / 'kernels').close()
+    open_and_close(tmp_path)
     assert trt.counts.kernels == [b'kernels']
+    open_and_close(tmp_path / 'kernels')  # where nothing can be written

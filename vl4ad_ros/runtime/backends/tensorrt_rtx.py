@@ -21,7 +21,7 @@ def load_library() -> Library:
     except ImportError as error:
         raise BackendUnavailable(f'TensorRT for RTX cannot be imported ({error}); '
                                  'pip install tensorrt-rtx') from error
-    return Library('tensorrt-rtx', tensorrt_rtx)
+    return Library('tensorrt-rtx', tensorrt_rtx, is_rtx=True)
 
 
 def unavailable(options: BackendOptions) -> str:

@@ -63,11 +63,10 @@ def any_device(compute_capability: str) -> Device:
     return Device(0, ANY, compute_capability, 0, ANY)
 
 
-def differences(seen: Mapping[str, Any], expected: Mapping[str, Any]) -> str:
+def differences(seen: Mapping[str, Any], expected: Mapping[str, Any]) -> list[str]:
     """Name the values of two keys that differ."""
-    return ', '.join(f'{name} {seen.get(name)!r} instead of {expected.get(name)!r}'
-                     for name in sorted({*seen, *expected})
-                     if seen.get(name) != expected.get(name))
+    return [f'{name} {seen.get(name)!r} instead of {expected.get(name)!r}'
+            for name in sorted({*seen, *expected}) if seen.get(name) != expected.get(name)]
 
 
 @dataclass(frozen=True)
@@ -128,7 +127,8 @@ class EngineCache:
         if content is None and Key(key).name != name:
             raise refuse(f'the values in {sidecar.name} do not give its name')
         if content is not None and key != content:
-            raise refuse(f'{sidecar.name} is of another one: {differences(key, content)}')
+            raise refuse(f'{sidecar.name} is of another one: '
+                         + ', '.join(differences(key, content)))
         try:
             plan = map_file(engine)
         except (OSError, ValueError) as error:  # an empty file cannot be mapped

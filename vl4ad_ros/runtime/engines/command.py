@@ -59,7 +59,7 @@ def run(options: argparse.Namespace) -> int:
     library = _library(options)
     device = None
     if options.compute_capability:
-        if library.targets is None:
+        if not library.is_rtx:
             raise ValueError(f'{library.name} builds only on the GPU itself; leave out '
                              '--compute-capability, or use --backend tensorrt-rtx')
         device = any_device(options.compute_capability)

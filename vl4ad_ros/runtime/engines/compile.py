@@ -85,7 +85,8 @@ def compile_graph(library: Library, file: Path, target: str | None, timings: byt
 
 def _describe(error: Any) -> str:
     node = error.node_name() or (f'number {error.node()}' if error.node() >= 0 else '')
-    return f'node {node} ({error.node_operator()}): {error.desc()}' if node else error.desc()
+    said = ' '.join(error.desc().split())
+    return f'node {node} ({error.node_operator()}): {said}' if node else said
 
 
 def _progress(trt: Any, log: Callable[[str], None]) -> Any:

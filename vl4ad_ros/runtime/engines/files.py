@@ -4,8 +4,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, ExitStack
 import errno
 import fcntl
 import hashlib
@@ -100,19 +100,19 @@ def read_summed(file: Path) -> bytes | None:
 
 
 @contextmanager
-def locked(file: Path, waiting: Any) -> Iterator[None]:
+def locked(file: Path, waiting: Callable[[], None]) -> Iterator[None]:
     """
     Hold a lock that ends with this process at the latest.
 
     :param waiting: called if another process holds it, before waiting for it.
     """
-    with _saying(file, 0):
-        file.parent.mkdir(parents=True, exist_ok=True)
-        stream = open(file, 'ab')
-    with stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            waiting()
-            fcntl.flock(stream, fcntl.LOCK_EX)
+    with ExitStack() as owned:
+        with _saying(file, 0):
+            file.parent.mkdir(parents=True, exist_ok=True)
+            stream = owned.enter_context(open(file, 'ab'))
+            try:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                waiting()
+                fcntl.flock(stream, fcntl.LOCK_EX)
         yield

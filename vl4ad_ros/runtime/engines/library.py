@@ -21,10 +21,12 @@ class Library:
 
     :ivar name: of the backend, such as ``'tensorrt'``.
     :ivar module: what its ``import`` gives.
+    :ivar is_rtx: builds without a GPU, and compiles kernels when an engine first runs.
     """
 
     name: str
     module: ModuleType
+    is_rtx: bool = False
 
     @property
     def version(self) -> str:
@@ -33,10 +35,10 @@ class Library:
 
     @property
     def targets(self) -> dict[str, Any] | None:
-        """Compute capabilities that need no GPU to build for; None if the library needs one."""
-        names = getattr(self.module, 'ComputeCapability', None)
-        return names and {f'{name[2:-1]}.{name[-1]}': value
-                          for name, value in names.__members__.items() if name.startswith('SM')}
+        """Compute capabilities that TensorRT for RTX has code for; None of TensorRT."""
+        return {f'{name[2:-1]}.{name[-1]}': value
+                for name, value in self.module.ComputeCapability.__members__.items()
+                if name.startswith('SM')} if self.is_rtx else None
 
     def check_target(self, gpu: str, compute_capability: str) -> None:
         """
@@ -44,7 +46,7 @@ class Library:
 
         :raises BackendUnavailable: with the compute capabilities that it can build for.
         """
-        if self.targets is not None and compute_capability not in self.targets:
+        if self.is_rtx and compute_capability not in self.targets:
             raise BackendUnavailable(
                 f'{self.name} {self.version} has no code for GPU {gpu} of compute capability '
                 f'{compute_capability}, only for {", ".join(self.targets)}; use tensorrt')
@@ -59,7 +61,7 @@ class Library:
         if id(self.module) not in _LOGGERS:
             log = _logger(self.module)
             _LOGGERS[id(self.module)] = self.module, log
-            if self.targets is None:
+            if not self.is_rtx:
                 self.module.init_libnvinfer_plugins(log, '')
         return _LOGGERS[id(self.module)][1]
 

@@ -9,6 +9,7 @@ from contextlib import closing
 from dataclasses import asdict
 import datetime
 import platform
+import shlex
 import time
 from typing import Any
 
@@ -138,7 +139,7 @@ class Engines:
                   f'{self._library.version} for {gpu} of compute capability '
                   f'{self.device.compute_capability}')
         start = time.monotonic()
-        if self._library.targets is not None:
+        if self._library.is_rtx:
             compiled = compile_graph(
                 self._library, file, self.device.compute_capability, None, self._log)
         else:
@@ -176,20 +177,20 @@ class Engines:
 
     def _why_missing(self) -> str:
         wanted = [self._key(graph).content for graph in self._graphs]
-        stored = [(len(differences(key, content).split(', ')), name, differences(key, content))
-                  for name, key in self.cache.keys() for content in wanted
-                  if key.get('library') == self._library.name]
+        stored = [(differences(key, content), name) for name, key in self.cache.keys()
+                  for content in wanted if key.get('library') == self._library.name]
+        differing, nearest = min(stored, default=([], ''), key=lambda pair: len(pair[0]))
         reasons = list(dict.fromkeys(self._refusals)) or [
             f'{self.cache.folder} has no engine of {self._bundle.directory} for '
             f'{self._library.name} {self._library.version} on {self.device.name}'
-            + (f'; the nearest, {min(stored)[1]}, has {min(stored)[2]}' if stored else '')]
-        command = ['vl4ad build', str(self._bundle.directory), '--backend', self._library.name]
+            + (f'; the nearest, {nearest}, has {", ".join(differing)}' if nearest else '')]
+        command = ['vl4ad', 'build', str(self._bundle.directory), '--backend', self._library.name]
         for flag, value, default in (
                 ('--device', self._options.device, 0),
                 ('--precision', self._options.precision, 'auto'),
                 ('--cache-dir', self._options.cache_dir, None)):
             command += [flag, str(value)] if value != default else []
-        return '; '.join(reasons) + f'; run: {" ".join(command)}'
+        return '; '.join(reasons) + f'; run: {shlex.join(command)}'
 
 
 def _outside(stored: StoredEngine, graph: Graph) -> str:

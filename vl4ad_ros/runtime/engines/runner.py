@@ -79,7 +79,7 @@ class EngineRunner:
             raise self._failed('does not load the engine')
         signature = self._signature()
         bundle.check(file, bundle.vision_signature, signature)
-        settings = self._settings(kernels) if self._library.targets else ()
+        settings = self._settings(kernels) if self._library.is_rtx else ()
         self._context = self._needing(self._engine.device_memory_size_v2,
                                       self._engine.create_execution_context, *settings)
         if self._context is None:
