@@ -115,6 +115,17 @@ def test_large_best_effort_images_arrive_with_the_profile(ros, mock_bundle):
         assert outside.received['mask'][-1].height == 1080
 
 
+def test_health_check_of_the_containers(ros, mock_bundle):
+    def check(name: str) -> tuple[int, str]:
+        done = subprocess.run([sys.executable, ROOT / 'docker' / 'healthcheck.py', name],
+                              stderr=subprocess.PIPE, text=True, timeout=30)
+        return done.returncode, done.stderr
+    with active_process(ros, mock_bundle, 'checked') as (_, outside):
+        assert check('/checked') == (0, '')
+        assert outside.change('deactivate')
+        assert check('/checked') == (1, '/checked is not active\n')
+
+
 def test_profile_is_used_unless_the_user_has_one(monkeypatch):
     for name in VARIABLES:
         monkeypatch.delenv(name, raising=False)
