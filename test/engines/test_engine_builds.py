@@ -291,6 +291,13 @@ def test_built_ahead_then_compared_when_first_loaded(rtx, cuda, engine_bundle, f
     assert verified.sidecar['deviation']['uncertainty'] < 1e-4
 
 
+def test_built_ahead_is_not_built_again(rtx, engine_bundle, folder):
+    library, options = Library('tensorrt-rtx', rtx, is_rtx=True), BackendOptions(cache_dir=folder)
+    Engines(library, engine_bundle, options, print, print, any_device('8.9')).build()
+    stored = Engines(library, engine_bundle, options, print, print).build()[1]
+    assert stored.sidecar['deviation'] and len(rtx.counts.built) == 1
+
+
 def test_built_ahead_but_wrong_is_never_used(rtx, engine_bundle, folder):
     library, options = Library('tensorrt-rtx', rtx, is_rtx=True), BackendOptions(cache_dir=folder)
     Engines(library, engine_bundle, options, print, print, any_device('8.9')).build()
@@ -319,6 +326,16 @@ def test_command(trt, engine_bundle, folder, capsys):
     assert command(engine_bundle.directory, '--compute-capability', '8.9', '--backend',
                    'tensorrt') == 1
     assert 'only on the GPU itself' in capsys.readouterr().err
+
+
+def test_prune_keeps_what_others_may_use(engines, trt, folder, capsys):
+    engines().build()
+    engines(device=dataclasses.replace(ORIN, driver='CUDA 12.2')).build()
+    engines(device=dataclasses.replace(ORIN, name='Thor', driver='CUDA 13.0')).build()
+    assert command('--prune', '--list', '--cache-dir', folder) == 0
+    out = capsys.readouterr().out
+    assert out.count('the driver is CUDA 12.6, R36 4.0 now, not CUDA 12.2') == 2
+    assert 'Thor (8.7)' in out and 'Orin (8.7), driver CUDA 12.6' in out
 
 
 def test_console_script(trt, engine_bundle, folder, monkeypatch):

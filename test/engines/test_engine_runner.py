@@ -121,6 +121,29 @@ def test_any_one_thread_at_a_time(trt, plan, engine_bundle, inputs, monkeypatch)
     assert not cuda.live
 
 
+def test_close_waits_for_a_run(runner, inputs, monkeypatch):
+    entered, go_on = threading.Event(), threading.Event()
+    wait = runner._gpu.wait
+
+    def slow(event):
+        entered.set()
+        assert go_on.wait(10)
+        wait(event)
+    monkeypatch.setattr(runner._gpu, 'wait', slow)
+    results = []
+    running = threading.Thread(target=lambda: results.append(runner.run(*inputs)))
+    running.start()
+    assert entered.wait(10)
+    closing = threading.Thread(target=runner.close)
+    closing.start()
+    closing.join(0.2)
+    assert closing.is_alive()
+    go_on.set()
+    running.join()
+    closing.join()
+    assert results[0][0].std() > 0.1
+
+
 def test_close_frees_everything(runner, cuda, inputs):
     before = cuda.unused
     assert runner.device_memory() > before - cuda.unused

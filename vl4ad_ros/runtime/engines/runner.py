@@ -51,7 +51,7 @@ class EngineRunner:
         self._graph = self._context = self._engine = self._trt = self._kernels = None
         self._held: dict[str, np.ndarray] = {}
         self._lock = threading.Lock()
-        self._plan_size = memoryview(plan).nbytes
+        self._memory = 0
         self._library, self._log = library, library.logger()
         self._log.lines.clear()
         self._gpu = gpu = Gpu(device.index)
@@ -65,6 +65,8 @@ class EngineRunner:
                 if not self._context.set_tensor_address(name, address):
                     raise self._failed(f'does not take a buffer for {name}')
             self._events = tuple(gpu.event() for _ in range(4))
+            self._memory = (memoryview(plan).nbytes + self._engine.device_memory_size_v2
+                            + sum(array.nbytes for array in self._host.values()))
             self._warm_up(kernels)
         except BaseException:
             self.close()
@@ -74,7 +76,8 @@ class EngineRunner:
         """Make the execution context and return the engine's signature, which fits `bundle`."""
         self._gpu.on_close(self._release)
         self._trt = self._library.module.Runtime(self._log)
-        self._engine = self._needing(self._plan_size, self._trt.deserialize_cuda_engine, plan)
+        self._engine = self._needing(
+            memoryview(plan).nbytes, self._trt.deserialize_cuda_engine, plan)
         if self._engine is None:
             raise self._failed('does not load the engine')
         signature = self._signature()
@@ -187,10 +190,7 @@ class EngineRunner:
 
     def device_memory(self) -> int:
         """Return the bytes of buffers, activations and engine; CUDA's own context not counted."""
-        if self._context is None:
-            return 0
-        return (sum(array.nbytes for array in self._host.values())
-                + self._engine.device_memory_size_v2 + self._plan_size)
+        return self._memory
 
     def close(self) -> None:
         """Free everything; idempotent. Waits for a run that is under way."""
@@ -202,6 +202,7 @@ class EngineRunner:
 
     def _release(self) -> None:
         """Drop the library's objects, users before what they use."""
+        self._memory = 0
         self._kernels = self._context = None
         self._engine = None
         self._trt = None
