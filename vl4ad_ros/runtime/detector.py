@@ -107,7 +107,12 @@ class Detector:
         :raises BackendError: if the backend cannot be used; its subclasses tell why.
         """
         opened = Bundle.open(bundle)
-        return Detector(opened, open_backend(opened, backend, options, log))
+        loaded = open_backend(opened, backend, options, log)
+        try:
+            return Detector(opened, loaded)
+        except BaseException:
+            loaded.close()
+            raise
 
     @property
     def backend(self) -> Backend:
