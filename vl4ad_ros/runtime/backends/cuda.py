@@ -154,6 +154,7 @@ class Gpu:
         Call a function of the CUDA runtime and return its result, if it has one.
 
         :param needed: bytes that it allocates, for the message.
+        :raises BackendUnavailable: if cuda-python is for a newer CUDA than the driver.
         :raises DeviceMemoryError: if there is too little memory.
         :raises FatalBackendError: if this process cannot use the GPU any more.
         :raises BackendError: for other failures.
@@ -170,6 +171,9 @@ class Gpu:
         if error.name == 'cudaErrorMemoryAllocation':
             self._runtime.cudaGetLastError()
             raise self.out_of_memory(needed, said)
+        if error.name == 'cudaErrorInsufficientDriver':
+            raise BackendUnavailable(f'{said}: cuda-python is for a newer CUDA than the driver; '
+                                     f'{INSTALL}')
         if error.name in STICKY:
             raise FatalBackendError(f'{said}; this process cannot use the GPU any more, start it '
                                     'again; if it comes back, look at the kernel log (dmesg) for '
