@@ -134,7 +134,7 @@ def kind_of(island, constants):
     def within(*allowed):
         assert kinds <= {'Cast', 'Reshape', 'Unsqueeze', *allowed}, kinds
 
-    if 'network.pixel_mean' in parameters:
+    if any('image' in node.input for node in island):
         within('Sub', 'Div', 'Transpose')
         return 'pixels'
     if any(node.output[0] == 'uncertainty' for node in island):

@@ -87,9 +87,10 @@ def class_logits(embedding: Tensor, concepts: Tensor, concept_class: Tensor, cla
     cosine = torch.matmul(F.normalize(embedding.float(), dim=-1), concepts.t())
     logits = cosine * inverse_temperature(log_scale, temperature)
     if torch.compiler.is_exporting():
-        # Engines have no scatter with a maximum.
-        member = concept_class[:, None] == torch.arange(classes, device=concepts.device)
-        return torch.where(member, logits[..., None], ABSENT).amax(-2)
+        # Engines have no scatter with a maximum. A sum along concepts is the fastest way around.
+        member = torch.arange(classes, device=concepts.device)[:, None] == concept_class
+        away = torch.where(member, 0.0, 2 * ABSENT)
+        return (logits[..., None, :] + away).amax(-1).clamp(min=ABSENT)
     slot = torch.where(concept_class < 0, classes, concept_class).expand_as(logits)
     best = logits.new_full((*logits.shape[:-1], classes + 1), ABSENT)
     return best.scatter_reduce(-1, slot, logits, 'amax')[..., :classes]

@@ -76,7 +76,9 @@ class Vl4ad(nn.Module):
         :param image: (B, H, W, 3), 0..255, uint8 or float.
         :return: (B, 3, H', W') float32, zero-padded right and below to `size_divisibility`.
         """
-        x = ((image.float() - self.pixel_mean) / self.pixel_std).permute(0, 3, 1, 2)
+        mean, std = self.pixel_mean[:, None, None], self.pixel_std[:, None, None]
+        # Channels first: whole planes against one number each are faster on a CPU.
+        x = (image.float().permute(0, 3, 1, 2) - mean) / std
         multiple = self.config.size_divisibility
         right, below = -x.shape[3] % multiple, -x.shape[2] % multiple
         return F.pad(x, (0, right, 0, below)) if right or below else x
