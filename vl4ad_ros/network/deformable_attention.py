@@ -54,8 +54,8 @@ class DeformableAttention(nn.Module):
         batch, length, dim = query.shape
         heads, levels, points = self.heads, self.levels, self.points
         value = self.value_proj(value).view(batch, length, heads, dim // heads)
-        # From here on in float32: half precision would move the points by whole cells. A divisor
-        # along a longer row saves a CPU time.
+        # From here on in float32: half precision would move the points. A divisor along a
+        # longer row saves a CPU time.
         sizes = level_sizes(shapes, query.device)[:, None].expand(-1, points, -1).flatten()
         offsets = (self.sampling_offsets(query).float().view(batch, length, heads, -1)
                    / sizes).view(batch, length, heads, levels, points, 2)
