@@ -40,8 +40,8 @@ setup(
         'bags': ['rosbags', 'scipy', 'tqdm'],
         'train': ['onnx', 'onnx_ir', 'onnxscript', 'open_clip_torch', 'safetensors', 'scipy',
                   'tensorboard', 'timm', 'tokenizers', 'torch', 'torchvision', 'tqdm'],
-        'tensorrt': ['cuda-python', 'onnxruntime', 'tensorrt', 'tokenizers'],
-        'tensorrt-rtx': ['cuda-python', 'onnxruntime', 'tensorrt-rtx', 'tokenizers'],
+        'tensorrt': ['cuda-python>=12.9.1', 'onnxruntime', 'tensorrt', 'tokenizers'],
+        'tensorrt-rtx': ['cuda-python>=12.9.1', 'onnxruntime', 'tensorrt-rtx', 'tokenizers'],
         'test': ['flake8', 'pydocstyle', 'pytest<9'],
     },
     entry_points={
