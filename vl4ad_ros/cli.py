@@ -237,6 +237,8 @@ VERBS = {
                          'write the network in another precision, form or size'),
     'build': _elsewhere('vl4ad_ros.runtime.engines.command',
                         'build, list or prune engines for a GPU'),
+    'bench': _elsewhere('vl4ad_ros.evaluation.bench',
+                        'measure how long a frame takes on each backend'),
     'vocabulary': _elsewhere('vl4ad_ros.evaluation.vocabulary_report',
                              'show or check lists of words by name or file'),
     'train': _elsewhere('vl4ad_ros.training.cli',
