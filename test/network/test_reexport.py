@@ -88,6 +88,12 @@ def test_parameters_are_in_the_weight_files_only(half, file):
                          if 'fp16' in file else {'weights.safetensors'})
 
 
+def test_provenance_says_what_was_exported(half):
+    made = Bundle.open(half).provenance
+    assert made['exports'][-1]['dtype'] == 'fp16' and made['exports'][-1]['forms'] == ['gather']
+    assert 0 < made['exports'][-1]['deviation']['uncertainty'] < 0.05
+
+
 def test_weights_are_the_same_file_and_load_into_pytorch(half):
     tiny = Bundle.open('tiny')
     assert Bundle.open(half).files['weights.safetensors'] == tiny.files['weights.safetensors']

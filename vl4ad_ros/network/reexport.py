@@ -7,6 +7,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
+from importlib.metadata import version
 import json
 from pathlib import Path
 import shutil
@@ -15,6 +16,7 @@ import cv2
 import numpy as np
 import torch
 
+from vl4ad_ros import __version__
 from vl4ad_ros.network.checkpoint import empty_network
 from vl4ad_ros.network.classification import Classification
 from vl4ad_ros.network.config import NetworkConfig
@@ -135,6 +137,9 @@ def export(bundle: Bundle, out: Path, size: tuple[int, int], dtype: str, forms: 
         del manifest['files']
         manifest['vision'].update(height=size[0], width=size[1],
                                   graphs=[asdict(g) for g in (*kept, *new)])
+        manifest['provenance'].setdefault('exports', []).append({
+            'dtype': dtype, 'forms': list(forms), 'deviation': asdict(deviation),
+            'vl4ad_ros': __version__, 'torch': version('torch'), 'onnx': version('onnx')})
         manifest.update(weights=list(dict.fromkeys([*own, *(f.path.name for f in files)])),
                         reference=REFERENCE)
         write_manifest(folder, manifest)

@@ -62,7 +62,7 @@ TOLERANCE: Mapping[str, Deviation] = {
 The largest deviation of an image network in each precision.
 
 Half precision moves mask edges, and a query that changes its class moves a whole mask; a
-miscompiled network is far beyond. docs/benchmarks.md has what was measured of the tiny model.
+miscompiled network is far beyond. docs/method.md has what was measured.
 """
 
 
