@@ -37,7 +37,8 @@ from vl4ad_ros.scenes.still import draw_still
 STAGES = ('decode', 'resize', 'upload', 'network', 'download', 'upsample', 'mask', 'regions')
 SLOW_TO_OPEN = ('torch-compile',)
 """Backends that are measured only when they are named."""
-WARM_UP = 10
+WARM_UP, WARM_UP_S = 10, 10.0
+"""Frames, and seconds after which no other is begun: a large network takes seconds on a CPU."""
 THRESHOLD = 0.5
 PAUSE_S = 0.02
 """After each frame, as a camera leaves it: waiting threads of one backend would take the cores of
@@ -86,8 +87,11 @@ class Contender:
         try:
             self._detector = Detector(bundle, self._backend)
             self._prompts = self._detector.encode(bundle.vocabulary)
+            warm = time.perf_counter() + WARM_UP_S
             for _ in range(WARM_UP):
                 self._detector.detect(image, self._prompts)
+                if time.perf_counter() > warm:
+                    break
             load_s = time.perf_counter() - start
             memory = self._backend.device_memory()
             self._result = Result(
@@ -173,7 +177,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help='pixels that the network sees: export the bundle in that size '
                         'first, into a temporary folder; needs PyTorch')
     parser.add_argument('--frames', type=_count, default=100, metavar='N',
-                        help=f'after {WARM_UP} to warm up (default: %(default)s)')
+                        help=f'after at most {WARM_UP} to warm up (default: %(default)s)')
     parser.add_argument('--json', action='store_true', help='print JSON and nothing else')
 
 
@@ -220,6 +224,7 @@ def bench(bundle: Bundle, args: argparse.Namespace,
                                         'export with this --input-size, vl4ad build and vl4ad '
                                         'bench on what it wrote')
                     break
+        print(f'{len(contenders)} in turns, {args.frames} frames', file=sys.stderr, flush=True)
         for i in range(args.frames):
             # Nobody is always the one after the same other.
             for k in range(len(contenders)):
