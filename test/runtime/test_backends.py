@@ -5,9 +5,11 @@
 from __future__ import annotations
 
 import sys
+import types
 
 import numpy as np
 import pytest
+from vl4ad_ros.runtime import backends
 from vl4ad_ros.runtime.backends import BackendError, BackendOptions, open_backend
 from vl4ad_ros.runtime.bundle import Bundle
 
@@ -58,7 +60,21 @@ def test_auto_takes_the_fastest_and_says_why_not_those_before_it(bundle, monkeyp
             monkeypatch.setitem(sys.modules, library, None)
         backend = open_backend(bundle, 'auto', BackendOptions(threads=1), said.append)
         assert backend.name == chosen
-        assert said[0].startswith(f'backend {chosen} ') and 'not tensorrt (' in said[0]
+        assert said[0].startswith(f'backend {chosen} ') and 'not tensorrt, ' in said[0]
+
+
+def test_auto_prefers_any_backend_of_a_gpu_that_is_there(bundle, monkeypatch):
+    gpu = types.ModuleType('gpu_backend')
+    gpu.unavailable = lambda options: ''
+    gpu.open_backend = lambda bundle, options: types.SimpleNamespace(description='on a GPU')
+    monkeypatch.setitem(sys.modules, 'gpu_backend', gpu)
+    monkeypatch.setitem(backends.REGISTRY, 'torch-cuda', 'gpu_backend')
+    monkeypatch.setattr(backends, '_no_gpu', lambda device: '')
+    said = []
+    open_backend(bundle, 'auto', BackendOptions(), said.append)
+    assert said[0].startswith('backend on a GPU; not tensorrt (')
+    assert 'not tensorrt-rtx (' in said[0] and 'not onnxruntime-cuda (' in said[0]
+    assert set(backends.NVIDIA) < set(backends.AUTO) < set(backends.REGISTRY)
 
 
 def test_no_threads_are_refused():

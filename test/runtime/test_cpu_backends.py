@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+import importlib
 from pathlib import Path
 
 import numpy as np
@@ -19,13 +20,15 @@ from vl4ad_ros.vocabulary import Vocabulary
 backend_module = pytest.importorskip('vl4ad_ros.network.backend', exc_type=ImportError)
 openvino = pytest.importorskip('vl4ad_ros.runtime.backends.openvino', exc_type=ImportError)
 onnxruntime = pytest.importorskip('vl4ad_ros.runtime.backends.onnxruntime', exc_type=ImportError)
+onnxruntime_cuda = importlib.import_module('vl4ad_ros.runtime.backends.onnxruntime_cuda')
 
 OPTIONS = BackendOptions(threads=1)
+FP32 = BackendOptions(threads=1, precision='fp32')
 OPEN = {
     'openvino': lambda bundle: openvino.open_backend(bundle, OPTIONS),
     'onnxruntime': lambda bundle: onnxruntime.open_backend(bundle, OPTIONS),
     # The way over device tensors, with those of the CPU.
-    'onnxruntime-bound': lambda bundle: onnxruntime.OnnxRuntimeCuda(bundle, OPTIONS, 'cpu'),
+    'onnxruntime-bound': lambda bundle: onnxruntime_cuda.OnnxRuntimeCuda(bundle, FP32, 'cpu'),
 }
 TOLERANCE = 5e-5  # of the uncertainty, which is -1..0
 # Over a flat frame masks lie at their threshold, and rounding decides what a layer attends to.
@@ -222,7 +225,7 @@ def test_close_frees_the_networks(bundle, prompts, name):
     ('CUDA failure 1: invalid argument', 'BackendError', 'CUDA failure 1'),
 ])
 def test_messages_of_the_cuda_provider_are_told_apart(said, kind, words):
-    error = onnxruntime.cuda_error(said, 0, 7 << 20)
+    error = onnxruntime_cuda.cuda_error(said, 0, 7 << 20)
     assert type(error).__name__ == kind
     assert words in str(error)
 
@@ -232,14 +235,14 @@ def test_sticky_numbers_are_those_of_the_names():
     from vl4ad_ros.runtime.backends.cuda import STICKY
     numbers = {int(getattr(runtime.cudaError_t, name)) for name in STICKY
                if hasattr(runtime.cudaError_t, name)}
-    assert onnxruntime._STICKY == numbers
+    assert onnxruntime_cuda._STICKY == numbers
 
 
 @pytest.mark.parametrize('name, words', [
     ('onnxruntime-cuda', 'CUDA provider|NVIDIA driver|no GPU'),
+    ('torch-cuda', 'NVIDIA driver|no GPU'),
     ('openvino-gpu', 'no Intel GPU 15: OpenVINO sees')])
 def test_absent_gpu_is_named_with_the_cure(name, words):
-    import importlib
     import re
     reason = importlib.import_module(REGISTRY[name]).unavailable(BackendOptions(device=15))
     assert re.search(words, reason), reason
@@ -250,4 +253,4 @@ def test_cuda_provider_that_does_not_load_is_no_silent_cpu(bundle):
     if 'CUDAExecutionProvider' in onnxruntime.onnxruntime.get_available_providers():
         pytest.skip('this onnxruntime has the CUDA provider')
     with pytest.warns(UserWarning), pytest.raises(BackendError, match='does not load'):
-        onnxruntime.OnnxRuntimeCuda(bundle, OPTIONS)
+        onnxruntime_cuda.OnnxRuntimeCuda(bundle, OPTIONS)

@@ -15,22 +15,26 @@ import numpy as np
 
 from vl4ad_ros.runtime.bundle import Bundle, DTYPES
 
+NVIDIA = ('tensorrt', 'tensorrt-rtx', 'onnxruntime-cuda', 'torch-cuda')
+"""Backends that need an NVIDIA GPU, the fastest first."""
+AUTO = (*NVIDIA, 'openvino', 'onnxruntime', 'torch')
+"""The order in which ``'auto'`` asks: GPUs, then CPUs by speed (docs/benchmarks.md)."""
 REGISTRY = {
     'tensorrt': 'vl4ad_ros.runtime.backends.tensorrt',
     'tensorrt-rtx': 'vl4ad_ros.runtime.backends.tensorrt_rtx',
+    'onnxruntime-cuda': 'vl4ad_ros.runtime.backends.onnxruntime_cuda',
+    'torch-cuda': 'vl4ad_ros.network.cuda_backend',
     'openvino': 'vl4ad_ros.runtime.backends.openvino',
     'onnxruntime': 'vl4ad_ros.runtime.backends.onnxruntime',
     'torch': 'vl4ad_ros.network.backend',
-    'onnxruntime-cuda': 'vl4ad_ros.runtime.backends.onnxruntime_cuda',
     'openvino-gpu': 'vl4ad_ros.runtime.backends.openvino_gpu',
     'torch-compile': 'vl4ad_ros.network.compiled_backend',
 }
 """
-The module of each backend, in the order in which ``'auto'`` asks for them: GPUs, then
-CPUs by speed (docs/benchmarks.md). It never comes to those after ``'torch'``.
+The module of each backend.
 
-A module has `open_backend(bundle, options)` and `unavailable(options)`, which returns why the
-backend cannot be used here, with the cure, or ``''``.
+It has `open_backend(bundle, options)` and `unavailable(options)`, which returns why the backend
+cannot be used here, with the cure, or ``''``.
 """
 
 
@@ -141,8 +145,11 @@ def open_backend(bundle: Bundle, name: str = 'auto', options: BackendOptions = B
     if name != 'auto' and name not in REGISTRY:
         raise BackendUnavailable(
             f"no backend '{name}'; backends: auto, {', '.join(REGISTRY)}")
-    reasons = []
-    for candidate in REGISTRY if name == 'auto' else (name,):
+    reasons, candidates = [], AUTO if name == 'auto' else (name,)
+    if name == 'auto' and (reason := _no_gpu(options.device)):
+        reasons.append(f'{", ".join(NVIDIA)} ({reason})')
+        candidates = AUTO[len(NVIDIA):]
+    for candidate in candidates:
         try:
             module = importlib.import_module(REGISTRY[candidate])
             reason = module.unavailable(options)
@@ -155,3 +162,13 @@ def open_backend(bundle: Bundle, name: str = 'auto', options: BackendOptions = B
             return backend
         reasons.append(f'{candidate} ({reason})')
     raise BackendUnavailable('no backend can be used: ' + '; '.join(reasons))
+
+
+def _no_gpu(device: int) -> str:
+    """Return why there is no NVIDIA GPU, once for all backends that need one."""
+    from vl4ad_ros.runtime.backends.cuda import find_device
+    try:
+        find_device(device)
+    except BackendUnavailable as error:
+        return str(error)
+    return ''

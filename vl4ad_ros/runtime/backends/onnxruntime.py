@@ -4,29 +4,20 @@
 
 from __future__ import annotations
 
-import re
 import time
 from typing import Any
 
 import numpy as np
 import onnxruntime
 
-from vl4ad_ros.runtime.backends import (
-    BackendError, BackendOptions, BackendUnavailable, cuda, DeviceMemoryError, FatalBackendError)
-from vl4ad_ros.runtime.backends.prompt_arrays import PromptArrays
+from vl4ad_ros.runtime.backends import BackendError, BackendOptions
 from vl4ad_ros.runtime.bundle import Bundle, BundleError, REPAIR, Signature, Tensor
-from vl4ad_ros.runtime.reference import OUTPUTS, TEXT_INPUTS
+from vl4ad_ros.runtime.reference import OUTPUTS
 
 _DTYPES = {'tensor(float)': 'float32', 'tensor(uint8)': 'uint8', 'tensor(int64)': 'int64',
            'tensor(int32)': 'int32'}
-_CPU, _CUDA = 'CPUExecutionProvider', 'CUDAExecutionProvider'
-_INSTALL = ('pip uninstall onnxruntime; pip install onnxruntime-gpu[cuda,cudnn] (on a Jetson: the '
-            'wheel for its JetPack)')
-
-# Numbers of `cuda.STICKY` in driver_types.h: ONNX Runtime says the number, not the name.
-_STICKY = frozenset((4, 214, 220, 226, 700, 702, 709, 710, 714, 715, 716, 717, 718, 719, 721, 810,
-                     911))
-_CLOSED = 'the backend is closed; open the detector again'
+CPU = 'CPUExecutionProvider'
+CLOSED = 'the backend is closed; open the detector again'
 
 
 class OnnxRuntime:
@@ -38,7 +29,7 @@ class OnnxRuntime:
         """Load the networks and check their inputs and outputs against the manifest."""
         self.description = f'onnxruntime {onnxruntime.__version__}, fp32, CPU'
         self.stages: dict[str, float] = {}
-        self._vision = _open(
+        self._vision = open_session(
             bundle, bundle.cpu_graph.file, bundle.vision_signature, options.threads)
         self._text = TextNetwork(bundle, options.threads)
 
@@ -66,136 +57,12 @@ class OnnxRuntime:
         self._text.close()
 
 
-class OnnxRuntimeCuda:
-    """
-    The image network through ONNX Runtime's CUDA provider, the text network on the CPU.
-
-    :param device_type: where the tensors are; ``'cpu'`` lets a test run this class without a GPU.
-    """
-
-    name = 'onnxruntime-cuda'
-
-    def __init__(self, bundle: Bundle, options: BackendOptions,
-                 device_type: str = 'cuda') -> None:
-        """Load the networks and check their inputs and outputs against the manifest."""
-        self._device = (device_type, options.device)
-        provider = (_CPU if device_type == 'cpu' else (_CUDA, {
-            'device_id': options.device,
-            # Sampling points need all of float32's digits.
-            'use_tf32': '0'}))
-        self._free = self._free_memory()
-        # ONNX Runtime knows no plugins of TensorRT, and its GridSample is float32 only.
-        graphs = bundle.graphs_for(options.precision)
-        graph = next((g for g in graphs if g.sampling != 'plugin'), None)
-        if graph is None:
-            raise BundleError(
-                f'{bundle.directory} has its {graphs[0].dtype} network for TensorRT alone; run: '
-                f'vl4ad export {bundle.directory} --dtype {graphs[0].dtype} --sampling gather')
-        self._vision = _open(bundle, graph.file, bundle.vision_signature, options.threads,
-                             provider)
-        self._binding = self._vision.io_binding()
-        self._image = self._on_device(np.zeros(
-            (bundle.vision.height, bundle.vision.width, 3), np.uint8))
-        self._binding.bind_ortvalue_input('image', self._image)
-        for name in OUTPUTS:
-            self._binding.bind_output(name, *self._device)
-        self._prompts = PromptArrays()
-        self._text = TextNetwork(bundle, options.threads)
-        self.stages: dict[str, float] = {}
-        self.description = (f'onnxruntime {onnxruntime.__version__}, {graph.dtype}, '
-                            + (f'CUDA, {cuda.find_device(options.device).name}'
-                               if device_type == 'cuda' else 'CPU'))
-
-    def run(self, image: np.ndarray, concepts: np.ndarray, concept_class: np.ndarray,
-            num_known: np.ndarray, ensemble_weight: np.ndarray,
-            ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Score one network-sized image; see `Backend.run`."""
-        if self._vision is None:
-            raise BackendError(_CLOSED)
-        prompts = concepts, concept_class, num_known, ensemble_weight
-        marks = [time.perf_counter()]
-        try:
-            self._image.update_inplace(np.ascontiguousarray(image))
-            if not self._prompts.holds(*prompts):
-                self._prompts.set()
-                for name, array in zip(TEXT_INPUTS, prompts):
-                    self._binding.bind_ortvalue_input(name, self._on_device(array))
-                self._prompts.set(*prompts)
-            marks.append(time.perf_counter())
-            self._vision.run_with_iobinding(self._binding)
-            self._binding.synchronize_outputs()
-            marks.append(time.perf_counter())
-            outputs = tuple(np.array(value) for value in self._binding.copy_outputs_to_cpu())
-            marks.append(time.perf_counter())
-        except Exception as error:  # the library's own exceptions have no common base
-            raise self._error(error) from error
-        self.stages = {stage: 1e3 * (b - a) for stage, a, b in zip(
-            ('upload', 'network', 'download'), marks, marks[1:])}
-        return outputs
-
-    def encode_text(self, tokens: np.ndarray) -> np.ndarray:
-        """Embed rows of tokens; see `Backend.encode_text`."""
-        return self._text(tokens)
-
-    def device_memory(self) -> int | None:
-        """Return by how much the GPU's free memory has shrunk; None if nobody can tell."""
-        free = self._free_memory()
-        return None if self._free is None or free is None else max(0, self._free - free)
-
-    def close(self) -> None:
-        """Free both sessions and what is on the GPU."""
-        self._binding = self._image = self._vision = None
-        self._prompts.set()
-        self._text.close()
-
-    def _on_device(self, array: np.ndarray) -> onnxruntime.OrtValue:
-        # A copy, for on a CPU it would be the caller's own memory.
-        return onnxruntime.OrtValue.ortvalue_from_numpy(np.array(array), *self._device)
-
-    def _free_memory(self) -> int | None:
-        if self._device[0] == 'cpu':
-            return None
-        try:
-            runtime = cuda.cuda_runtime()
-        except BackendUnavailable:  # cuda-python, which this backend does not need
-            return None
-        runtime.cudaSetDevice(self._device[1])
-        error, *sizes = runtime.cudaMemGetInfo()
-        return sizes[0] if error == runtime.cudaError_t.cudaSuccess else None
-
-    def _error(self, error: Exception) -> BackendError:
-        """Return what an error of the library means."""
-        return cuda_error(str(error), self._device[1], self._free_memory())
-
-
-def cuda_error(said: str, device: int, free: int | None) -> BackendError:
-    """
-    Return what a message of ONNX Runtime's CUDA provider means.
-
-    :param free: bytes of GPU memory, None if unknown.
-    """
-    said = ' '.join(said.split())
-    said = f'onnxruntime {onnxruntime.__version__} failed on GPU {device}: {said}'
-    number = re.search(r'CUDA failure (\d+)', said)
-    needed = re.search(r'requested buffer of size (\d+)', said)
-    if needed or 'out of memory' in said.lower() or number and number[1] == '2':
-        sizes = [f'{what} {int(size) >> 20} MiB' if size is not None else f'{what} unknown'
-                 for what, size in (('needed', needed and needed[1]), ('free', free))]
-        return DeviceMemoryError(
-            f'GPU {device} has too little memory: {", ".join(sizes)}; end other programs on the '
-            f'GPU, or export the bundle with a smaller --input-size ({said})')
-    if number and int(number[1]) in _STICKY:
-        return FatalBackendError(f'{said}; this process cannot use the GPU any more, start it '
-                                 'again')
-    return BackendError(said)
-
-
 class TextNetwork:
     """The text network on the CPU; backends of GPUs use it too."""
 
     def __init__(self, bundle: Bundle, threads: int) -> None:
         """Load the network and check its input and output against the manifest."""
-        self._session = _open(bundle, bundle.text.file, bundle.text_signature, threads)
+        self._session = open_session(bundle, bundle.text.file, bundle.text_signature, threads)
 
     def __call__(self, tokens: np.ndarray) -> np.ndarray:
         """Embed rows of tokens; see `Backend.encode_text`."""
@@ -214,19 +81,14 @@ def unavailable(options: BackendOptions) -> str:
     return ''
 
 
-def cuda_unavailable(options: BackendOptions) -> str:
-    """Return why the CUDA provider cannot be used, with the cure, or ``''``."""
-    if _CUDA not in onnxruntime.get_available_providers():
-        return (f'this onnxruntime {onnxruntime.__version__} has no CUDA provider; {_INSTALL}')
-    try:
-        cuda.find_device(options.device)
-    except BackendUnavailable as error:
-        return str(error)
-    return ''
+def open_session(bundle: Bundle, file: str, expected: Signature, threads: int,
+                 provider: Any = CPU) -> onnxruntime.InferenceSession:
+    """
+    Load a graph of a bundle and check its inputs and outputs against the manifest.
 
-
-def _open(bundle: Bundle, file: str, expected: Signature, threads: int,
-          provider: Any = _CPU) -> onnxruntime.InferenceSession:
+    :param provider: what ONNX Runtime calls a way to compute, with its options.
+    :raises BundleError: if it does not load or does not fit.
+    """
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
@@ -234,21 +96,12 @@ def _open(bundle: Bundle, file: str, expected: Signature, threads: int,
     # Waiting threads sleep instead of spinning: the cores are shared with the camera driver.
     options.add_session_config_entry('session.intra_op.allow_spinning', '0')
     options.log_severity_level = 4  # its errors are raised, and reported once, by us
-    if provider != _CPU and hasattr(onnxruntime, 'preload_dlls'):
-        onnxruntime.preload_dlls()  # from the nvidia-* packages beside it
     try:
         session = onnxruntime.InferenceSession(
             str(bundle.directory / file), options, providers=[provider])
     except Exception as error:  # the library's own exceptions have no common base
-        if provider != _CPU and 'CUDA' in str(error):
-            raise cuda_error(str(error), provider[1]['device_id'], None) from error
         raise BundleError(
             f'{bundle.directory / file} does not load ({error}); {REPAIR}') from error
-    # The library goes on with the CPU when the provider's own libraries do not load.
-    if provider != _CPU and session.get_providers()[0] != _CUDA:
-        raise BackendUnavailable(
-            f'the CUDA provider of onnxruntime {onnxruntime.__version__} does not load, most '
-            f"often for want of CUDA's or cuDNN's libraries; {_INSTALL}")
     bundle.check(file, expected, Signature(*(
         tuple(Tensor(t.name, _DTYPES.get(t.type, t.type),
                      tuple(n if isinstance(n, int) else -1 for n in t.shape)) for t in side)
@@ -259,7 +112,7 @@ def _open(bundle: Bundle, file: str, expected: Signature, threads: int,
 def _run(session: onnxruntime.InferenceSession | None, outputs: tuple[str, ...],
          inputs: dict[str, np.ndarray]) -> list[np.ndarray]:
     if session is None:
-        raise BackendError(_CLOSED)
+        raise BackendError(CLOSED)
     try:
         return session.run(outputs, inputs)
     except Exception as error:  # the library's own exceptions have no common base
