@@ -33,6 +33,8 @@ OPSET = 18
 # but keep their names, so that a study can ask for them; see `vl4ad.Queries`.
 STUDY_OUTPUTS = ('mask_logits', 'in_vocabulary', 'void', 'out_vocabulary')
 WEIGHTS = 'weights.safetensors'
+# Values of one side of a map times channels: 8192 pixels of an image at stride 8, 128 channels.
+_LARGEST_ENCODING = 1024 * 128
 
 
 class VisionGraph(nn.Module):
@@ -209,7 +211,7 @@ def _simplify(model: onnx_ir.Model, parameters: set[int]) -> None:
     common.InlinePass()(model)
     for _ in range(2):
         onnxscript.optimizer.fold_constants(
-            model, onnx_shape_inference=True,
+            model, onnx_shape_inference=True, input_size_limit=_LARGEST_ENCODING,
             should_fold=lambda node: _may_fold(node, parameters))
         common.RemoveUnusedNodesPass()(model)
     onnx_ir.passes.Sequential(
