@@ -7,6 +7,8 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 import importlib
 from pathlib import Path
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -33,6 +35,18 @@ OPEN = {
 TOLERANCE = 5e-5  # of the uncertainty, which is -1..0
 # Over a flat frame masks lie at their threshold, and rounding decides what a layer attends to.
 FLAT_TOLERANCE = 3e-3
+SIGNALLED = """
+import os, signal
+from vl4ad_ros.runtime.backends import open_backend
+from vl4ad_ros.runtime.bundle import Bundle
+signal.signal(signal.SIGUSR1, lambda number, frame: print('signal', number))
+bundle = Bundle.open('tiny')
+for _ in range(3):
+    first, second = open_backend(bundle, 'openvino'), open_backend(bundle, 'openvino')
+    first.close()
+    second.close()
+os.kill(os.getpid(), signal.SIGUSR1)
+"""
 OTHER_CELLS = 1e-3  # share whose best class may differ, where two tie to rounding
 
 
@@ -214,6 +228,12 @@ def test_close_frees_the_networks(bundle, prompts, name):
         backend.close()
         sizes.append(resident())
     assert sizes[-1] - sizes[3] < 40 * 2 ** 20  # one that is kept takes 60 MB or more
+
+
+def test_signals_still_arrive_when_backends_have_come_and_gone():
+    """In a process of its own, which a freed signal stack would end."""
+    done = subprocess.run([sys.executable, '-c', SIGNALLED], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, 'signal 10\n'), done.stderr
 
 
 @pytest.mark.parametrize('said, kind, words', [

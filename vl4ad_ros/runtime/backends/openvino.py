@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 import time
 from typing import Any
@@ -22,6 +23,18 @@ _OUT_OF_MEMORY = ('out of memory', 'CL_MEM_OBJECT_ALLOCATION_FAILURE', 'CL_OUT_O
                   'CL_OUT_OF_HOST_MEMORY', 'exceeded max size of memory')
 
 
+@functools.cache
+def library() -> openvino.Core:
+    """
+    Return the library's one object of this process, which lives as long.
+
+    Its CPU plugin gives the calling thread another signal stack and takes back the old one when
+    it goes: two of them that do not go in the opposite order leave a stack that is freed, and the
+    next signal ends the process.
+    """
+    return openvino.Core()
+
+
 class OpenVino:
     """
     The image network on a CPU or an Intel GPU, the text network on the CPU.
@@ -33,7 +46,7 @@ class OpenVino:
 
     def __init__(self, bundle: Bundle, options: BackendOptions, device: str = 'CPU') -> None:
         """Load the networks and check their inputs and outputs against the manifest."""
-        self._device, self._core = device, openvino.Core()
+        self._device = device
         half = device != 'CPU' and options.precision == 'fp16'
         if device != 'CPU' and options.precision == 'bf16':
             raise BackendUnavailable('OpenVINO on a GPU computes in fp32 or fp16, not in bf16; '
@@ -52,7 +65,7 @@ class OpenVino:
         self._prompts = PromptArrays()
         self.stages: dict[str, float] = {}
         self.description = (f'openvino {_VERSION}, {"fp16" if half else "fp32"}, '
-                            f'{self._core.get_property(device, "FULL_DEVICE_NAME").strip()}')
+                            f'{library().get_property(device, "FULL_DEVICE_NAME").strip()}')
 
     def run(self, image: np.ndarray, concepts: np.ndarray, concept_class: np.ndarray,
             num_known: np.ndarray, ensemble_weight: np.ndarray,
@@ -79,20 +92,20 @@ class OpenVino:
 
     def device_memory(self) -> int | None:
         """Return what OpenVINO has taken of the GPU's memory in this process."""
-        if self._device == 'CPU' or self._core is None:
+        if self._device == 'CPU' or self._vision is None:
             return None
-        return sum(self._core.get_property(self._device, 'GPU_MEMORY_STATISTICS').values())
+        return sum(library().get_property(self._device, 'GPU_MEMORY_STATISTICS').values())
 
     def close(self) -> None:
         """Free both networks."""
-        self._vision = self._text = self._core = None
+        self._vision = self._text = None
         self._prompts.set()
 
     def error(self, error: Exception) -> BackendError:
         """Return what an error of the library means."""
         said = ' '.join(str(error).split())
         if self._device != 'CPU' and any(sign in said for sign in _OUT_OF_MEMORY):
-            total = self._core.get_property(self._device, 'GPU_DEVICE_TOTAL_MEM_SIZE')
+            total = library().get_property(self._device, 'GPU_DEVICE_TOTAL_MEM_SIZE')
             return DeviceMemoryError(
                 f'{self._device} has too little of its {total >> 20} MiB free; end other programs '
                 f'on it or export the bundle with a smaller --input-size ({said})')
@@ -102,7 +115,7 @@ class OpenVino:
               config: dict[str, Any]) -> openvino.InferRequest:
         path = bundle.directory / file
         try:
-            model = self._core.read_model(path)
+            model = library().read_model(path)
         except Exception as error:  # the library raises RuntimeError and its own
             raise BundleError(f'{path} does not load ({error}); {REPAIR}') from error
         bundle.check(file, expected, Signature(*(
@@ -111,7 +124,7 @@ class OpenVino:
                                for n in port.get_partial_shape())) for port in side)
             for side in (model.inputs, model.outputs))))
         try:
-            return self._core.compile_model(model, device, config).create_infer_request()
+            return library().compile_model(model, device, config).create_infer_request()
         except Exception as error:
             raise self.error(error) from error
 
@@ -144,7 +157,7 @@ def unavailable(options: BackendOptions) -> str:
 
 def gpu_unavailable(options: BackendOptions) -> str:
     """Return why there is no Intel GPU of that number, with the cure, or ``''``."""
-    devices = openvino.Core().available_devices
+    devices = library().available_devices
     gpus = [d for d in devices if d.split('.')[0] == 'GPU']
     if options.device < len(gpus):
         return ''
