@@ -21,8 +21,8 @@ def engine_bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
 @pytest.fixture
 def cuda(monkeypatch: pytest.MonkeyPatch) -> FakeCuda:
     """Stand in for cuda-python and for GPU 0, an Orin."""
-    for module in ('obtain', 'backend', 'command'):
-        monkeypatch.setattr(f'vl4ad_ros.runtime.engines.{module}.find_device', lambda index: ORIN)
+    for module in ('backends.cuda', 'engines.obtain', 'engines.backend', 'engines.command'):
+        monkeypatch.setattr(f'vl4ad_ros.runtime.{module}.find_device', lambda index: ORIN)
     return FakeCuda().install(monkeypatch)
 
 

@@ -111,11 +111,10 @@ def open_backend(bundle: Any, options: backends.BackendOptions) -> FakeGpu:
     return FakeGpu(bundle, options)
 
 
-def enlist(registry: dict[str, str]) -> None:
+def enlist() -> None:
     """Make it the backend that 'auto' asks first, as a GPU is."""
-    others = dict(registry)
-    registry.clear()
-    registry.update({FakeGpu.name: __name__}, **others)
+    backends.REGISTRY[FakeGpu.name] = __name__
+    backends.AUTO = (FakeGpu.name, *backends.AUTO)
 
 
 def environment(plan: Plan) -> dict[str, str]:
@@ -126,6 +125,6 @@ def environment(plan: Plan) -> dict[str, str]:
 if __name__ == '__main__':
     import fake_gpu
     fake_gpu.plan = Plan(**json.loads(os.environ['FAKE_GPU']))
-    fake_gpu.enlist(backends.REGISTRY)
+    fake_gpu.enlist()
     from vl4ad_ros.node.__main__ import main
     sys.exit(main())

@@ -15,7 +15,8 @@ import fake_gpu
 from fake_gpu import Plan
 from harness import Bench, Outside, scene
 import pytest
-from vl4ad_ros.runtime.backends import BackendOptions, REGISTRY
+from vl4ad_ros.runtime import backends
+from vl4ad_ros.runtime.backends import BackendOptions
 
 OUT_OF_MEMORY = 'GPU out of memory: 1830 MiB needed, 912 MiB free; close other programs'
 STICKY = 'CUDA error 700 (an illegal memory access was encountered)'
@@ -24,9 +25,9 @@ STICKY = 'CUDA error 700 (an illegal memory access was encountered)'
 @pytest.fixture(autouse=True)
 def gpu(monkeypatch):
     """Put the fake GPU first among the backends, and forget what the last test did with it."""
-    registry = dict(REGISTRY)
-    fake_gpu.enlist(registry)
-    monkeypatch.setattr('vl4ad_ros.runtime.backends.REGISTRY', registry)
+    monkeypatch.setattr(backends, 'REGISTRY', dict(backends.REGISTRY))
+    monkeypatch.setattr(backends, 'AUTO', backends.AUTO)
+    fake_gpu.enlist()
     monkeypatch.setattr(fake_gpu, 'plan', Plan())
     fake_gpu.opened.clear()
     fake_gpu.seen.clear()

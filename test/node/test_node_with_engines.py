@@ -27,8 +27,8 @@ def cuda(monkeypatch):
     """Put a stand-in of TensorRT 10.3 and of an Orin into this process."""
     from fake_cuda import FakeCuda, ORIN
     from fake_tensorrt import fake_tensorrt
-    for module in ('obtain', 'backend', 'command'):
-        monkeypatch.setattr(f'vl4ad_ros.runtime.engines.{module}.find_device', lambda index: ORIN)
+    for module in ('backends.cuda', 'engines.obtain', 'engines.backend', 'engines.command'):
+        monkeypatch.setattr(f'vl4ad_ros.runtime.{module}.find_device', lambda index: ORIN)
     cuda = FakeCuda().install(monkeypatch)
     monkeypatch.setitem(sys.modules, 'tensorrt', fake_tensorrt(cuda))
     return cuda

@@ -148,7 +148,7 @@ def open_backend(bundle: Bundle, name: str = 'auto', options: BackendOptions = B
     reasons, candidates = [], AUTO if name == 'auto' else (name,)
     if name == 'auto' and (reason := _no_gpu(options.device)):
         reasons.append(f'{", ".join(NVIDIA)} ({reason})')
-        candidates = AUTO[len(NVIDIA):]
+        candidates = [name for name in AUTO if name not in NVIDIA]
     for candidate in candidates:
         try:
             module = importlib.import_module(REGISTRY[candidate])
