@@ -101,7 +101,9 @@ def test_ctrl_c_leaves_no_process_behind(bag, mock_bundle, tmp_path):
     process = subprocess.Popen(
         [sys.executable, '-m', 'vl4ad_ros.cli', 'replay', str(bag), '--bundle', str(mock_bundle),
          '--out', str(tmp_path / 'out'), '--rate', '0.1'], env={**os.environ, 'MARK': mark},
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        # A shell lets what it starts in the background ignore Ctrl-C.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
     log = tmp_path / 'out' / 'node.log'
     end = time.monotonic() + 30
     while not (log.is_file() and 'not for driving' in log.read_text()):
