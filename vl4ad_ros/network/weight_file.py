@@ -63,12 +63,15 @@ class WeightFile:
         text += b' ' * (-(8 + len(text)) % _ALIGNMENT)
         with open(path, 'wb') as stream:
             stream.write(len(text).to_bytes(8, 'little') + text)
+            read = []
             for name, tensor in tensors.items():
                 places[tensor.data_ptr()] = stream.tell(), tensor.nbytes
                 stream.write(memoryview(tensor.contiguous().view(-1).view(torch.uint8).numpy()))
                 progress('', tensor.nbytes)
-                if tensor.nbytes > _PAGE_OUT_EVERY:
-                    page_out([tensor])
+                read.append(tensor)
+                if sum(t.nbytes for t in read) > _PAGE_OUT_EVERY:
+                    page_out(read)
+                    read.clear()
         page_out(tensors.values())
         return WeightFile(path, places)
 
