@@ -104,7 +104,9 @@ def test_a_failed_capture_leaves_the_stream_usable(monkeypatch):
     gpu = wrapper.Gpu(0)
     with pytest.raises(BackendError, match='CaptureUnsupported'):
         gpu.capture(lambda: gpu.allocate(1))
-    gpu.synchronise()
+    done = gpu.event()
+    gpu.record(done)
+    gpu.wait(done)
     gpu.close()
     assert not cuda.live
 

@@ -16,7 +16,7 @@ torch = pytest.importorskip('torch')
 from torch._subclasses.fake_tensor import FakeTensorMode  # noqa: E402
 from torch.utils import _pytree as pytree  # noqa: E402
 from torch.utils._python_dispatch import TorchDispatchMode  # noqa: E402
-from vl4ad_ros.network import backend as torch_backend  # noqa: E402
+from vl4ad_ros.network import torch_backend  # noqa: E402
 from vl4ad_ros.network.classification import Classification  # noqa: E402
 from vl4ad_ros.network.export import VisionGraph  # noqa: E402
 from vl4ad_ros.network.precision import set_precision  # noqa: E402

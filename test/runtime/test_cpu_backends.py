@@ -19,7 +19,7 @@ from vl4ad_ros.runtime.reference import TEXT_INPUTS
 from vl4ad_ros.scenes.still import draw_still
 from vl4ad_ros.vocabulary import Vocabulary
 
-backend_module = pytest.importorskip('vl4ad_ros.network.backend', exc_type=ImportError)
+backend_module = pytest.importorskip('vl4ad_ros.network.torch_backend', exc_type=ImportError)
 openvino = pytest.importorskip('vl4ad_ros.runtime.backends.openvino', exc_type=ImportError)
 onnxruntime = pytest.importorskip('vl4ad_ros.runtime.backends.onnxruntime', exc_type=ImportError)
 onnxruntime_cuda = importlib.import_module('vl4ad_ros.runtime.backends.onnxruntime_cuda')

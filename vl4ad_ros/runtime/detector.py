@@ -12,8 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from vl4ad_ros.runtime.backends import (
-    Backend, BackendError, BackendOptions, open_backend)
+from vl4ad_ros.runtime.backends import Backend, BackendError, BackendOptions, open_backend
 from vl4ad_ros.runtime.bundle import Bundle, BundleError, Calibration, REPAIR
 from vl4ad_ros.runtime.letterbox import Letterbox
 from vl4ad_ros.runtime.prompts import PromptEncoder, Prompts

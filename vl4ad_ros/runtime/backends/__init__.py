@@ -23,12 +23,12 @@ REGISTRY = {
     'tensorrt': 'vl4ad_ros.runtime.backends.tensorrt',
     'tensorrt-rtx': 'vl4ad_ros.runtime.backends.tensorrt_rtx',
     'onnxruntime-cuda': 'vl4ad_ros.runtime.backends.onnxruntime_cuda',
-    'torch-cuda': 'vl4ad_ros.network.cuda_backend',
+    'torch-cuda': 'vl4ad_ros.network.torch_cuda_backend',
     'openvino': 'vl4ad_ros.runtime.backends.openvino',
     'onnxruntime': 'vl4ad_ros.runtime.backends.onnxruntime',
-    'torch': 'vl4ad_ros.network.backend',
+    'torch': 'vl4ad_ros.network.torch_backend',
     'openvino-gpu': 'vl4ad_ros.runtime.backends.openvino_gpu',
-    'torch-compile': 'vl4ad_ros.network.compiled_backend',
+    'torch-compile': 'vl4ad_ros.network.torch_compile_backend',
 }
 """
 The module of each backend.

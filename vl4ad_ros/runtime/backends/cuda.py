@@ -223,10 +223,6 @@ class Gpu:
         """Sleep until `event` has come."""
         self.call(self._runtime.cudaEventSynchronize, event)
 
-    def synchronise(self) -> None:
-        """Wait until all work is done; errors of that work are raised here."""
-        self.call(self._runtime.cudaStreamSynchronize, self._stream)
-
     def elapsed(self, start: Any, end: Any) -> float:
         """Return the ms between two events that have come."""
         return float(self.call(self._runtime.cudaEventElapsedTime, start, end))

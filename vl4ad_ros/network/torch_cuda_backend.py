@@ -11,7 +11,7 @@ from vl4ad_ros.runtime.bundle import Bundle
 
 def open_backend(bundle: Bundle, options: BackendOptions) -> Backend:
     """Load a bundle; see `backends.open_backend`."""
-    from vl4ad_ros.network.backend import Torch
+    from vl4ad_ros.network.torch_backend import Torch
     return Torch(bundle, options)
 
 

@@ -6,12 +6,12 @@ from __future__ import annotations
 
 import shutil
 
-from vl4ad_ros.network import backend
+from vl4ad_ros.network import torch_backend
 from vl4ad_ros.runtime.backends import BackendOptions
 from vl4ad_ros.runtime.bundle import Bundle
 
 
-class TorchCompile(backend.Torch):
+class TorchCompile(torch_backend.Torch):
     """`Torch`, compiled for this machine when it is opened."""
 
     name = 'torch-compile'
@@ -26,4 +26,4 @@ def unavailable(options: BackendOptions) -> str:
     """Return why PyTorch cannot compile, with the cure, or ``''``."""
     if not any(map(shutil.which, ('g++', 'c++', 'clang++'))):
         return 'torch.compile needs a C++ compiler; apt install g++'
-    return backend.unavailable(options)
+    return torch_backend.unavailable(options)
