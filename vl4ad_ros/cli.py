@@ -128,22 +128,25 @@ def _add_demo(parser: argparse.ArgumentParser) -> None:
 def _demo(options: argparse.Namespace) -> None:
     from tqdm import tqdm
     from vl4ad_ros.evaluation import sample_drive
-    from vl4ad_ros.node.playback import show
+    from vl4ad_ros.evaluation.second_act import SCRIPT
+    from vl4ad_ros.node.playback import show, show_second_act
     seed = sample_drive.SEED if options.seed is None else options.seed
 
     def draw(drawn: int, total: int) -> None:
         if not drawn:
-            print('drawing the sample drive; later runs have it', flush=True)
-        bar.total = total
+            print('drawing what is played; later runs have it', flush=True)
+            bar.reset(total)
         bar.update(drawn - bar.n)
 
     with tqdm(unit='frame', disable=None, leave=False) as bar:
         bag = sample_drive.sample_drive(seed, draw)
+        scene = sample_drive.second_scene(SCRIPT, draw)
     limits = sample_drive.TRACK_LIMITS
     print('alerts come from the road ahead, and from what '
           f'{limits.confirm_hits} of {limits.confirm_window} frames show')
     show(bag, options.out, f'Sample drive {seed}', None,
          _session_options(options, sample_drive.PARAMETERS))
+    show_second_act(scene, options.out, SCRIPT, _session_options(options))
 
 
 def _add_replay(parser: argparse.ArgumentParser) -> None:
@@ -224,7 +227,9 @@ def _elsewhere(module: str, help_line: str) -> Verb:
 
 
 VERBS = {
-    'demo': Verb('replay the sample drive through the node and report', _add_demo, _demo),
+    'demo': Verb(
+        'replay a drawn drive through the node, then change its prompts, and report', _add_demo,
+        _demo),
     'replay': Verb('replay a camera bag through the node and report', _add_replay, _replay),
     'evaluate': Verb('score every frame of a bag offline; prints JSON', _add_evaluate,
                      _evaluate),

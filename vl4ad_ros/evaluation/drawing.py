@@ -101,11 +101,16 @@ def _box(canvas: np.ndarray, alert: Alert, scale: float) -> None:
     left, top = round(x * scale) - margin, round(y * scale) - margin
     right, bottom = round((x + width) * scale) + margin, round((y + height) * scale) + margin
     cv2.rectangle(canvas, (left, top), (right, bottom), ALERT, 2, cv2.LINE_AA)
-    text = f'#{alert.id} {alert.label} {alert.score:.2f}'
+    put_tab(canvas, f'#{alert.id} {alert.label} {alert.score:.2f}', left - 1, top, bottom, ALERT)
+
+
+def put_tab(canvas: np.ndarray, text: str, left: int, top: int, bottom: int,
+            colour: tuple[int, int, int]) -> None:
+    """Write a line on a coloured tab over a box, or under it where there is no room."""
     letter = max(9, canvas.shape[1] // 75)
-    text_width = cv2.getTextSize(text, _FONT, letter / 22.0, 1)[0][0]
+    width = cv2.getTextSize(text, _FONT, letter / 22.0, 1)[0][0]
     tab = letter + 8
-    left = int(np.clip(left, 0, max(0, canvas.shape[1] - text_width - 10)))
+    left = int(np.clip(left, 0, max(0, canvas.shape[1] - width - 10)))
     base = top if top >= tab else min(bottom + tab, canvas.shape[0])
-    cv2.rectangle(canvas, (left - 1, base - tab), (left + text_width + 8, base), ALERT, -1)
-    put_text(canvas, text, (left + 4, base - 5), letter, DARK)
+    cv2.rectangle(canvas, (left, base - tab), (left + width + 9, base), colour, -1)
+    put_text(canvas, text, (left + 5, base - 5), letter, DARK)

@@ -39,6 +39,27 @@ DEFINITIONS = {
 
 
 @dataclass(frozen=True)
+class ParameterCall:
+    """
+    Parameters of the node to set while frames flow.
+
+    :ivar at_s: seconds of the bag from its first frame.
+    :ivar values: by name; set one by one, in this order.
+    """
+
+    at_s: float
+    values: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class CallMade:
+    """When a call was sent and when the node had put it into force; ns since the epoch."""
+
+    sent_ns: int
+    answered_ns: int
+
+
+@dataclass(frozen=True)
 class Replay:
     """
     Everything that came back from the node.
@@ -50,6 +71,7 @@ class Replay:
     :ivar spool: all raw messages that arrived.
     :ivar namespace: the node's own prefix, as in `/vl4ad_detector`.
     :ivar about: `model`, `backend`, `ros_distro` and other plain facts for the report.
+    :ivar calls: one per call of the session, in their order.
     """
 
     bag: CameraBag
@@ -59,6 +81,7 @@ class Replay:
     spool: Spool
     namespace: str
     about: Mapping[str, Any]
+    calls: Sequence[CallMade] = ()
 
     @cached_property
     def by_index(self) -> dict[int, FrameResult]:

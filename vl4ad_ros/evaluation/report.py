@@ -41,9 +41,9 @@ def write_report(replay: Replay, folder: Path, title: str,
     files['metrics'].write_text(json.dumps(replay.metrics(), indent=2) + '\n')
     captions = _moments(replay)
     rows: list[tuple[str, dict[str, np.ndarray]]] = []
-    video = _Video(files['video'], _rate_hz(replay))
+    video = Video(files['video'], rate_hz(replay))
     try:
-        for index, image, label in _frames(replay):
+        for index, image, label in decoded(replay):
             video.write(_video_frame(replay, index, image, label))
             if index in captions:
                 rows.append((captions[index], _tiles(replay, index, image, label, rescore)))
@@ -52,12 +52,21 @@ def write_report(replay: Replay, folder: Path, title: str,
     about = replay.about
     sheet = _contact_sheet(rows, title, f'model {about["model"]} on {about["backend"]}, '
                            f'ROS 2 {about["ros_distro"]}. {about.get("notice", "")}')
-    if not cv2.imwrite(str(files['contact sheet']), cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR)):
-        raise ReportError(f"cannot write '{files['contact sheet']}'; check the disk and rights")
+    write_png(files['contact sheet'], sheet)
     return files
 
 
-class _Video:
+def write_png(path: Path, rgb: np.ndarray) -> None:
+    """
+    Write a picture (H, W, 3).
+
+    :raises ReportError: if it cannot be written.
+    """
+    if not cv2.imwrite(str(path), cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)):
+        raise ReportError(f"cannot write '{path}'; check the disk and rights")
+
+
+class Video:
     """
     An MPEG-4 Part 2 video in an mp4 file.
 
@@ -65,8 +74,9 @@ class _Video:
     players, though not in browsers; VP9, which does, takes many times longer to encode.
     """
 
-    def __init__(self, path: Path, rate_hz: float) -> None:
-        self._path, self._rate = path, rate_hz
+    def __init__(self, path: Path, rate: float) -> None:
+        """Write `path` at so many frames per second."""
+        self._path, self._rate = path, rate
         self._writer: cv2.VideoWriter | None = None
 
     def write(self, rgb: np.ndarray) -> None:
@@ -83,17 +93,19 @@ class _Video:
         self._writer.write(cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR))
 
     def close(self) -> None:
+        """Complete the file."""
         if self._writer is not None:
             self._writer.release()
 
 
-def _rate_hz(replay: Replay) -> float:
+def rate_hz(replay: Replay) -> float:
+    """Return the frames per second at which a video of the bag's frames is in real time."""
     times = replay.bag.times_ns
     span = (times[-1] - times[0]) / 1e9
     return min(max((len(times) - 1) / span, 1.0), 120.0) if span > 0 else 10.0
 
 
-def _frames(replay: Replay) -> Iterator[tuple[int, np.ndarray, np.ndarray | None]]:
+def decoded(replay: Replay) -> Iterator[tuple[int, np.ndarray, np.ndarray | None]]:
     """Yield index, image and label of each frame that was published and can be decoded."""
     maps = replay.bag.truth_maps() if replay.truth else iter(())
     ahead = next(maps, None)

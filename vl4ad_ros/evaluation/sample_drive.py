@@ -1,6 +1,6 @@
 # Copyright 2026 vl4ad_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The drive that the demo plays: drawn once, kept in the user's cache."""
+"""What the demo plays: drawn once, kept in the user's cache."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ import shutil
 from tempfile import mkdtemp
 
 from vl4ad_ros import __version__, scenes
+from vl4ad_ros.evaluation.second_act import SCRIPT, Script
 from vl4ad_ros.obstacles.tracks import TrackLimits
 from vl4ad_ros.scenes.bag import write_drive
 from vl4ad_ros.scenes.drive import Drive
+from vl4ad_ros.scenes.halt import Halt
 
 SEED, SECONDS, ANOMALIES = 7, 24.0, 4
 # What the node is told for a drawn drive. The tiny model is unsure of much beside the road, so
@@ -28,34 +30,49 @@ PARAMETERS = {
     'alert.confirm_window': TRACK_LIMITS.confirm_window}
 
 
-def sample_drive(seed: int = SEED,
-                 on_frame: Callable[[int, int], None] = lambda drawn, total: None) -> Path:
+OnFrame = Callable[[int, int], None]
+"""Called with the number of frames drawn and to draw, if they have to be drawn."""
+
+
+def sample_drive(seed: int = SEED, on_frame: OnFrame = lambda drawn, total: None) -> Path:
+    """Return the bag of a test drive of 24 s at 640 x 360 and 10 Hz with four anomalies."""
+    return kept(f'drive-{{}}-{seed}', lambda: Drive(
+        seed, seconds=SECONDS, split='test', anomalies=ANOMALIES), on_frame)
+
+
+def second_scene(script: Script = SCRIPT,
+                 on_frame: OnFrame = lambda drawn, total: None) -> Path:
+    """Return the bag of the scene of the demo's second act."""
+    digest = hashlib.sha256(repr(script).encode()).hexdigest()[:10]
+    return kept(f'halt-{{}}-{digest}', script.scene, on_frame)
+
+
+def kept(name: str, scene: Callable[[], Drive | Halt], on_frame: OnFrame) -> Path:
     """
-    Return the bag of a test drive of 24 s at 640 x 360 and 10 Hz with four anomalies.
+    Return the bag of a scene, drawn only if it is not in the cache.
 
     Its name holds the version and the digest of the code that draws, so that it is never stale;
     it appears only once it is complete, and then those of other versions go.
 
-    :param on_frame: called with the number of frames drawn and to draw, if it has to be drawn.
+    :param name: with ``{}`` for version and digest.
     """
-    name = f'drive-{__version__}-{_digest()}-{seed}'
     folder = cache_folder()
-    path = folder / name
+    path = folder / name.format(f'{__version__}-{_digest()}')
     if path.is_dir():
         return path
     folder.mkdir(parents=True, exist_ok=True)
     workshop = Path(mkdtemp(prefix='.drawing.', dir=folder))
     try:
-        drive = Drive(seed, seconds=SECONDS, split='test', anomalies=ANOMALIES)
-        on_frame(0, len(drive))
-        write_drive(drive, workshop / name,
-                    on_frame=lambda index, frame: on_frame(index + 1, len(drive)))
+        drawn = scene()
+        on_frame(0, len(drawn))
+        write_drive(drawn, workshop / path.name,
+                    on_frame=lambda index, frame: on_frame(index + 1, len(drawn)))
         try:
-            (workshop / name).rename(path)
+            (workshop / path.name).rename(path)
         except OSError:
             if not path.is_dir():  # else another process was faster
                 raise
-        for other in folder.glob(f'drive-*-{seed}'):
+        for other in folder.glob(name.format('*')):
             if other != path:
                 shutil.rmtree(other, ignore_errors=True)
     finally:

@@ -4,7 +4,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import closing
+from dataclasses import replace
+import json
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +17,13 @@ from vl4ad_ros.evaluation.live import LiveLines
 from vl4ad_ros.evaluation.replay import table
 from vl4ad_ros.evaluation.report import METRICS, write_report
 from vl4ad_ros.evaluation.result_bag import write_result_bag
+from vl4ad_ros.evaluation.second_act import Act, observe, Script, THRESHOLD
+from vl4ad_ros.evaluation.second_act_pictures import write_pictures
 from vl4ad_ros.evaluation.spool import Spool
 from vl4ad_ros.node import session
+from vl4ad_ros.runtime.bundle import Bundle
 from vl4ad_ros.runtime.detector import Detector
+from vl4ad_ros.vocabulary import Vocabulary
 
 
 def show(bag_path: Path, out: Path, title: str, topic: str | None = None,
@@ -36,11 +43,10 @@ def show(bag_path: Path, out: Path, title: str, topic: str | None = None,
           f'{bag.duration_s:.1f} s', flush=True)
     spool = Spool(out)
     try:
-        with tqdm(total=len(bag.times_ns), unit='frame', disable=None, leave=False) as bar:
-            lines = LiveLines(bag.times_ns, truth, lambda text: tqdm.write(text))
-            replayed = session.replay(
-                bag, truth, spool, out / 'node.log', options, lines.add,
-                lambda published: bar.update(published - bar.n))
+        lines = LiveLines(bag.times_ns, truth, tqdm.write)
+        with _progress(len(bag.times_ns)) as bar:
+            replayed = session.replay(bag, truth, spool, out / 'node.log', options, lines.add,
+                                      lambda published: bar.update(published - bar.n))
         metrics = replayed.metrics()
         print(f'{table(metrics)}\nwriting the report', flush=True)
         with closing(_Scorer(options.bundle)) as score:
@@ -48,24 +54,69 @@ def show(bag_path: Path, out: Path, title: str, topic: str | None = None,
         files['result bag'] = write_result_bag(replayed, out / 'result_bag')
     finally:
         spool.close()
-    for what, path in files.items():
-        print(f'  {what:<14}{path}')
+    _tell(files)
     return metrics
 
 
+def show_second_act(bag_path: Path, out: Path, script: Script,
+                    options: session.SessionOptions = session.SessionOptions()) -> Act:
+    """
+    Set prompts while the script's scene plays, tell what came of it, and add it to the report.
+
+    :param bag_path: the script's scene.
+    :param out: where `show` left its report.
+    :raises SessionError: if the node fails, or refuses the prompts.
+    """
+    bag = session.open_bag(bag_path)
+    bundled = Bundle.open(options.bundle).vocabulary
+    options = replace(options, calls=script.calls(bundled),
+                      parameters={**options.parameters, 'threshold': THRESHOLD})
+    print(f'second act: {" and ".join(f"a {kind}" for kind in script.kinds)} before a standing '
+          'camera; prompts are set while frames flow', flush=True)
+    spool = Spool(out)
+    try:
+        with _progress(len(bag.times_ns)) as bar:
+            replayed = session.replay(
+                bag, bag.truth(), spool, out / 'second_act.log', options,
+                on_progress=lambda published: bar.update(published - bar.n))
+        with closing(_Scorer(options.bundle)) as score:
+            act = observe(replayed, script, script.prompts(bundled), score)
+        print('\n'.join(act.lines()))
+        metrics = json.loads((out / METRICS).read_text())
+        (out / METRICS).write_text(
+            json.dumps({**metrics, 'second_act': act.figures()}, indent=2) + '\n')
+        files = write_pictures(act, replayed, out, 'Second act: prompts set while frames flow')
+        files['its frames'] = out / 'second_act.csv'
+        files['its frames'].write_text(act.table())
+    finally:
+        spool.close()
+    _tell(files)
+    return act
+
+
+def _progress(frames: int) -> tqdm:
+    return tqdm(total=frames, unit='frame', disable=None, leave=False)
+
+
+def _tell(files: Mapping[str, Path]) -> None:
+    for what, path in files.items():
+        print(f'  {what:<14}{path}')
+
+
 class _Scorer:
-    """Scores single frames as the node did, for pictures of frames whose score was not sent."""
+    """Scores single frames as the node did."""
 
     def __init__(self, bundle: str) -> None:
         self._bundle = bundle
         self._detector: Detector | None = None
 
-    def __call__(self, image: np.ndarray) -> np.ndarray:
-        """Return the score (H, W) of an RGB image."""
+    def __call__(self, image: np.ndarray, vocabulary: Vocabulary | None = None) -> np.ndarray:
+        """Return the score (H, W) of an RGB image, by default with the bundle's own prompts."""
         if self._detector is None:
             self._detector = Detector.open(self._bundle)
         detector = self._detector
-        return detector.detect(image, detector.encode(detector.default_vocabulary)).score
+        prompts = detector.encode(vocabulary or detector.default_vocabulary)
+        return detector.detect(image, prompts).score
 
     def close(self) -> None:
         """Free the model, if it was needed."""

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -29,8 +29,9 @@ from rclpy.signals import SignalHandlerOptions
 
 from vl4ad_ros.evaluation.alert_metrics import Alert, FrameResult, Truth
 from vl4ad_ros.evaluation.bag_reader import CameraBag
-from vl4ad_ros.evaluation.replay import Replay
+from vl4ad_ros.evaluation.replay import ParameterCall, Replay
 from vl4ad_ros.evaluation.spool import Spool
+from vl4ad_ros.node.caller import Caller
 from vl4ad_ros.node.convert import compressed_to_rgb, image_to_rgb
 from vl4ad_ros.node.dds import use_profile
 from vl4ad_ros.node.player import Player
@@ -55,11 +56,13 @@ class SessionOptions:
     :ivar bundle: model bundle, ``tiny`` or a directory.
     :ivar rate: speed, 1 is as recorded.
     :ivar parameters: further parameters of the node, by name.
+    :ivar calls: parameters to set while the bag plays.
     """
 
     bundle: str = 'tiny'
     rate: float = 1.0
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    calls: Sequence[ParameterCall] = ()
 
 
 def open_bag(path: Path | str, topic: str | None = None) -> CameraBag:
@@ -78,8 +81,8 @@ def replay(bag: CameraBag, truth: Truth | None, spool: Spool, log: Path, options
     :param log: where the node's own output goes.
     :param on_result: called for every processed frame as it arrives.
     :param on_progress: called now and then with the number of frames published.
-    :raises SessionError: if the node does not start, refuses to be activated, dies or never
-        answers.
+    :raises SessionError: if the node does not start, refuses to be activated, dies, never
+        answers or refuses a parameter.
     """
     prepare_environment()
     results: list[FrameResult] = []
@@ -93,6 +96,7 @@ def replay(bag: CameraBag, truth: Truth | None, spool: Spool, log: Path, options
                 on_result(results[-1])
 
         recorder = Recorder(node, DETECTOR, spool, truth is not None, receive)
+        caller = Caller(node, DETECTOR, options.calls, options.rate)
 
         def spin(until: Callable[[], bool], seconds: float) -> bool:
             end = time.monotonic() + seconds
@@ -102,7 +106,7 @@ def replay(bag: CameraBag, truth: Truth | None, spool: Spool, log: Path, options
             return until()
 
         _activate(node, spin, process)
-        matched = spin(lambda: player.publisher.get_subscription_count() > 0 and all(
+        matched = spin(lambda: caller.ready and player.publisher.get_subscription_count() and all(
             node.count_publishers(t) for t in recorder.topics), START_TIMEOUT_S)
         if not matched:
             raise SessionError(f'the node is active but does not listen to {CAMERA_TOPIC}; '
@@ -112,6 +116,8 @@ def replay(bag: CameraBag, truth: Truth | None, spool: Spool, log: Path, options
         with ThreadPoolExecutor(1, 'player') as pool:
             playing = pool.submit(player.play, stop)
             try:
+                spin(lambda: bool(player.stamps_ns) or playing.done(), START_TIMEOUT_S)
+                caller.start()
                 while not spin(playing.done, 0.2):
                     on_progress(len(player.stamps_ns))
             finally:
@@ -122,6 +128,9 @@ def replay(bag: CameraBag, truth: Truth | None, spool: Spool, log: Path, options
         spin(lambda: bool(results) and results[-1].index == last, LAST_ANSWER_TIMEOUT_S)
         spin(lambda: False, 0.3)
         spin(lambda: 'backend' in recorder.facts, LAST_ANSWER_TIMEOUT_S)
+        if not spin(lambda: caller.done, LAST_ANSWER_TIMEOUT_S) or caller.refusals:
+            raise SessionError('the node would not take parameters while frames flowed: '
+                               f'{caller.refusals or "no answer"}; {process.tail()}')
         if not results:
             raise SessionError(f'the node answered none of {last + 1} frames; {process.tail()}')
         about = {'model': recorder.facts.get('bundle', options.bundle),
@@ -129,7 +138,8 @@ def replay(bag: CameraBag, truth: Truth | None, spool: Spool, log: Path, options
                  'ros_distro': ros_distro(), 'rate': options.rate}
         if recorder.facts.get('notice'):
             about['notice'] = recorder.facts['notice']
-    return Replay(bag, truth, tuple(results), dict(player.stamps_ns), spool, DETECTOR, about)
+    return Replay(bag, truth, tuple(results), dict(player.stamps_ns), spool, DETECTOR, about,
+                  tuple(caller.made))
 
 
 def prepare_environment() -> None:

@@ -220,12 +220,16 @@ class Drive:
         picture = develop(canvas.image, self._world.weather, rng)
         numbers = np.asarray(canvas.owners, np.uint16)[canvas.ids]
         frame, _ = canvas.frame(picture)
-        anomaly, ids = _labels(numbers, clear)
+        anomaly, ids = label_things(numbers, clear)
         return DriveFrame(frame, round(seconds * 1e9), anomaly, ids, self.camera_matrix)
 
 
-def _labels(numbers: np.ndarray, clear: list[int]) -> tuple[np.ndarray, np.ndarray]:
-    """Return anomaly labels and ids from the numbers painted and those that count."""
+def label_things(numbers: np.ndarray, clear: list[int]) -> tuple[np.ndarray, np.ndarray]:
+    """
+    Return anomaly labels (0, 1, 255) and ids from the numbers painted and those that count.
+
+    Rims are 255, as are things too small to count.
+    """
     anomaly = np.zeros(numbers.shape, np.uint8)
     for number in np.unique(numbers[numbers > 0]):
         mask = (numbers == number).astype(np.uint8)
