@@ -43,7 +43,8 @@ DENIED = {
     'ConcatFromSequence', 'Pad'}
 # Parameters between a pooled vector and a class logit.
 SCORING = ('network.backbone.clip_model.logit_scale', 'network.backbone.clip_model.visual.head.',
-           'network.backbone.clip_model.visual.trunk.head.', 'network.void_embedding.',
+           'network.backbone.clip_model.visual.trunk.head.',
+           'network.backbone.clip_model.visual.trunk.norm.', 'network.void_embedding.',
            'network.sem_seg_head.predictor.logit_scale',
            'network.sem_seg_head.predictor.class_embed.',
            'network.sem_seg_head.predictor._mask_pooling_proj.')
@@ -307,18 +308,20 @@ def test_half_precision_agrees_on_trained_weights(shipped, graph_of):
         assert all(np.isfinite(x).all() for x in run(images[i], *texts.values()))
 
 
-def test_a_resnet(small_config, tmp_path):
-    """Attention pooling and folded batch norms."""
+@pytest.mark.parametrize('trunk', ['ConvNeXt', 'ResNet'])
+def test_the_trunks_of_official_models(trunk, trunks, tmp_path):
+    """Layer norms; attention pooling and folded batch norms."""
     torch.manual_seed(0)
-    network = Vl4ad(small_config).eval()
+    network = Vl4ad(trunks[trunk]).eval()
     images = frames_of((64, 96))
-    concepts = np.random.default_rng(0).standard_normal((CONCEPTS, 16)).astype(np.float32)
+    concepts = np.random.default_rng(0).standard_normal(
+        (CONCEPTS, network.config.embed_dim)).astype(np.float32)
     texts = dict(zip(TEXT_INPUTS, (
         concepts / np.linalg.norm(concepts, axis=1, keepdims=True),
         np.where(np.arange(CONCEPTS) < 20, np.arange(CONCEPTS) // 2, -1), np.array([6]),
         np.full(CLASSES, 0.4, np.float32))))
     reference, _ = reference_of(network, images, texts, CLASSES)
-    path = write(network, 'fp16', 'gather', tmp_path / 'resnet.onnx', (64, 96))
+    path = write(network, 'fp16', 'gather', tmp_path / 'vision.onnx', (64, 96))
     check_operators(onnx.load(path), 'gather')
     check_types_and_shapes(path, TensorProto.FLOAT16)
     assert_within(measure(reference, runner(path)), 0.1, 0.05, 0.05)

@@ -54,9 +54,9 @@ def test_every_dtype_of_a_bundle_is_there():
 @torch.no_grad()
 @pytest.mark.parametrize('form', ['grid-sample', 'gather'])
 @pytest.mark.parametrize('dtype', HALF)
-@pytest.mark.parametrize('trunk', ['ConvNeXt', 'ResNet'])
-def test_half_is_near_single(trunk, dtype, form, small_config):
-    config = TINY if trunk == 'ConvNeXt' else small_config
+@pytest.mark.parametrize('trunk', ['tiny', 'ConvNeXt', 'ResNet'])
+def test_half_is_near_single(trunk, dtype, form, trunks):
+    config = trunks[trunk]
     network, texts = seeded(config), texts_of(config)
     expected = network(image(batch=2), texts)
     set_precision(network, dtype)
@@ -96,8 +96,8 @@ def test_pooling_over_a_large_map_neither_overflows_nor_loses_pixels(dtype):
     assert torch.allclose(pooled.float(), torch.tensor(3.0), rtol=2e-2)
 
 
-def test_what_is_rounded_and_what_is_not(small_config):
-    for config in (TINY, small_config):
+def test_what_is_rounded_and_what_is_not(trunks):
+    for config in trunks.values():
         network = seeded(config)
         before = {k: v.data_ptr() for k, v in network.named_parameters()}
         single = copy.deepcopy(network)

@@ -17,7 +17,6 @@ pytest.importorskip('open_clip')
 import torch.nn.functional as F  # noqa: E402
 
 from vl4ad_ros.network.classification import Classification  # noqa: E402
-from vl4ad_ros.network.config import TINY  # noqa: E402
 from vl4ad_ros.network.vl4ad import Texts, Vl4ad  # noqa: E402
 
 IMAGE = torch.randint(0, 255, (1, 96, 128, 3), generator=torch.Generator().manual_seed(0))
@@ -64,10 +63,10 @@ def test_text_tower_is_open_clips_at_any_length(length, small_config):
 
 
 @torch.no_grad()
-@pytest.mark.parametrize('trunk', ['ConvNeXt', 'ResNet'])
-def test_masks_that_are_empty_at_stride_32(trunk, small_config):
+@pytest.mark.parametrize('trunk', ['tiny', 'ConvNeXt', 'ResNet'])
+def test_masks_that_are_empty_at_stride_32(trunk, trunks):
     """FC-CLIP asks CLIP about nothing (ConvNeXt) or computes NaN (ResNet, hidden by its guard)."""
-    config = TINY if trunk == 'ConvNeXt' else small_config
+    config = trunks[trunk]
     network, texts = network_of_empty_masks(config), texts_for(config)
     unguarded = network(IMAGE, texts, Classification(empty_mask_guard=False))
     assert not (unguarded.mask_logits > 0).any()
@@ -96,9 +95,10 @@ def test_a_resnet_answers_for_an_empty_mask_with_the_whole_image(small_config):
 
 
 @torch.no_grad()
-def test_the_stem_has_stride_4():
+@pytest.mark.parametrize('trunk, last', [('tiny', 16), ('ConvNeXt', 32), ('ResNet', 32)])
+def test_the_stem_has_stride_4(trunk, last, trunks):
     """FC-CLIP's code declares 2 for it; mask features and masks would be twice the size."""
-    network = Vl4ad(replace(TINY, queries=3)).eval()
+    network = Vl4ad(replace(trunks[trunk], queries=3)).eval()
     features = network.backbone.features(network.normalise(IMAGE))
-    assert [96 // f.shape[2] for f in features] == [4, 8, 16, 32]
-    assert network(IMAGE, texts_for(TINY)).mask_logits.shape == (1, 3, 24, 32)
+    assert [96 // f.shape[2] for f in features] == [4, 8, 16, last]
+    assert network(IMAGE, texts_for(network.config)).mask_logits.shape == (1, 3, 24, 32)

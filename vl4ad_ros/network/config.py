@@ -18,7 +18,8 @@ class NetworkConfig:
 
     :ivar clip: arguments of `open_clip.CLIP`: ``embed_dim``, ``vision_cfg``, ``text_cfg``,
         ``quick_gelu``.
-    :ivar feature_channels: channels of the trunk's features at strides 4, 8, 16 and 32.
+    :ivar feature_channels: channels of the trunk's features at strides 4, 8, 16 and 32 (the tiny
+        trunk's last stride is 16).
     :ivar mean, std: per channel of an RGB image in 0..255.
     :ivar size_divisibility: images are zero-padded (after normalisation) to a multiple of this.
     :ivar ensemble_on_valid_mask: leave queries whose mask is empty at stride 32 to the
@@ -88,7 +89,7 @@ TINY = NetworkConfig(
     clip={
         'embed_dim': 128,
         'vision_cfg': {
-            'timm_model_name': 'vl4ad_convnext_tiny', 'timm_model_pretrained': False,
+            'timm_model_name': 'vl4ad_resnet_tiny', 'timm_model_pretrained': False,
             'timm_pool': '', 'timm_proj': 'mlp', 'timm_drop': 0.0, 'timm_drop_path': 0.0,
             'image_size': 64},
         'text_cfg': {

@@ -25,7 +25,8 @@ _FLOAT32 = (
     'sem_seg_head.predictor.class_embed.',
     'sem_seg_head.predictor._mask_pooling_proj.')
 _TRUNK = 'backbone.clip_model.visual.'
-_HEAD = ('backbone.clip_model.visual.trunk.head.', 'backbone.clip_model.visual.head.',
+_HEAD = ('backbone.clip_model.visual.trunk.head.', 'backbone.clip_model.visual.trunk.norm.',
+         'backbone.clip_model.visual.head.',
          'backbone.clip_model.visual.attnpool.positional_embedding')
 
 
@@ -65,4 +66,5 @@ def _fold_batch_norms(network: nn.Module) -> None:
                 convolution.weight, convolution.bias = fuse_conv_bn_weights(
                     convolution.weight, convolution.bias, norm.running_mean, norm.running_var,
                     norm.eps, norm.weight, norm.bias)
-                setattr(module, name, nn.Identity())
+                # timm's norms hold the activation that follows them.
+                setattr(module, name, getattr(norm, 'act', nn.Identity()))

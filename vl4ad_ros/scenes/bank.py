@@ -16,7 +16,7 @@ from .kinds import KINDS
 from .registry import DRAWERS
 
 _SEEDS = {'train': 11, 'validation': 12, 'test': 13}
-_COUNT = 32
+_COUNTS = {'train': 128, 'validation': 32, 'test': 32}
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ def model(kind: str, index: int, split: str, pixels: int) -> dict[str, Sprite]:
 
 def pick(rng: np.random.Generator, kind: str, split: str, pixels: int = 88) -> dict[str, Sprite]:
     """Return a random example of a kind from the split's bank."""
-    return model(kind, int(rng.integers(_COUNT)), split, pixels)
+    return model(kind, int(rng.integers(_COUNTS[split])), split, pixels)
 
 
 @lru_cache(maxsize=None)
@@ -97,7 +97,7 @@ def pick_texture(rng: np.random.Generator, what: str, split: str):
 
     `what` is 'building' (a house front), 'wall', 'fence' or 'vegetation' (a hedge).
     """
-    return _texture(what, int(rng.integers(_COUNT)), split)
+    return _texture(what, int(rng.integers(_COUNTS[split])), split)
 
 
 def fit(rgba: np.ndarray, width: int, height: int) -> np.ndarray:

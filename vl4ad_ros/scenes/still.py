@@ -67,12 +67,12 @@ def _road(rng, split, names) -> tuple[World, float]:
     return world, own
 
 
-def _elsewhere(rng, split, names) -> tuple[World, float]:
+def _elsewhere(rng, split, names, least=4, most=10) -> tuple[World, float]:
     world = make_open(rng, draw_weather(rng), split, _PIXELS)
     place = str(rng.choice(['suburb', 'country', 'city']))
     world.half_road, world.edge = 7.0, rng.uniform(7, 14)
     surroundings(rng, world, place, -6, 90)
-    _things(rng, world, names, int(rng.integers(4, 11)), 9)
+    _things(rng, world, names, int(rng.integers(least, most + 1)), 9)
     for _ in range(int(rng.integers(0, 5))):
         kind = str(rng.choice(['person', 'car', 'bicycle', 'motorcycle', 'truck', 'bus']))
         far = 9 if kind in ('truck', 'bus') else 4
@@ -82,18 +82,24 @@ def _elsewhere(rng, split, names) -> tuple[World, float]:
 
 
 def draw_still(rng: np.random.Generator, size: tuple[int, int] = (192, 320),
-               groups: tuple[str, ...] = ('known', 'masks'), split: str = 'train') -> Frame:
+               groups: tuple[str, ...] = ('known', 'masks'), split: str = 'train',
+               crowded: float = 0.0) -> Frame:
     """
     Draw one random picture.
 
     About four in five are road scenes, the rest yards, squares and fields with more things; some
     have no things beside the traffic. `size` is (H, W) in pixels, `groups` says which object
     kinds may occur (traffic and surfaces always do), `split` ('train', 'validation', 'test')
-    which drawn examples. Raises ValueError for an unknown group and KeyError for a split.
+    which drawn examples. `crowded` is the share of pictures that are yards full of things
+    instead, which teach more words a picture. Raises ValueError for an unknown group and
+    KeyError for a split.
     """
     names = [kind.name for kind in kinds_in(*groups) if kind.role == 'object']
     camera = _camera(rng, size)
-    world, t = (_road if rng.random() < .8 else _elsewhere)(rng, split, names)
+    if crowded and rng.random() < crowded:
+        world, t = _elsewhere(rng, split, names, 15, 30)
+    else:
+        world, t = (_road if rng.random() < .8 else _elsewhere)(rng, split, names)
     camera = Camera(camera.size, camera.focal, camera.centre, camera.horizon, camera.height,
                     0.0, t, camera.bend)
     canvas = paint_world(world, camera, size)

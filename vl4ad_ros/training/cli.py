@@ -34,12 +34,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                        help='folder of the bundle (default: WORK/bundle)')
     drawn.add_argument('--short', type=int, metavar='N',
                        help='divide pictures and steps by N, to try the pipeline out')
+    drawn.add_argument('--seed', type=int, default=0, metavar='N',
+                       help='of weights, pictures and batches; a folder --work for each '
+                            '(default: %(default)s)')
 
 
 def run(args: argparse.Namespace) -> None:
     """Train what the configuration names."""
     drawn = args.config in RECIPES
-    foreign = ['--set', '--show'] if drawn else ['--out', '--short']
+    foreign = ['--set', '--show'] if drawn else ['--out', '--short', '--seed']
     for option in foreign:
         if getattr(args, option[2:]):
             raise ValueError(f'{option} does not go with --config {args.config}; leave it out')
@@ -51,7 +54,7 @@ def run(args: argparse.Namespace) -> None:
     if drawn:
         from vl4ad_ros.training.drawn.pipeline import train_drawn
         train_drawn(args.config, work, args.out or work / 'bundle', torch.device(args.device),
-                    args.short or 1)
+                    args.short or 1, args.seed)
         return
     config = TrainingConfig.load(args.config, args.set)
     from vl4ad_ros.training.real.distribution import processes

@@ -19,7 +19,7 @@ def test_trains_a_bundle_and_does_nothing_twice(tmp_path, capsys):
     assert main(command) == 0, capsys.readouterr().err
     made = {p: p.stat().st_mtime_ns for p in tmp_path.rglob('*')
             if p.suffix == '.pt' or p.name in ('pictures.json', 'features.json')}
-    assert len(made) == 6
+    assert len(made) == 8
     detector = Detector.open(tmp_path / 'bundle')
     prompts = detector.encode(detector.default_vocabulary)
     assert detector.detect(np.zeros((36, 64, 3), np.uint8), prompts).score.shape == (36, 64)

@@ -8,12 +8,16 @@ import pytest
 torch = pytest.importorskip('torch')
 pytest.importorskip('open_clip')
 
+from vl4ad_ros.network.vl4ad import Vl4ad  # noqa: E402
 from vl4ad_ros.runtime.tokenizer import Tokenizer  # noqa: E402
 from vl4ad_ros.training.drawn import loop  # noqa: E402
-from vl4ad_ros.training.drawn.calibration import anomaly_labels, knots  # noqa: E402
-from vl4ad_ros.training.drawn.decoder_stage import segment_targets  # noqa: E402
+from vl4ad_ros.training.drawn.calibration import knots  # noqa: E402
+from vl4ad_ros.training.drawn.decoder_stage import (  # noqa: E402
+    embed_targets, likeness_loss, segment_targets)
 from vl4ad_ros.training.drawn.pictures import PictureSet  # noqa: E402
 from vl4ad_ros.training.drawn.recipe import RECIPES, StageRecipe  # noqa: E402
+from vl4ad_ros.training.drawn.regions import Regions, Segmented  # noqa: E402
+from vl4ad_ros.training.drawn.selection import anomaly_labels, soften  # noqa: E402
 from vl4ad_ros.training.drawn.tokens import special_ids, train_tokenizer  # noqa: E402
 
 
@@ -46,13 +50,13 @@ def test_resumed_training_equals_uninterrupted(tmp_path, monkeypatch):
 
     def train(path, stop_at=None):
         torch.manual_seed(5)
-        module = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.Dropout(), torch.nn.Linear(
-            4, 1))
+        module = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.Linear(4, 1))
 
-        def loss_at(step):
+        def loss_at(step, part):
             if step == stop_at:
                 raise KeyboardInterrupt
-            x = torch.from_numpy(np.random.default_rng(step).normal(size=(4, 3))).float()
+            rng = np.random.default_rng([step, part])
+            x = torch.from_numpy(rng.normal(size=(4, 3))).float()
             return {'loss': module(x).square().mean()}
 
         loop.optimise({'m': module}, loss_at, stage, path)
@@ -67,11 +71,19 @@ def test_resumed_training_equals_uninterrupted(tmp_path, monkeypatch):
     assert all(torch.equal(whole[k], again[k]) for k in whole)
 
 
-def test_learning_rate_decays_twice():
-    stage = StageRecipe(seed=0, groups=(), pictures=0, steps=300, learning_rate=1.0, warmup=10,
-                        restart=100)
-    at = [loop.learning_rate_factor(stage, s) for s in (0, 50, 100, 200, 300)]
-    assert at == pytest.approx([0.1, 0.5, 1.0, 0.5, 0.0])
+def test_a_step_takes_the_mean_gradient_of_the_parts(tmp_path):
+    stage = StageRecipe(seed=0, groups=(), pictures=0, steps=1, learning_rate=0.0, clip_norm=1e9)
+    weight = torch.nn.Parameter(torch.zeros(1))
+    loop.optimise({'m': torch.nn.ParameterList([weight])},
+                  lambda step, part: {'a': weight.sum() * (1 + part), 'b': weight.sum()},
+                  stage, tmp_path / 'c.pt')
+    assert weight.grad.item() == pytest.approx((1 + 2) / 2 + 1)
+
+
+def test_learning_rate_rises_then_decays_to_zero():
+    stage = StageRecipe(seed=0, groups=(), pictures=0, steps=100, learning_rate=1.0, warmup=10)
+    at = [loop.learning_rate_factor(stage, s) for s in (0, 50, 100)]
+    assert at == pytest.approx([0.1, 0.5, 0.0])
 
 
 def test_targets_are_shares_of_cells():
@@ -88,8 +100,49 @@ def test_targets_are_shares_of_cells():
 
 
 def test_labels_know_only_what_is_prompted():
-    segments = np.array([[0, 1, -1]], np.int16)
-    assert anomaly_labels(segments, ['road', 'cow']).tolist() == [[0, 1, 255]]
+    segments, kinds = np.array([[0, 1, 2, -1]], np.int16), ['road', 'cow', 'sheep']
+    assert anomaly_labels(segments, kinds).tolist() == [[0, 1, 1, 255]]
+    assert anomaly_labels(segments, kinds, 'words').tolist() == [[0, 255, 1, 255]]
+
+
+def two_halves() -> PictureSet:
+    segments = np.zeros((1, 192, 320), np.int16)
+    segments[:, :, 160:] = 1
+    segments[0, :5, :5] = 2  # too small for a region
+    return PictureSet(np.zeros((1, 192, 320, 3), np.uint8), segments, [['road', 'car', 'cow']])
+
+
+def test_regions_have_their_kind_and_area():
+    regions = Regions.of(two_halves(), ['car', 'road', 'cow'])
+    assert regions.kind.tolist() == [1, 0] and regions.area.tolist() == [192 * 160 - 25, 192 * 160]
+    assert regions.box.tolist() == [[0, 0, 160, 192], [160, 0, 320, 192]]
+
+
+def test_features_are_pooled_under_true_masks_alike_in_both_stages():
+    network = Vl4ad(RECIPES['tiny'].network).eval()
+    pictures = two_halves()
+    batch = Segmented.of(pictures, [0], ['car', 'road', 'cow'])
+    levels = tuple(torch.rand(1, c, 192 // s, 320 // s)
+                   for c, s in zip(network.config.feature_channels, (4, 8, 16, 16)))
+    targets = segment_targets(pictures, np.array([0]), ['car', 'road', 'cow'], 5,
+                              torch.device('cpu'))
+    with torch.no_grad():
+        pooled = batch.embed(network, levels[-1])
+    assert batch.kind.tolist() == [1, 0]
+    # The largest first; the small cow is a target, though no region.
+    assert targets.kind.tolist() == [0, 1, 2]
+    of_targets = embed_targets(network, levels, targets)
+    torch.testing.assert_close(of_targets[:2].flip(0), pooled)
+    assert likeness_loss(of_targets, of_targets).item() == pytest.approx(0, abs=1e-6)
+
+
+def test_softening_is_relative_and_starts_at_the_cap():
+    network = Vl4ad(RECIPES['tiny'].network)
+    network.sem_seg_head.predictor.logit_scale.data.fill_(np.log(1000.0))
+    before = network.backbone.logit_scale.exp().item()
+    soften(network, 2.0)
+    assert network.sem_seg_head.predictor.logit_scale.exp().item() == pytest.approx(50)
+    assert network.backbone.logit_scale.exp().item() == pytest.approx(before / 2)
 
 
 def test_knots_rise_whatever_validation_found():

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor
+import torch.nn.functional as F
 from tqdm import tqdm
 
 from vl4ad_ros.network.vl4ad import Texts, Vl4ad
@@ -20,10 +21,12 @@ from vl4ad_ros.scenes.kinds import KINDS, kinds_in
 from vl4ad_ros.training.drawn.loop import optimise
 from vl4ad_ros.training.drawn.pictures import cell_cover, PictureSet
 from vl4ad_ros.training.drawn.recipe import Recipe
-from vl4ad_ros.training.losses import deep_losses, semantic_loss, Targets, Weights
+from vl4ad_ros.training.losses import deep_losses, match, semantic_loss, Targets, Weights
 from vl4ad_ros.training.texts import class_texts
 
 STRIDE = 4
+# Of the tiny trunk's stages.
+STRIDES = (4, 8, 16, 16)
 
 
 def train_decoder(network: Vl4ad, tokenizer: Tokenizer, recipe: Recipe, work: Path,
@@ -32,26 +35,52 @@ def train_decoder(network: Vl4ad, tokenizer: Tokenizer, recipe: Recipe, work: Pa
     stage = recipe.decoder
     names = [k.name for g in stage.groups for k in kinds_in(g)]
     pictures = PictureSet.draw(work / 'pictures-decoder', stage.pictures, stage.seed, recipe.size,
-                               stage.groups)
+                               stage.groups, crowded=stage.crowded)
     features = FeatureSet.compute(network, pictures, work / 'features', device)
     texts = kind_texts(network, tokenizer, names, device)
     weights = Weights(recipe.class_loss, recipe.mask_loss, recipe.dice_loss, recipe.void_weight)
     predictor = network.sem_seg_head.predictor
 
-    def loss_at(step: int) -> dict[str, Tensor]:
-        rng = np.random.default_rng([stage.seed, step])
-        batch = np.sort(rng.choice(len(pictures), recipe.decoder_batch, replace=False))
+    def loss_at(step: int, part: int) -> dict[str, Tensor]:
+        rng = np.random.default_rng([stage.seed, step, part])
+        batch = np.sort(rng.choice(len(pictures), recipe.decoder_pictures, replace=False))
         targets = segment_targets(pictures, batch, names, network.config.queries, device)
-        mask_features, levels = network.decode(features.batch(batch, device))
+        levels = features.batch(batch, device)
+        proposals = predictor.all_proposals(*network.decode(levels))
         heads = [(torch.cat(network.classify(p.class_embedding, texts), -1),
-                  p.mask_logits.flatten(2))
-                 for p in predictor.all_proposals(mask_features, levels)]
+                  p.mask_logits.flatten(2)) for p in proposals]
         terms = deep_losses(heads, targets, weights)
         terms['semantic'] = recipe.semantic_loss * semantic_loss(*heads[-1], targets)
+        picture, query, target = match(*heads[-1], targets, weights)
+        terms['likeness'] = recipe.likeness_loss * likeness_loss(
+            proposals[-1].class_embedding[picture, query],
+            embed_targets(network, levels, targets)[target])
         return terms
 
     optimise({'head': network.sem_seg_head, 'void': network.void_embedding}, loss_at, stage,
              work / 'decoder.pt')
+
+
+@torch.no_grad()
+def embed_targets(network: Vl4ad, levels: tuple[Tensor, ...], targets: Targets) -> Tensor:
+    """Embed true masks (t, h * w) at stride 4 as CLIP does a mask's features: (t, D)."""
+    dense = levels[-1]
+    height, width = levels[0].shape[2:]
+    share = F.adaptive_avg_pool2d(
+        targets.masks.unflatten(1, (height, width)), dense.shape[2:]).flatten(1)
+    share = share / share.sum(1, keepdim=True)
+    pooled = (share[:, None] * dense.flatten(2)[targets.picture]).sum(-1)
+    return network.backbone.embed_pooled(pooled[None])[0]
+
+
+def likeness_loss(embedding: Tensor, clip: Tensor) -> Tensor:
+    """
+    Return 1 - cosine of the class embeddings (m, D) of matched queries and CLIP's own.
+
+    Texts of the training kinds alone leave the embedding of any other kind free to lie anywhere;
+    CLIP knows more words than have masks. Not part of FC-CLIP.
+    """
+    return 1 - F.cosine_similarity(embedding, clip, dim=-1).mean()
 
 
 def kind_texts(network: Vl4ad, tokenizer: Tokenizer, names: Sequence[str],
@@ -95,12 +124,12 @@ class FeatureSet:
         # Features of other CLIP weights must not be used: the sum stands for the weights.
         key = {'count': len(pictures), 'clip': float(sum(
             p.double().sum() for p in network.backbone.clip_model.visual.parameters()))}
-        paths = [directory / f'stride{s}.npy' for s in (4, 8, 16, 32)]
+        paths = [directory / f'stage{i}.npy' for i in range(len(STRIDES))]
         if not marker.exists() or json.loads(marker.read_text()) != key:
             height, width = pictures.images.shape[1:3]
             files = [np.lib.format.open_memmap(
                 p, 'w+', np.float16, (len(pictures), c, height // s, width // s))
-                for p, c, s in zip(paths, network.config.feature_channels, (4, 8, 16, 32))]
+                for p, c, s in zip(paths, network.config.feature_channels, STRIDES)]
             for start in tqdm(range(0, len(pictures), 16), 'features of the frozen CLIP'):
                 images = torch.from_numpy(np.array(pictures.images[start:start + 16])).to(device)
                 for file, level in zip(files, network.backbone.features(

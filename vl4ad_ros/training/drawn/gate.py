@@ -13,47 +13,46 @@ import torch.nn.functional as F
 from vl4ad_ros.network.classification import class_logits
 from vl4ad_ros.network.vl4ad import Vl4ad
 from vl4ad_ros.runtime.tokenizer import Tokenizer
-from vl4ad_ros.training.drawn.clip_stage import cut, pooled_segments, Regions
 from vl4ad_ros.training.drawn.decoder_stage import kind_texts
 from vl4ad_ros.training.drawn.pictures import PictureSet
+from vl4ad_ros.training.drawn.regions import embed_all, STRIDE
+
+# A segment smaller than a cell of the trunk's last features is counted apart.
+SMALL = STRIDE ** 2
 
 
 @dataclass(frozen=True)
 class Accuracy:
-    """Zero-shot top-1, mean over kinds: on crops, and on features pooled under true masks."""
+    """
+    Zero-shot top-1, mean over kinds.
+
+    :ivar crops: of cut-out segments of at least a cell of the trunk's last features.
+    :ivar dense: of these segments' features, pooled under true masks.
+    :ivar small_crops, small_dense: of smaller segments (60 to 255 px).
+    """
 
     crops: float
     dense: float
+    small_crops: float
+    small_dense: float
 
 
-@torch.no_grad()
 def zero_shot_accuracy(network: Vl4ad, tokenizer: Tokenizer, pictures: PictureSet,
                        names: list[str], device: torch.device,
                        crop_size: int = 64) -> Accuracy:
     """Classify every region of the pictures among all `names`."""
     texts = kind_texts(network, tokenizer, names, device)
-    clip = network.backbone.clip_model
-
-    def top1(embedding: torch.Tensor) -> np.ndarray:
-        return class_logits(F.normalize(embedding, dim=-1), texts.concepts, texts.concept_class,
-                            texts.classes, clip.logit_scale).argmax(-1).cpu().numpy()
-
-    rng = np.random.default_rng(0)
-    regions = Regions.of(pictures, names)
-    guesses = []
-    for part in np.array_split(np.arange(len(regions.kind)), max(len(regions.kind) // 128, 1)):
-        crops = np.stack([cut(pictures, regions, r, crop_size, rng) for r in part])
-        guesses.append(top1(clip.encode_image(
-            network.normalise(torch.from_numpy(crops).to(device)))))
-    dense_kinds, dense_guesses = [], []
-    for part in np.array_split(np.arange(len(pictures)), max(len(pictures) // 8, 1)):
-        embedding, kind = pooled_segments(network, pictures, part, names, device)
-        dense_kinds.append(kind.cpu().numpy())
-        dense_guesses.append(top1(embedding))
-    return Accuracy(
-        _mean_over_kinds(np.concatenate(guesses), regions.kind),
-        _mean_over_kinds(np.concatenate(dense_guesses), np.concatenate(dense_kinds)))
+    found: dict[str, list[np.ndarray]] = {'crop': [], 'dense': []}
+    for form, embedding, kind, area in embed_all(network, pictures, names, device, crop_size):
+        guess = class_logits(
+            F.normalize(embedding, dim=-1), texts.concepts, texts.concept_class, texts.classes,
+            network.backbone.logit_scale).argmax(-1).cpu().numpy()
+        found[form].append(np.stack([guess, kind, area >= SMALL]))
+    crop, dense = (np.concatenate(found[form], 1) for form in ('crop', 'dense'))
+    return Accuracy(*(mean_over_kinds(*rows[:2, rows[2] == large])
+                      for large in (1, 0) for rows in (crop, dense)))
 
 
-def _mean_over_kinds(guess: np.ndarray, kind: np.ndarray) -> float:
+def mean_over_kinds(guess: np.ndarray, kind: np.ndarray) -> float:
+    """Return the mean over the kinds that occur of the share of right guesses."""
     return float(np.mean([(guess[kind == k] == k).mean() for k in np.unique(kind)]))

@@ -36,10 +36,11 @@ class PictureSet:
 
     @staticmethod
     def draw(directory: Path, count: int, seed: int, size: tuple[int, int],
-             groups: Sequence[str], split: str = 'train') -> PictureSet:
+             groups: Sequence[str], split: str = 'train',
+             crowded: float = 0.0) -> PictureSet:
         """Open the set in `directory`, drawing it first unless it is there already."""
         recipe = {'count': count, 'seed': seed, 'size': list(size), 'groups': list(groups),
-                  'split': split}
+                  'split': split, 'crowded': crowded}
         marker = directory / 'pictures.json'
         if not marker.exists() or json.loads(marker.read_text())['recipe'] != recipe:
             _draw_all(directory, recipe)
@@ -74,7 +75,8 @@ def cell_cover(segments: np.ndarray, count: int, stride: int) -> np.ndarray:
 def _draw_one(index: int, recipe: dict) -> tuple[np.ndarray, np.ndarray, list[str]]:
     # The picture depends on its index alone, so any number of processes draws the same set.
     frame = draw_still(np.random.default_rng([recipe['seed'], index]), tuple(recipe['size']),
-                       groups=tuple(recipe['groups']), split=recipe['split'])
+                       groups=tuple(recipe['groups']), split=recipe['split'],
+                       crowded=recipe['crowded'])
     return frame.image, frame.segments.astype(np.int16), list(frame.kinds)
 
 

@@ -14,8 +14,8 @@ class StageRecipe:
     """
     One stage: AdamW with linear warm-up and cosine decay to zero.
 
-    :ivar restart: step at which the decay has reached zero for the first time and begins anew.
     :ivar seed: of the stage's pictures and batches. :ivar groups: kinds that are drawn in them.
+    :ivar crowded: share of pictures that are yards full of things (`scenes.still.draw_still`).
     """
 
     seed: int
@@ -23,48 +23,61 @@ class StageRecipe:
     pictures: int
     steps: int
     learning_rate: float
+    crowded: float = 0.0
     warmup: int = 100
     weight_decay: float = 0.05
     clip_norm: float = 1.0
-    restart: int = 0
 
 
 @dataclass(frozen=True)
 class Recipe:
     """
-    A whole training, in two stages that mirror FC-CLIP's.
+    A whole training, in stages that mirror FC-CLIP's: CLIP (its towers one by one), decoder.
+
+    Numbers "of a part" hold for each of `loop.PARTS` parts of a batch.
 
     :ivar size: (height, width) of the drawn pictures, which is the network's input.
-    :ivar clip_crops, clip_pictures: of one batch of the CLIP stage.
+    :ivar clip_crops, clip_pictures: of a part in the image tower's stage.
+    :ivar frozen_norms: share of that stage's steps, the last ones, with fixed batch norms.
+    :ivar text_embeddings: of each kind in a part of the text tower's stage.
+    :ivar decoder_pictures: of a part in the decoder's stage.
     :ivar class_loss, mask_loss, dice_loss, void_weight: FC-CLIP's (its section 2.10).
     :ivar semantic_loss: weight of the likelihood of the summed map (`losses.semantic_loss`).
+    :ivar likeness_loss: weight of the class embeddings' distance from CLIP's own.
     """
 
     network: NetworkConfig
     size: tuple[int, int]
-    clip: StageRecipe
+    image: StageRecipe
+    text: StageRecipe
     decoder: StageRecipe
     capacity_concepts: int
     capacity_classes: int
-    clip_crops: int = 96
-    clip_pictures: int = 8
+    clip_crops: int = 24
+    clip_pictures: int = 2
     crop_size: int = 64
-    decoder_batch: int = 8
+    frozen_norms: float = 0.15
+    text_embeddings: int = 4
+    decoder_pictures: int = 4
     class_loss: float = 2.0
     mask_loss: float = 5.0
     dice_loss: float = 5.0
     void_weight: float = 0.1
     semantic_loss: float = 2.0
+    likeness_loss: float = 2.0
 
 
+LEARNT = ('known', 'masks', 'words')
 RECIPES = {
     'tiny': Recipe(
         network=TINY,
         size=(192, 320),
-        clip=StageRecipe(seed=11, groups=('known', 'masks', 'words'), pictures=3000, steps=3300,
-                         learning_rate=1.5e-3, restart=2000),
-        decoder=StageRecipe(seed=12, groups=('known', 'masks'), pictures=4000, steps=2600,
-                            learning_rate=8e-4, clip_norm=0.1),
+        image=StageRecipe(seed=11, groups=LEARNT, pictures=8000, steps=11500, learning_rate=2e-3,
+                          crowded=0.5),
+        text=StageRecipe(seed=15, groups=LEARNT, pictures=2000, steps=1500, learning_rate=1e-3,
+                         crowded=0.5),
+        decoder=StageRecipe(seed=12, groups=('known', 'masks'), pictures=5000, steps=4000,
+                            learning_rate=8e-4, crowded=0.3, clip_norm=0.1),
         capacity_concepts=256,
         capacity_classes=96),
 }
