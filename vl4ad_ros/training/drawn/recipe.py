@@ -58,7 +58,7 @@ class Recipe:
     crop_size: int = 64
     frozen_norms: float = 0.15
     text_embeddings: int = 4
-    decoder_pictures: int = 4
+    decoder_pictures: int = 2
     class_loss: float = 2.0
     mask_loss: float = 5.0
     dice_loss: float = 5.0
@@ -74,9 +74,9 @@ RECIPES = {
         size=(192, 320),
         image=StageRecipe(seed=11, groups=LEARNT, pictures=8000, steps=11500, learning_rate=2e-3,
                           crowded=0.5),
-        text=StageRecipe(seed=15, groups=LEARNT, pictures=2000, steps=1500, learning_rate=1e-3,
+        text=StageRecipe(seed=15, groups=LEARNT, pictures=2000, steps=1000, learning_rate=1e-3,
                          crowded=0.5),
-        decoder=StageRecipe(seed=12, groups=('known', 'masks'), pictures=5000, steps=4000,
+        decoder=StageRecipe(seed=12, groups=('known', 'masks'), pictures=5000, steps=5000,
                             learning_rate=8e-4, crowded=0.3, clip_norm=0.1),
         capacity_concepts=256,
         capacity_classes=96),
