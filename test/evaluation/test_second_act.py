@@ -8,7 +8,8 @@ import json
 import numpy as np
 import pytest
 
-from vl4ad_ros.evaluation.second_act import Act, FrameScore, Phase, Script, SCRIPT, settings
+from vl4ad_ros.evaluation.second_act import (
+    Act, FrameScore, Phase, SCRIPT, Script, settings)
 from vl4ad_ros.runtime.bundle import Bundle
 from vl4ad_ros.scenes.kinds import KINDS
 from vl4ad_ros.vocabulary import Vocabulary

@@ -1,0 +1,114 @@
+# Copyright 2026 vl4ad_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Prompts set over DDS on the real node in its own process, while a bag plays (needs rclpy)."""
+
+from contextlib import closing
+import json
+
+import cv2
+import numpy as np
+import pytest
+
+pytest.importorskip('rclpy', reason='needs ROS 2')
+from vl4ad_ros.evaluation.message_types import typestore  # noqa: E402
+from vl4ad_ros.evaluation.replay import ParameterCall  # noqa: E402
+from vl4ad_ros.evaluation.second_act import SCRIPT, settings  # noqa: E402
+from vl4ad_ros.evaluation.spool import Spool  # noqa: E402
+from vl4ad_ros.node import session  # noqa: E402
+from vl4ad_ros.node.playback import show_second_act  # noqa: E402
+from vl4ad_ros.runtime.detector import Detector  # noqa: E402
+from vl4ad_ros.scenes.bag import write_drive  # noqa: E402
+from vl4ad_ros.scenes.drive import Anomaly, DriveFrame, label_things  # noqa: E402
+from vl4ad_ros.scenes.frame import Frame  # noqa: E402
+
+GREY, ORANGE, RED = (128, 128, 128), (240, 140, 20), (200, 30, 30)
+DETECTIONS = 'vision_msgs/msg/Detection2DArray'
+
+
+class Squares:
+    """The second act for a model that sees colours: an orange truck and a red cow, on grey."""
+
+    anomalies = tuple(Anomaly(i, kind, '', 0., 0., 0., 8.)
+                      for i, kind in enumerate(SCRIPT.kinds, 1))
+
+    def __len__(self):
+        return 80
+
+    def draw(self, index):
+        numbers = np.zeros((96, 160), np.uint16)
+        numbers[32:64, 16:56], numbers[32:64, 96:136] = 1, 2
+        image = np.array([GREY, ORANGE, RED], np.uint8)[numbers]
+        frame = Frame(image, np.zeros(numbers.shape, np.int32), ('road',))
+        return DriveFrame(frame, index * 10**8, *label_things(numbers, [1, 2]), np.eye(3))
+
+
+@pytest.fixture(scope='module')
+def bag(tmp_path_factory):
+    """Return the bag of the squares: 8 s at 10 Hz."""
+    return write_drive(Squares(), tmp_path_factory.mktemp('bags') / 'squares')
+
+
+def test_each_frame_is_answered_with_one_set_of_prompts(bag, mock_bundle, tmp_path):
+    """Frames go on while prompts change, and each score is that of one vocabulary throughout."""
+    with closing(Detector.open(mock_bundle)) as detector:
+        bundled = detector.default_vocabulary
+        phases = SCRIPT.prompts(bundled)[:3]
+        # The step in between, for the node takes parameters one by one.
+        between = type(bundled)(bundled.known, phases[1].anomaly)
+        sets = (phases[0], between, *phases[1:])
+        image = Squares().draw(0).frame.image
+        expected = [detector.detect(image, detector.encode(v)).score for v in sets]
+    calls = (ParameterCall(2.0, settings(*phases[:2], bundled)),
+             ParameterCall(4.0, settings(*phases[1:], bundled)))
+    opened = session.open_bag(bag)
+    with closing(Spool(tmp_path)) as spool:
+        replayed = session.replay(opened, opened.truth(), spool, tmp_path / 'log',
+                                  session.SessionOptions(str(mock_bundle), calls=calls))
+        assert len(replayed.stamps_ns) == 80 and len(replayed.results) >= 64
+        heard, names = [], {}
+        for index in sorted(replayed.by_index):
+            gaps = [np.abs(replayed.score(index) - e).max() for e in expected]
+            assert min(gaps) < 1e-3, f'frame {index} fits no set of prompts: {gaps}'
+            heard.append(int(np.argmin(gaps)))
+            cdr = spool.find('/vl4ad_detector/detections', replayed.stamps_ns[index])
+            found = typestore().deserialize_cdr(cdr, DETECTIONS).detections
+            names.setdefault(heard[-1], set()).add(
+                tuple(d.results[0].hypothesis.class_id for d in found))
+        assert heard == sorted(heard) and {0, 2, 3} <= set(heard)
+        assert names[0] == {('cow',)} and names[2] == {()} and len(*names[3]) == 1
+        for call in replayed.calls:
+            assert call.sent_ns < call.answered_ns
+            during = [i for i, stamp in replayed.stamps_ns.items()
+                      if abs(stamp - call.sent_ns) < 1e9]
+            assert sum(i in replayed.by_index for i in during) >= 0.6 * len(during)
+
+
+def test_the_second_act_is_added_to_the_report(bag, mock_bundle, tmp_path, capsys):
+    (tmp_path / 'metrics.json').write_text('{"frames_processed": 7}')
+    show_second_act(bag, tmp_path, SCRIPT, session.SessionOptions(str(mock_bundle)))
+    said = capsys.readouterr().out
+    assert 'the model did as it was told in every phase' in said and 'NOT' not in said
+    metrics = json.loads((tmp_path / 'metrics.json').read_text())
+    assert metrics['frames_processed'] == 7
+    act = metrics['second_act']
+    assert act['listened'] and act['frames_published'] == 80 and act['frames_lost'] <= 16
+    for i, phase in enumerate(act['phases']):
+        assert phase['frames'] >= 12
+        for kind, state in phase['should_be'].items():
+            assert (phase['median_score'][kind] > 0.5) == (state == 'anomalous')
+        if i:
+            assert abs(phase['call_s'] - 2 * i) < 0.5 and 0 < phase['latency_ms'] < 1000
+    strip = cv2.imread(str(tmp_path / 'second_act.png'))
+    assert strip.std() > 10
+    video = cv2.VideoCapture(str(tmp_path / 'second_act.mp4'))
+    assert video.get(cv2.CAP_PROP_FRAME_COUNT) == 80
+    rows = (tmp_path / 'second_act.csv').read_text().splitlines()
+    assert len(rows) == 81 - act['frames_lost']
+
+
+def test_prompts_that_are_refused_end_the_replay_with_the_reason(bag, mock_bundle, tmp_path):
+    calls = (ParameterCall(0.5, {'prompts.known': ['cow']}),)
+    with closing(Spool(tmp_path)) as spool, pytest.raises(
+            session.SessionError, match=r'(?s)would not take.*prompts.anomaly\[0\] .cow: cow'):
+        session.replay(session.open_bag(bag), None, spool, tmp_path / 'log',
+                       session.SessionOptions(str(mock_bundle), rate=4.0, calls=calls))
