@@ -2,9 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """The cached drive: drawn once, never half, never stale."""
 
+from dataclasses import replace
+
 import pytest
 
 from vl4ad_ros.evaluation import sample_drive
+from vl4ad_ros.evaluation.second_act import SCRIPT
 
 
 @pytest.fixture
@@ -65,3 +68,16 @@ def test_another_process_may_be_faster(cache, drawn, monkeypatch):
     path = sample_drive.sample_drive(7, race)
     assert [p.name for p in path.iterdir()] == ['theirs']
     assert list(cache.iterdir()) == [path]
+
+
+def test_the_second_scene_is_kept_by_its_script(cache, monkeypatch):
+    written = []
+
+    def write(scene, path, on_frame):
+        written.append(scene)
+        path.mkdir()
+    monkeypatch.setattr(sample_drive, 'write_drive', write)
+    first = sample_drive.second_scene()
+    assert sample_drive.second_scene() == first and len(written[0]) == 80
+    other = sample_drive.second_scene(replace(SCRIPT, phase_s=1.0))
+    assert other != first and first.is_dir() and len(written[1]) == 40
