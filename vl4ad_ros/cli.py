@@ -134,7 +134,7 @@ def _demo(options: argparse.Namespace) -> None:
 
     def draw(drawn: int, total: int) -> None:
         if not drawn:
-            print('drawing what is played; later runs have it', flush=True)
+            print(f'drawing {total} frames; later runs have them', flush=True)
             bar.reset(total)
         bar.update(drawn - bar.n)
 

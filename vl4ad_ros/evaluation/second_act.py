@@ -181,6 +181,12 @@ class Act:
                                 f'be {side} {THRESHOLD}{before}')
         return list(dict.fromkeys(said))
 
+    @property
+    def verdict(self) -> str:
+        """The whole in a few words."""
+        return ('the model did NOT listen everywhere' if self.failures else
+                'the model did as it was told')
+
     def figures(self) -> dict[str, Any]:
         """Return what `metrics.json` holds under `second_act`."""
         phases = []
@@ -188,7 +194,7 @@ class Act:
             row = {'says': phase.says, 'prompts': phase.edits,
                    'frames': sum(f.phase == i for f in self.frames),
                    'median_score': {k: round(v, 4) for k, v in self.medians[i].items()},
-                   'should_be': {kind: _state(self.should_be_anomalous(i, kind))
+                   'should_be': {kind: state(self.should_be_anomalous(i, kind))
                                  for kind in self.script.kinds}}
             if i:
                 latency = self.latency_ms[i - 1]
@@ -203,17 +209,14 @@ class Act:
         """Return what happened, in words for a terminal."""
         lines = []
         for i, phase in enumerate(self.script.phases):
-            scores = ', '.join(f'{kind} {score:.2f} {_state(score > THRESHOLD)}'
+            scores = ', '.join(f'{kind} {score:.2f} {state(score > THRESHOLD)}'
                                for kind, score in self.medians[i].items())
             latency = self.latency_ms[i - 1] if i else None
             after = '' if latency is None else f' (from {latency:.0f} ms after the call)'
             seconds = self.call_s[i - 1] if i else 0.0
             lines.append(f'{seconds:6.1f} s  {phase.says}: {scores}{after}')
         lines.append(f'  {len(self.frames)} of {self.published} frames answered')
-        failures = self.failures
-        return lines + (['  the model did NOT listen everywhere:',
-                         *(f'    {f}' for f in failures)] if failures else
-                        ['  the model did as it was told in every phase'])
+        return lines + [f'  {self.verdict}', *(f'    {f}' for f in self.failures)]
 
     def table(self) -> str:
         """Return every frame as CSV: time, phase and both scores of each kind."""
@@ -223,6 +226,11 @@ class Act:
             f',{f.mean[kind]:.4f},{f.median[kind]:.4f}' for kind in self.script.kinds)
             for f in self.frames]
         return '\n'.join(rows) + '\n'
+
+
+def state(anomalous: bool) -> str:
+    """Return the word for it."""
+    return 'anomalous' if anomalous else 'normal'
 
 
 def observe(replay: Replay, script: Script, prompts: Sequence[Vocabulary],
@@ -284,7 +292,3 @@ def _without(classes: Iterable[PromptClass], kinds: Iterable[str]) -> tuple[Prom
     words = {word for kind in kinds for word in KINDS[kind].words}
     left = (PromptClass(c.name, tuple(w for w in c.concepts if w not in words)) for c in classes)
     return tuple(c for c in left if c.concepts)
-
-
-def _state(anomalous: bool) -> str:
-    return 'anomalous' if anomalous else 'normal'

@@ -13,7 +13,7 @@ from vl4ad_ros.evaluation import drawing
 from vl4ad_ros.evaluation.replay import Replay
 from vl4ad_ros.evaluation.report import (
     decoded, GAP, rate_hz, STRIP_HEIGHT, TILE_WIDTH, Video, VIDEO_WIDTH, write_png)
-from vl4ad_ros.evaluation.second_act import Act, FrameScore, THRESHOLD
+from vl4ad_ros.evaluation.second_act import Act, FrameScore, state, THRESHOLD
 
 NORMAL, ANOMALOUS = (120, 214, 130), (255, 110, 130)
 COLOURS = ((38, 84, 214), (214, 96, 20), (20, 140, 90), (140, 50, 170))
@@ -80,9 +80,12 @@ def _name(canvas: np.ndarray, act: Act, score: FrameScore, ids: np.ndarray) -> N
         if not rows.size:
             continue
         value = score.median[kind]
-        drawing.put_tab(canvas, f'{kind} {value:.2f}', round(columns.min() * scale),
+        anomalous = value > THRESHOLD
+        asked = act.should_be_anomalous(score.phase, kind)
+        wrong = '' if anomalous == asked else f', should be {state(asked)}'
+        drawing.put_tab(canvas, f'{kind} {value:.2f}{wrong}', round(columns.min() * scale),
                         round(rows.min() * scale) - 4, round(rows.max() * scale) + 4,
-                        ANOMALOUS if value > THRESHOLD else NORMAL)
+                        ANOMALOUS if anomalous else NORMAL)
 
 
 def _video_frame(picture: np.ndarray, act: Act, phase: int, seconds: float,
@@ -101,7 +104,7 @@ def _sheet(act: Act, tiles: dict[int, np.ndarray], title: str, about: str) -> np
     width = len(phases) * (TILE_WIDTH + GAP) + GAP
     height = next(iter(tiles.values())).shape[0] if tiles else 0
     head = np.full((HEADER + CAPTION + height, width, 3), 255, np.uint8)
-    drawing.put_text(head, title, (GAP, 38), 18, drawing.DARK)
+    drawing.put_text(head, f'{title}: {act.verdict}', (GAP, 38), 18, drawing.DARK)
     drawing.put_text(head, about, (width - GAP, 38), 12, drawing.PALE, 'right')
     for i, phase in enumerate(phases):
         left = GAP + i * (TILE_WIDTH + GAP)
