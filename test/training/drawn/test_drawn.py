@@ -16,7 +16,7 @@ from vl4ad_ros.training.drawn.decoder_stage import (  # noqa: E402
     embed_targets, likeness_loss, segment_targets)
 from vl4ad_ros.training.drawn.pictures import PictureSet  # noqa: E402
 from vl4ad_ros.training.drawn.recipe import RECIPES, StageRecipe  # noqa: E402
-from vl4ad_ros.training.drawn.regions import Regions, Segmented  # noqa: E402
+from vl4ad_ros.training.drawn.regions import cut, Regions, Segmented  # noqa: E402
 from vl4ad_ros.training.drawn.selection import anomaly_labels, soften  # noqa: E402
 from vl4ad_ros.training.drawn.tokens import special_ids, train_tokenizer  # noqa: E402
 
@@ -116,6 +116,19 @@ def test_regions_have_their_kind_and_area():
     regions = Regions.of(two_halves(), ['car', 'road', 'cow'])
     assert regions.kind.tolist() == [1, 0] and regions.area.tolist() == [192 * 160 - 25, 192 * 160]
     assert regions.box.tolist() == [[0, 0, 160, 192], [160, 0, 320, 192]]
+    assert regions.whole.tolist() == [False, True]
+
+
+def test_a_slender_thing_is_cut_where_it_is():
+    segments = np.zeros((1, 192, 320), np.int16)
+    segments[:, :, 150:160] = 1
+    images = np.repeat(np.where(segments == 1, 0, 200)[..., None], 3, -1).astype(np.uint8)
+    regions = Regions.of(PictureSet(images, segments, [['road', 'pole']]), ['road', 'pole'])
+    assert not regions.whole.any()
+    crop = cut(PictureSet(images, segments, [['road', 'pole']]), regions, 1, 64,
+               np.random.default_rng(0))
+    # A square around it would show it on a twentieth.
+    assert (crop < 100).mean() > 0.1
 
 
 def test_features_are_pooled_under_true_masks_alike_in_both_stages():

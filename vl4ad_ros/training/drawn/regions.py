@@ -13,12 +13,14 @@ import torch
 from torch import Tensor
 
 from vl4ad_ros.network.vl4ad import Vl4ad
+from vl4ad_ros.scenes.kinds import KINDS
 from vl4ad_ros.training.drawn.pictures import cell_cover, PictureSet
 
 # Of the tiny trunk's last features.
 STRIDE = 16
 MIN_SIDE = 8
 MIN_AREA = 60
+SLENDER = 4
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,8 @@ class Regions:
     Every segment that can be cut out.
 
     :ivar picture, segment, kind, area: (r,) int, area in px.
+    :ivar whole: (r,) bool, False for surfaces and slender things: a square around them shows
+        mostly other things.
     :ivar box: (r, 4) int x0, y0, x1, y1 (exclusive).
     """
 
@@ -34,6 +38,7 @@ class Regions:
     segment: np.ndarray
     kind: np.ndarray
     area: np.ndarray
+    whole: np.ndarray
     box: np.ndarray
 
     @staticmethod
@@ -49,9 +54,10 @@ class Regions:
                 if min(w, h) >= MIN_SIDE:
                     area = np.count_nonzero(inside[y:y + h, x:x + w])
                     if area >= MIN_AREA:
-                        rows.append((i, s, index[name], area, x, y, x + w, y + h))
-        table = np.array(rows, np.int32).reshape(-1, 8)
-        return Regions(*table[:, :4].T, table[:, 4:])
+                        whole = KINDS[name].role != 'surface' and max(w, h) <= SLENDER * min(w, h)
+                        rows.append((i, s, index[name], area, whole, x, y, x + w, y + h))
+        table = np.array(rows, np.int32).reshape(-1, 9)
+        return Regions(*table[:, :4].T, table[:, 4] == 1, table[:, 5:])
 
 
 def cut(pictures: PictureSet, regions: Regions, region: int, size: int,
@@ -60,8 +66,8 @@ def cut(pictures: PictureSet, regions: Regions, region: int, size: int,
     picture, segment = regions.picture[region], regions.segment[region]
     x0, y0, x1, y1 = regions.box[region]
     image, height = pictures.images[picture], pictures.segments.shape[1]
-    if max(x1 - x0, y1 - y0) > 0.4 * height:
-        # Surfaces, poles and very near things: look at a part that mostly belongs to them.
+    if not regions.whole[region]:
+        # Look at a part that mostly belongs to it.
         inside = pictures.segments[picture] == segment
         ys, xs = np.nonzero(inside)
         best = -1.0
