@@ -76,7 +76,7 @@ RECIPES = {
                           crowded=0.5),
         text=StageRecipe(seed=15, groups=LEARNT, pictures=2000, steps=1000, learning_rate=1e-3,
                          crowded=0.5),
-        decoder=StageRecipe(seed=12, groups=('known', 'masks'), pictures=5000, steps=5000,
+        decoder=StageRecipe(seed=12, groups=('known', 'masks'), pictures=5000, steps=3500,
                             learning_rate=8e-4, crowded=0.3, clip_norm=0.1),
         capacity_concepts=256,
         capacity_classes=96),
