@@ -131,9 +131,9 @@ def _plot(act: Act, width: int) -> np.ndarray:
                      drawing.PALE)
     for seconds, latency in zip(act.call_s, act.latency_ms):
         x, top = at(seconds, 1)
-        cv2.line(canvas, (x, top - 14), at(seconds, 0), drawing.DARK, 1, cv2.LINE_AA)
+        cv2.line(canvas, (x, top - 20), at(seconds, 0), drawing.DARK, 1, cv2.LINE_AA)
         after = '' if latency is None else f', in force after {latency:.0f} ms'
-        drawing.put_text(canvas, f'prompts set{after}', (x + 6, top - 6), 11, drawing.DARK)
+        drawing.put_text(canvas, f'prompts set{after}', (x + 6, top - 10), 11, drawing.DARK)
     for i, kind in enumerate(act.script.kinds):
         colour = COLOURS[i % len(COLOURS)]
         points = [at(f.time_s, f.median[kind]) for f in act.frames]

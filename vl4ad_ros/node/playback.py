@@ -85,7 +85,7 @@ def show_second_act(bag_path: Path, out: Path, script: Script,
         metrics = json.loads((out / METRICS).read_text())
         (out / METRICS).write_text(
             json.dumps({**metrics, 'second_act': act.figures()}, indent=2) + '\n')
-        files = write_pictures(act, replayed, out, 'Second act: prompts set while frames flow')
+        files = write_pictures(act, replayed, out, 'Prompts set while frames flow')
         files['its frames'] = out / 'second_act.csv'
         files['its frames'].write_text(act.table())
     finally:
