@@ -27,8 +27,9 @@ import tempfile
 import time
 from typing import Any
 
-from benchmarks.anomaly_scores import CAMERA, draw, GROUPS, labels, StudyModel
 from benchmarks.parity import drawn_network
+from benchmarks.words.model import StudyModel, Words
+from benchmarks.words.pictures import CAMERA, draw, GROUPS, labels
 import numpy as np
 import torch
 from torch import nn, Tensor
@@ -298,7 +299,7 @@ def compare_ap(pictures: int) -> dict[str, dict[str, float]]:
     """Compare AP and score of both orders on the same masks of the tiny model."""
     detector = Detector.open('tiny')
     model = StudyModel(detector.bundle)
-    prompts = detector.encode(detector.default_vocabulary)
+    words = Words.of(detector.encode(detector.default_vocabulary), detector.bundle.ensemble)
     letterbox = model.letterbox(CAMERA)
     height, width = letterbox.content_size
     table = {}
@@ -307,15 +308,16 @@ def compare_ap(pictures: int) -> dict[str, dict[str, float]]:
         gaps = []
         for i in tqdm(range(pictures), group):
             frame = draw(i, group)
-            answer = model(frame.image, prompts)
-            masks, probability = answer.mask_logits, answer.probability()
+            answer = model(frame.image)
+            masks = answer.mask_logits[None]
+            probability = answer.probability(words, model.options)
             # FC-CLIP enlarges to the network's size, cuts the padding off, resizes to the image.
             at_input = F.interpolate(masks, scale_factor=4, mode='bilinear', align_corners=False)
             theirs = official_score(at_input[0, :, :height, :width], probability, CAMERA).numpy()
             ours = letterbox.to_image(letterbox.crop(scoring.vl4ad(
                 scoring.semantic_map(masks[0].sigmoid(), probability)).numpy()))
             for side, score in zip(SCORES, (theirs, ours)):
-                metrics[side].add(score, labels(frame)[0])
+                metrics[side].add(score, labels(frame))
             gaps.append(difference(torch.from_numpy(theirs), torch.from_numpy(ours)))
         table[group] = {
             **{f'ap, {side}': m.result().ap for side, m in metrics.items()},

@@ -35,7 +35,7 @@ def auroc(detector, prompts, pictures):
 
 
 def test_finds_what_no_prompt_fits(detector, pictures):
-    """Measured: 0.94 on 120 pictures (docs/method.md)."""
+    """Measured: 0.94 on 120 pictures (docs/tiny_model.md)."""
     assert auroc(detector, detector.encode(detector.default_vocabulary), pictures) > 0.85
 
 

@@ -1,0 +1,126 @@
+# Copyright 2026 vl4ad_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""
+Study what a bundle's words do, on held-out drawn pictures: every table of docs/tiny_model.md.
+
+    python -m benchmarks.words [BUNDLE ...] [--pictures 120] [--json FILE] [--pictures-out DIR]
+    python -m benchmarks.words [BUNDLE ...] --validation     # which setting is best, elsewhere
+
+Several bundles are trainings of one recipe with other seeds: each cell is their mean ± standard
+deviation. The network runs once on each picture; prompts, controls and options are products of
+small arrays after that, so every row sees the same masks.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+import json
+import multiprocessing
+import os
+from pathlib import Path
+from typing import Any
+
+from benchmarks.words.model import StudyModel
+from benchmarks.words.pictures import COLUMNS, draw, GROUPS
+from benchmarks.words.prompt_changes import PromptChanges
+from benchmarks.words.prompts import common_prompts, control_prompts, Encoder
+from benchmarks.words.rows import CHOICES, TABLES
+from benchmarks.words.scores import PixelFigures
+from benchmarks.words.segmentation import clip_accuracy, Segmentation
+from benchmarks.words.strips import Strips
+from benchmarks.words.tables import choices, CHOSEN_BY, report, Study
+import torch
+from tqdm import tqdm
+
+from vl4ad_ros.runtime.detector import Detector
+
+
+class Subject:
+    """One bundle under study."""
+
+    def __init__(self, name: str, validation: bool, pictures_out: Path | None = None) -> None:
+        """Open a bundle: 'tiny' or a directory."""
+        detector = Detector.open(name, 'onnxruntime')
+        self.bundle = detector.bundle
+        self.model = StudyModel(self.bundle)
+        encode, shipped = Encoder(detector), self.model.options
+        common = common_prompts(encode)
+        self._validation = validation
+        self._pixels = PixelFigures(
+            CHOICES.rows if validation else
+            {name: row for table in TABLES for name, row in table.rows.items()}, common,
+            {c: {} if validation else control_prompts(encode, c)
+             for c in (CHOSEN_BY if validation else COLUMNS)}, shipped)
+        self.parts: list[Any] = [self._pixels]
+        if not validation:
+            known = encode.default.known
+            self._segmentation = Segmentation(known, common['none'], shipped)
+            self._changes = PromptChanges(encode, shipped, self.bundle.calibration)
+            self.parts += [self._segmentation, self._changes]
+            if pictures_out:
+                self.strips = Strips(pictures_out, common, [c.name for c in known], shipped)
+                self.parts.append(self.strips)
+
+    def result(self, pictures: int) -> Study:
+        """Return all figures; those of CLIP are measured here, on `pictures` of their own."""
+        study = {'bundle': self.bundle.name, 'digest': self.bundle.digest,
+                 'pixels': self._pixels.result()}
+        if self._validation:
+            return study
+        return {**study, 'clip': clip_accuracy(self.bundle, pictures),
+                'segmentation': self._segmentation.result(),
+                'prompt_changes': self._changes.result()}
+
+
+@torch.inference_mode()
+def study(subjects: Sequence[Subject], groups: Sequence[str], pictures: int, split: str,
+          ) -> list[Study]:
+    """Show the same pictures to every subject."""
+    # Each product is small: threads would cost more than they give.
+    torch.set_num_threads(1)
+    with ProcessPoolExecutor(os.cpu_count(), multiprocessing.get_context('spawn')) as pool:
+        for group in groups:
+            drawn = pool.map(partial(draw, group=group, split=split), range(pictures),
+                             chunksize=4)
+            for frame in tqdm(drawn, group, pictures):
+                for subject in subjects:
+                    answer = subject.model(frame.image)
+                    for part in subject.parts:
+                        part.add(answer, frame, group)
+    torch.set_num_threads(os.cpu_count())
+    return [subject.result(pictures) for subject in subjects]
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Print the tables; write JSON and pictures where asked to."""
+    parser = argparse.ArgumentParser(description=__doc__.strip().split('\n\n')[0])
+    parser.add_argument('bundles', nargs='*', default=['tiny'], metavar='BUNDLE',
+                        help="'tiny' (default) or directories, seeds of one recipe")
+    parser.add_argument('--pictures', type=int, default=120, help='of each group')
+    parser.add_argument('--validation', action='store_true',
+                        help='compare temperatures, void and ensemble weights on validation '
+                        'pictures instead')
+    parser.add_argument('--json', type=Path, metavar='FILE')
+    parser.add_argument('--pictures-out', type=Path, metavar='DIR',
+                        help="write strips of some test pictures, of the first bundle's answers")
+    args = parser.parse_args(arguments)
+    split = 'validation' if args.validation else 'test'
+    groups = [g for g in GROUPS if not args.validation or g in CHOSEN_BY]
+    subjects = [Subject(name, args.validation, args.pictures_out if not i else None)
+                for i, name in enumerate(args.bundles)]
+    studies = study(subjects, groups, args.pictures, split)
+    print(f'{", ".join(args.bundles)}: {args.pictures} {split} pictures a group\n')
+    print(f'## {CHOICES.title}, AP in %\n\n{choices(studies)}' if args.validation else
+          report(studies, TABLES))
+    if args.pictures_out and not args.validation:
+        print(*subjects[0].strips.save())
+    if args.json:
+        args.json.write_text(json.dumps(
+            {'pictures': args.pictures, 'split': split, 'studies': studies}, indent=1))
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,50 @@
+# Copyright 2026 vl4ad_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Held-out drawn pictures in groups by what training saw of their anomalies."""
+
+from __future__ import annotations
+
+from collections.abc import Set
+
+import numpy as np
+
+from vl4ad_ros.evaluation.pixel_metrics import ANOMALY, IGNORE, NORMAL
+from vl4ad_ros.scenes.frame import Frame
+from vl4ad_ros.scenes.kinds import KINDS, kinds_in
+from vl4ad_ros.scenes.still import draw_still
+
+CAMERA = (360, 640)
+# Not those of training, calibration and drives.
+SEEDS = {'test': 21, 'validation': 31}
+GROUPS = {'masks': 'training masks', 'words': 'CLIP stage only', 'unseen': 'never seen'}
+COLUMNS = {**GROUPS, 'near': 'near-OOD'}
+# Road vehicles and machines on wheels or tracks, drawn of the same bodies, wheels and windows as
+# the known truck, bus and car. Telling these apart is another task than telling a cow from a
+# road, so they are counted apart, whatever training saw of them.
+NEAR = frozenset(('caravan', 'trailer', 'camper van', 'tractor', 'excavator', 'forklift'))
+ANOMALIES = frozenset(k.name for k in KINDS.values() if k.group != 'known')
+
+
+def counted(column: str) -> frozenset[str]:
+    """Return the kinds that are the anomalies of a column of the tables."""
+    if column == 'near':
+        return NEAR
+    return frozenset(k.name for k in kinds_in(column)) - NEAR
+
+
+def draw(index: int, group: str, split: str = 'test') -> Frame:
+    """Draw a held-out picture with anomalies of one group."""
+    return draw_still(np.random.default_rng([SEEDS[split], list(GROUPS).index(group), index]),
+                      CAMERA, groups=('known', group), split=split)
+
+
+def labels(frame: Frame, kinds: Set[str] = ANOMALIES) -> np.ndarray:
+    """Label pixels: 1 where a kind is one of `kinds`, 0 where it is known, else 255, ignored."""
+    table = np.array([ANOMALY if k in kinds else NORMAL if KINDS[k].group == 'known' else IGNORE
+                      for k in frame.kinds] + [IGNORE], np.uint8)
+    return table[frame.segments]
+
+
+def on_things(frame: Frame) -> np.ndarray:
+    """Return which pixels show a thing, known or not, and no surface: (H, W) bool."""
+    return np.array([KINDS[k].role != 'surface' for k in frame.kinds] + [False])[frame.segments]

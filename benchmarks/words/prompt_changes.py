@@ -1,0 +1,72 @@
+# Copyright 2026 vl4ad_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""
+What one prompt does: a known class leaves the prompts, an anomalous kind joins the known ones.
+
+Nothing but the prompts changes between before and after.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from functools import lru_cache
+
+from benchmarks.words.model import Answer, Words
+from benchmarks.words.prompts import changed, Encoder
+import numpy as np
+import torch
+
+from vl4ad_ros.network import scoring
+from vl4ad_ros.network.classification import Classification
+from vl4ad_ros.runtime.bundle import Calibration
+from vl4ad_ros.scenes.frame import Frame
+from vl4ad_ros.scenes.kinds import KINDS
+
+MIN_PIXELS = 300
+
+
+class PromptChanges:
+    """The median score, 0 to 1, of each kind's pixels before and after its own prompt changes."""
+
+    def __init__(self, encode: Encoder, shipped: Classification,
+                 calibration: Calibration) -> None:
+        """Change the default prompts."""
+        self._shipped, self._calibration = shipped, calibration
+        self._default = encode(encode.default)
+        self._rows: dict[str, list[tuple[float, float]]] = defaultdict(list)
+
+        @lru_cache(maxsize=None)
+        def words_for(kind: str) -> Words:
+            return encode(changed(encode.default, kind))
+
+        self._words_for = words_for
+
+    def add(self, answer: Answer, frame: Frame, group: str) -> None:
+        """Look at each kind of a picture that has `MIN_PIXELS`."""
+        before = self._score(answer, self._default)
+        for kind in sorted(set(frame.kinds)):
+            pixels = np.isin(frame.segments, [s for s, k in enumerate(frame.kinds) if k == kind])
+            if pixels.sum() >= MIN_PIXELS:
+                after = self._score(answer, self._words_for(kind))
+                self._rows[kind].append(
+                    (float(np.median(before[pixels])), float(np.median(after[pixels]))))
+
+    def result(self) -> dict[str, dict[str, float]]:
+        """Return means over pictures by kind."""
+        table = {}
+        for kind in (k for k in KINDS if k in self._rows):
+            before, after = np.mean(self._rows[kind], axis=0)
+            table[kind] = {'pictures': len(self._rows[kind]), 'before': float(before),
+                           'after': float(after)}
+        return table
+
+    def _score(self, answer: Answer, words: Words) -> np.ndarray:
+        u = answer.score(scoring.vl4ad, words, self._shipped)
+        return answer.on_picture(torch.from_numpy(self._calibration(u.numpy())))
+
+
+def change(kind: str) -> str:
+    """Say what happens to a kind's prompt, and what training saw of it."""
+    return {'known': 'no longer known', 'masks': 'now known (training masks)',
+            'words': 'now known (CLIP stage only)',
+            'unseen': 'now known (never seen)'}[KINDS[kind].group]

@@ -1,0 +1,103 @@
+# Copyright 2026 vl4ad_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The rows of the tables: prompts, options and a score each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from itertools import product
+
+from benchmarks.words.model import Answer, Score, Words
+from benchmarks.words.prompts import DRAWS, idea, IDEAS
+from torch import Tensor
+
+from vl4ad_ros.network import scoring
+from vl4ad_ros.network.classification import Classification
+from vl4ad_ros.training.drawn.selection import ALPHAS, BETAS, KEEP_VOID, SOFTER
+
+
+@dataclass(frozen=True)
+class Row:
+    """
+    One way to score a picture; what is None is as the bundle has it.
+
+    :ivar prompts: names of prompts; the row's figures are the mean over them.
+    :ivar softer: multiplies the bundle's softmax temperature.
+    :ivar weights: exponents alpha and beta of the ensemble.
+    """
+
+    prompts: tuple[str, ...]
+    score: Score = scoring.vl4ad
+    softer: float = 1.0
+    keep_void: bool | None = None
+    classifier: str | None = None
+    weights: tuple[float, float] | None = None
+
+    def fits(self, answer: Answer) -> bool:
+        """Return whether the graph holds the classifier that the row asks for."""
+        return self.classifier in (None, 'in') or 'out' in answer.embeddings
+
+    def __call__(self, answer: Answer, words: Words, shipped: Classification) -> Tensor:
+        """Score a picture: (h, w)."""
+        options = replace(shipped, **{
+            name: value for name, value in (('keep_void', self.keep_void),
+                                            ('classifier', self.classifier)) if value is not None})
+        return answer.score(self.score, words.weighted(*self.weights) if self.weights else words,
+                            options, self.softer)
+
+
+@dataclass(frozen=True)
+class Table:
+    """A title and its rows by name."""
+
+    title: str
+    rows: Mapping[str, Row]
+
+
+NONE, DEFAULT = ('none',), ('default',)
+ID, OOD = 'ID-only', '+ default OOD prompts'
+# Training may soften what it learnt by one of `SOFTER`: the learned T is among these.
+SCALES = tuple(sorted({*SOFTER, 4.0} - {1.0}))
+
+_SCORES = {
+    'max-softmax, ID-only': Row(NONE, scoring.max_softmax),
+    'entropy, ID-only': Row(NONE, scoring.entropy),
+    'max-logit, ID-only': Row(NONE, scoring.max_logit),
+    'energy, ID-only': Row(NONE, scoring.energy),
+    'RbA, ID-only': Row(NONE, scoring.rba),
+    f'VL4AD, {ID}': Row(NONE),
+    f'**VL4AD {OOD}**': Row(DEFAULT),
+    "VL4AD + the group's own names": Row(('right',)),
+    'control: as many wrong words': Row(tuple(f'wrong {i}' for i in range(DRAWS))),
+    'control: as many random vectors': Row(tuple(f'random {i}' for i in range(DRAWS))),
+}
+_SCALES = {f'{name}, {scale:g} T': Row(prompts, softer=scale)
+           for scale in (1.0, *SCALES) for name, prompts in ((ID, NONE), (OOD, DEFAULT))}
+_IDEAS = {idea(*switches): Row((idea(*switches),)) for switches in IDEAS}
+_OPTIONS = {f'{name}: {choice}': Row(prompts, **changes) for choice, changes in {
+    'as shipped': {}, 'void kept': {'keep_void': True}, 'void dropped': {'keep_void': False},
+    'in-vocabulary classifier only': {'classifier': 'in'},
+    "CLIP's own classifier only": {'classifier': 'out'},
+    "ensemble, FC-CLIP's 0.4 and 0.8": {'classifier': 'ensemble', 'weights': (0.4, 0.8)},
+}.items() for name, prompts in ((ID, NONE), (OOD, DEFAULT))}
+_OPTIONS['RbA, ID-only: void dropped'] = Row(NONE, scoring.rba, keep_void=False)
+
+TABLES = (
+    Table('Scores, prompts and controls', _SCORES),
+    Table("The softmax temperature T, in terms of the bundle's: VL4AD with the same T beside "
+          'each other', _SCALES),
+    Table("The paper's three ideas", _IDEAS),
+    Table('Options, VL4AD', _OPTIONS))
+
+# What validation may choose from, as training does.
+_CHOICES = {
+    f'{name}, {softer:g} T, void {"kept" if keep else "dropped"}, alpha {alpha:g}, beta {beta:g}':
+        Row(prompts, softer=softer, keep_void=keep, classifier='ensemble', weights=(alpha, beta))
+    for (name, prompts), softer, keep, alpha, beta in product(
+        ((ID, NONE), (OOD, DEFAULT)), SOFTER, KEEP_VOID, ALPHAS, BETAS)
+    # No known class takes beta.
+    if prompts == DEFAULT or beta == BETAS[0]}
+CHOICES = Table('Settings on validation pictures', {
+    **{f'{name}, as shipped': Row(prompts) for name, prompts in ((ID, NONE), (OOD, DEFAULT))},
+    **_CHOICES})
