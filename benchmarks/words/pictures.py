@@ -32,10 +32,10 @@ def counted(column: str) -> frozenset[str]:
     return frozenset(k.name for k in kinds_in(column)) - NEAR
 
 
-def draw(index: int, group: str, split: str = 'test') -> Frame:
-    """Draw a held-out picture with anomalies of one group."""
+def draw(index: int, group: str, split: str = 'test', size: tuple[int, int] = CAMERA) -> Frame:
+    """Draw a held-out picture, (H, W) as `size`, with anomalies of one group."""
     return draw_still(np.random.default_rng([SEEDS[split], list(GROUPS).index(group), index]),
-                      CAMERA, groups=('known', group), split=split)
+                      size, groups=('known', group), split=split)
 
 
 def labels(frame: Frame, kinds: Set[str] = ANOMALIES) -> np.ndarray:
