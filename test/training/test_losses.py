@@ -8,7 +8,7 @@ import pytest
 
 torch = pytest.importorskip('torch')
 
-from vl4ad_ros.training.drawn.clip_stage import contrastive_loss  # noqa: E402
+from vl4ad_ros.training.drawn.text_stage import contrastive_loss  # noqa: E402
 from vl4ad_ros.training.losses import (  # noqa: E402
     deep_losses, mask_count, match, proposal_losses, semantic_loss, Targets, Weights)
 from vl4ad_ros.training.sampling import RandomPoints, read  # noqa: E402
