@@ -28,7 +28,7 @@ from vl4ad_ros.training.drawn.text_stage import CAPTIONS, train_text_tower
 from vl4ad_ros.training.drawn.tokens import special_ids, train_tokenizer
 from vl4ad_ros.vocabulary import PromptClass, Vocabulary
 
-VALIDATION_SEED, VALIDATION_PICTURES = 13, 150
+VALIDATION_SEED, VALIDATION_PICTURES = 13, 400
 VALIDATION_DRIVES = (301, 302, 303)
 NOTICE = 'Trained on drawn scenes only: not for driving.'
 # Concepts per class of the default prompts for what does not belong.

@@ -21,6 +21,8 @@ STRIDE = 16
 MIN_SIDE = 8
 MIN_AREA = 60
 SLENDER = 4
+# Of what is cut out of a slender thing, pixels.
+MIN_PATCH = 12
 
 
 @dataclass(frozen=True)
@@ -61,31 +63,38 @@ class Regions:
 
 
 def cut(pictures: PictureSet, regions: Regions, region: int, size: int,
-        rng: np.random.Generator) -> np.ndarray:
-    """Cut a square around a region, with random context, flip and light: (size, size, 3) uint8."""
+        rng: np.random.Generator | None = None) -> np.ndarray:
+    """
+    Cut a square out, whole things or the inside of what is no `Regions.whole` one.
+
+    :param rng: varies context, place, flip and light; without, the middle of each range is taken.
+    :return: (size, size, 3) uint8 RGB.
+    """
     picture, segment = regions.picture[region], regions.segment[region]
     x0, y0, x1, y1 = regions.box[region]
-    image, height = pictures.images[picture], pictures.segments.shape[1]
-    if not regions.whole[region]:
-        # Look at a part that mostly belongs to it.
-        inside = pictures.segments[picture] == segment
-        ys, xs = np.nonzero(inside)
-        best = -1.0
-        for _ in range(6):
-            i, length = rng.integers(len(ys)), rng.uniform(0.1, 0.5) * height
-            half = int(length / 2)
-            part = inside[max(ys[i] - half, 0):ys[i] + half, max(xs[i] - half, 0):xs[i] + half]
-            if part.mean() > best:
-                best, cx, cy, side = part.mean(), xs[i], ys[i], length
+    image = pictures.images[picture]
+
+    def between(low: float, high: float) -> float:
+        return (low + high) / 2 if rng is None else rng.uniform(low, high)
+
+    if regions.whole[region]:
+        side = max(x1 - x0, y1 - y0) * between(1.0, 1.8)
+        cx = (x0 + x1) / 2 + between(-0.1, 0.1) * side
+        cy = (y0 + y1) / 2 + between(-0.1, 0.1) * side
     else:
-        side = max(x1 - x0, y1 - y0) * rng.uniform(1.0, 2.2)
-        cx, cy = (x0 + x1) / 2, (y0 + y1) / 2
-        cx += rng.uniform(-0.1, 0.1) * side
-        cy += rng.uniform(-0.1, 0.1) * side
+        inside = np.pad(pictures.segments[picture] == segment, 1).astype(np.uint8)
+        depth = cv2.distanceTransform(inside, cv2.DIST_L2, 3)[1:-1, 1:-1]
+        # Anywhere that is at least half as deep inside as its deepest place.
+        ys, xs = np.nonzero(depth >= depth.max() / 2)
+        i = depth[ys, xs].argmax() if rng is None else rng.integers(len(ys))
+        cx, cy = xs[i], ys[i]
+        side = np.clip(2 * depth[cy, cx] * between(1.0, 2.6), MIN_PATCH, image.shape[0] / 2)
     scale = size / side
     matrix = np.array([[scale, 0, size / 2 - cx * scale], [0, scale, size / 2 - cy * scale]])
     crop = cv2.warpAffine(np.ascontiguousarray(image), matrix, (size, size),
                           flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
+    if rng is None:
+        return crop
     return jitter(crop[:, ::-1] if rng.random() < 0.5 else crop, rng)
 
 
@@ -151,10 +160,9 @@ def embed_all(network: Vl4ad, pictures: PictureSet, names: Sequence[str], device
     """
     clip = network.backbone.clip_model
     regions = Regions.of(pictures, names)
-    rng = np.random.default_rng(0)
     for part in np.array_split(np.arange(len(regions.kind)), len(regions.kind) // 128 + 1):
         if len(part):
-            crops = np.stack([cut(pictures, regions, r, crop_size, rng) for r in part])
+            crops = np.stack([cut(pictures, regions, r, crop_size) for r in part])
             images = network.normalise(torch.from_numpy(crops).to(device))
             yield 'crop', clip.encode_image(images), regions.kind[part], regions.area[part]
     for part in np.array_split(np.arange(len(pictures)), len(pictures) // 8 + 1):

@@ -43,22 +43,27 @@ def train_text_tower(network: Vl4ad, tokenizer: Tokenizer, recipe: Recipe, work:
     kind = np.concatenate([k for _, _, k, _ in batches])
     by_kind = [np.flatnonzero(kind == k) for k in range(len(names))]
     drawn = [k for k, rows in enumerate(by_kind) if len(rows)]
+    readings = max(len(KINDS[n].words) for n in names)
     clip = network.backbone.clip_model
     clip.requires_grad_(True)
     clip.visual.requires_grad_(False)
 
     def loss_at(step: int, part: int) -> dict[str, Tensor]:
         rng = np.random.default_rng([stage.seed, step, part])
-        captions = [rng.choice(CAPTIONS).format(rng.choice(KINDS[n].words)) for n in names]
+        # Readings say every word of every kind once: a word that is drawn now and then only can
+        # stay where it was thrown at first, beside a kind that it does not mean.
+        words = [rng.permutation(np.resize(KINDS[n].words, readings)) for n in names]
+        captions = [rng.choice(CAPTIONS).format(w) for reading in zip(*words) for w in reading]
         tokens = torch.from_numpy(tokenizer(captions)).to(device)
         # No token sees what follows it: what pads the longest caption is not worth its time.
         texts = F.normalize(network.backbone.encode_text(
-            tokens[:, :int(tokens.argmax(1).max()) + 1]), dim=-1)
+            tokens[:, :int(tokens.argmax(1).max()) + 1]), dim=-1).unflatten(0, (readings, -1))
         chosen = np.concatenate(
             [rng.choice(by_kind[k], recipe.text_embeddings) for k in drawn])
-        logits = embeddings[chosen] @ texts.t() * clip.logit_scale.exp().clamp(max=100.0)
-        return {'contrastive': contrastive_loss(
-            logits, torch.from_numpy(kind[chosen]).long().to(device))}
+        target = torch.from_numpy(kind[chosen]).long().to(device)
+        images = embeddings[chosen] * clip.logit_scale.exp().clamp(max=100.0)
+        return {'contrastive': torch.stack(
+            [contrastive_loss(images @ reading.t(), target) for reading in texts]).mean()}
 
     text = {name: module for name, module in clip.named_children() if name != 'visual'}
     text['rest'] = torch.nn.ParameterList(
