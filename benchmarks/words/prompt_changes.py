@@ -3,7 +3,7 @@
 """
 What one prompt does: a known class leaves the prompts, an anomalous kind joins the known ones.
 
-Nothing but the prompts changes between before and after.
+Nothing but the prompts changes. A class that left is then named among the anomalies, too.
 """
 
 from __future__ import annotations
@@ -12,10 +12,11 @@ from collections import defaultdict
 from functools import lru_cache
 
 from benchmarks.words.model import Answer, Words
-from benchmarks.words.prompts import changed, Encoder
+from benchmarks.words.prompts import Encoder
 import numpy as np
 import torch
 
+from vl4ad_ros.evaluation.second_act import Phase
 from vl4ad_ros.network import scoring
 from vl4ad_ros.network.classification import Classification
 from vl4ad_ros.runtime.bundle import Calibration
@@ -23,6 +24,7 @@ from vl4ad_ros.scenes.frame import Frame
 from vl4ad_ros.scenes.kinds import KINDS
 
 MIN_PIXELS = 300
+STATES = ('before', 'after', 'named')
 
 
 class PromptChanges:
@@ -33,11 +35,14 @@ class PromptChanges:
         """Change the default prompts."""
         self._shipped, self._calibration = shipped, calibration
         self._default = encode(encode.default)
-        self._rows: dict[str, list[tuple[float, float]]] = defaultdict(list)
+        self._rows: dict[str, list[list[float]]] = defaultdict(list)
 
         @lru_cache(maxsize=None)
-        def words_for(kind: str) -> Words:
-            return encode(changed(encode.default, kind))
+        def words_for(kind: str) -> tuple[Words, ...]:
+            known = KINDS[kind].group == 'known'
+            phases = ((Phase('', not_known=(kind,)), Phase('', anomalous=(kind,))) if known else
+                      (Phase('', also_known=(kind,)),))
+            return tuple(encode(phase.prompts(encode.default)) for phase in phases)
 
         self._words_for = words_for
 
@@ -47,18 +52,14 @@ class PromptChanges:
         for kind in sorted(set(frame.kinds)):
             pixels = np.isin(frame.segments, [s for s, k in enumerate(frame.kinds) if k == kind])
             if pixels.sum() >= MIN_PIXELS:
-                after = self._score(answer, self._words_for(kind))
-                self._rows[kind].append(
-                    (float(np.median(before[pixels])), float(np.median(after[pixels]))))
+                scores = (before, *(self._score(answer, w) for w in self._words_for(kind)))
+                self._rows[kind].append([float(np.median(s[pixels])) for s in scores])
 
     def result(self) -> dict[str, dict[str, float]]:
-        """Return means over pictures by kind."""
-        table = {}
-        for kind in (k for k in KINDS if k in self._rows):
-            before, after = np.mean(self._rows[kind], axis=0)
-            table[kind] = {'pictures': len(self._rows[kind]), 'before': float(before),
-                           'after': float(after)}
-        return table
+        """Return means over pictures by kind: before, after, and for known ones 'named'."""
+        return {kind: {'pictures': len(self._rows[kind]),
+                       **dict(zip(STATES, np.mean(self._rows[kind], axis=0).tolist()))}
+                for kind in KINDS if kind in self._rows}
 
     def _score(self, answer: Answer, words: Words) -> np.ndarray:
         u = answer.score(scoring.vl4ad, words, self._shipped)

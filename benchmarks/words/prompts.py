@@ -117,12 +117,3 @@ def random_like(texts: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Draw unit rows (P, D) with the mean and the standard deviation of the columns of texts."""
     drawn = rng.standard_normal(texts.shape) * texts.std(0) + texts.mean(0)
     return F.normalize(torch.from_numpy(drawn), dim=-1).float().numpy()
-
-
-def changed(vocabulary: Vocabulary, kind: str) -> Vocabulary:
-    """Return the vocabulary without a known kind, or with an anomalous one among the known."""
-    if KINDS[kind].group == 'known':
-        return Vocabulary(tuple(c for c in vocabulary.known if c.name != kind),
-                          vocabulary.anomaly)
-    return Vocabulary((*vocabulary.known, PromptClass(kind, KINDS[kind].words)),
-                      tuple(c for c in vocabulary.anomaly if c.name != kind))

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from benchmarks.words.pictures import COLUMNS
-from benchmarks.words.prompt_changes import change
+from benchmarks.words.prompt_changes import change, STATES
 from benchmarks.words.rows import CHOICES, Table
 from benchmarks.words.scores import FIGURES, mean, SHARE
 import numpy as np
@@ -75,13 +75,12 @@ def prompt_changes(studies: Sequence[Study]) -> str:
     for kind in kinds:
         groups[change(kind)].append(kind)
         rows.append((kind, change(kind), str(tables[0][kind]['pictures']),
-                     *(spread([t[kind][when] for t in tables], 1, 2)
-                       for when in ('before', 'after'))))
+                     *(spread([t[kind].get(when) for t in tables], 1, 2) for when in STATES)))
     for title, members in groups.items():
         rows.append((f'**mean of {len(members)} kinds**', title, '', *(
-            spread([mean(t[k][when] for k in members) for t in tables], 1, 2)
-            for when in ('before', 'after'))))
-    return grid(('kind', 'change', 'pictures', 'score before', 'after'), rows)
+            spread([mean(t[k].get(when) for k in members) for t in tables], 1, 2)
+            for when in STATES)))
+    return grid(('kind', 'change', 'pictures', 'score before', 'after', 'named an anomaly'), rows)
 
 
 def choices(studies: Sequence[Study], shown: int = 8) -> str:

@@ -39,6 +39,14 @@ def test_prompts_of_each_phase():
     assert no_trucks.anomaly == cows.anomaly
 
 
+def test_what_does_not_belong_moves_from_the_known_prompts_to_the_anomalies():
+    phase = Phase('', anomalous=('truck',))
+    assert phase.edits == 'known - truck, anomaly + truck'
+    assert phase.prompts(BUNDLED).to_strings() == (
+        ['road', 'vehicle: car', 'truck stop', 'sky'],
+        ['cow: cow, cows', 'dog', 'truck: truck, trucks, lorry, lorries'])
+
+
 def test_the_script_suits_the_shipped_bundle():
     bundled = Bundle.open('tiny').vocabulary
     own, cows, no_trucks, _ = SCRIPT.prompts(bundled)

@@ -62,10 +62,25 @@ def where(frame, kind):
     return np.isin(frame.segments, [i for i, name in enumerate(frame.kinds) if name == kind])
 
 
-@pytest.mark.parametrize('kind', TAKEN_AWAY)
+def not_yet(kind, reason):
+    """Expect a kind to fail, and say so when it no longer does."""
+    return pytest.param(kind, marks=pytest.mark.xfail(strict=True, reason=reason))
+
+
+@pytest.mark.parametrize('kind', [
+    'car',
+    not_yet('truck', 'without its word a truck is a bus: docs/tiny_model.md, "Prompt changes"'),
+    not_yet('building', 'without its word a building is a wall: docs/tiny_model.md')])
 def test_what_is_no_longer_known_is_anomalous(kind, medians, before):
     change, least = TAKEN_AWAY[kind]
     after = medians(Phase('', not_known=(kind,)))[kind]
+    assert after > before[kind] + change and after > least, f'{before[kind]:.3f} -> {after:.3f}'
+
+
+@pytest.mark.parametrize('kind', TAKEN_AWAY)
+def test_what_is_said_not_to_belong_is_anomalous(kind, medians, before):
+    change, least = TAKEN_AWAY[kind]
+    after = medians(Phase('', anomalous=(kind,)))[kind]
     assert after > before[kind] + change and after > least, f'{before[kind]:.3f} -> {after:.3f}'
 
 

@@ -31,23 +31,28 @@ class Phase:
     :ivar says: what the prompts mean.
     :ivar also_known: kinds (`scenes.kinds`) whose words move to the known prompts.
     :ivar not_known: kinds whose words leave the known prompts.
+    :ivar anomalous: kinds whose words move from the known to the anomaly prompts.
     """
 
     says: str
     also_known: tuple[str, ...] = ()
     not_known: tuple[str, ...] = ()
+    anomalous: tuple[str, ...] = ()
 
     @property
     def edits(self) -> str:
         """How the prompts differ from the bundle's own."""
         return ', '.join([f'known + {kind}' for kind in self.also_known]
-                         + [f'known - {kind}' for kind in self.not_known]) or 'as shipped'
+                         + [f'known - {kind}' for kind in self.not_known + self.anomalous]
+                         + [f'anomaly + {kind}' for kind in self.anomalous]) or 'as shipped'
 
     def prompts(self, bundled: Vocabulary) -> Vocabulary:
         """Return the bundle's vocabulary with the phase's changes."""
-        added = tuple(PromptClass(kind, KINDS[kind].words) for kind in self.also_known)
-        return Vocabulary(_without(bundled.known, self.not_known + self.also_known) + added,
-                          _without(bundled.anomaly, self.also_known))
+        known, anomaly = (tuple(PromptClass(kind, KINDS[kind].words) for kind in kinds)
+                          for kinds in (self.also_known, self.anomalous))
+        gone = self.not_known + self.anomalous + self.also_known
+        return Vocabulary(_without(bundled.known, gone) + known,
+                          _without(bundled.anomaly, self.also_known) + anomaly)
 
 
 @dataclass(frozen=True)

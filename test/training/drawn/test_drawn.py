@@ -17,7 +17,7 @@ from vl4ad_ros.training.drawn.decoder_stage import (  # noqa: E402
 from vl4ad_ros.training.drawn.pictures import PictureSet  # noqa: E402
 from vl4ad_ros.training.drawn.recipe import RECIPES, StageRecipe  # noqa: E402
 from vl4ad_ros.training.drawn.regions import cut, Regions, Segmented  # noqa: E402
-from vl4ad_ros.training.drawn.selection import anomaly_labels, soften  # noqa: E402
+from vl4ad_ros.training.drawn.selection import soften, tasks  # noqa: E402
 from vl4ad_ros.training.drawn.tokens import special_ids, train_tokenizer  # noqa: E402
 
 
@@ -99,10 +99,14 @@ def test_targets_are_shares_of_cells():
                            torch.device('cpu')).kind.tolist() == [1]
 
 
-def test_labels_know_only_what_is_prompted():
-    segments, kinds = np.array([[0, 1, 2, -1]], np.int16), ['road', 'cow', 'sheep']
-    assert anomaly_labels(segments, kinds).tolist() == [[0, 1, 1, 255]]
-    assert anomaly_labels(segments, kinds, 'words').tolist() == [[0, 255, 1, 255]]
+def test_tasks_are_groups_of_anomalies_and_each_known_kind_in_turn():
+    segments = np.array([[0, 1, 2, 3, -1]], np.int16)
+    kinds = ['road', 'cow', 'sheep', 'car']
+    found = [{t.name: (t.without, t.labels.tolist()[0]) for t in tasks(segments, kinds, i)}
+             for i in (0, 1)]
+    assert found == [{'masks': (None, [0, 1, 255, 0, 255]), 'words': (None, [0, 255, 1, 0, 255]),
+                      'left out': left}
+                     for left in (('car', [0, 255, 255, 1, 255]), ('road', [1, 255, 255, 0, 255]))]
 
 
 def two_halves() -> PictureSet:

@@ -22,6 +22,7 @@ from vl4ad_ros.runtime.bundle import Calibration, write_manifest
 from vl4ad_ros.runtime.detector import Detector
 from vl4ad_ros.runtime.letterbox import Letterbox
 from vl4ad_ros.scenes.drive import Drive
+from vl4ad_ros.scenes.kinds import kinds_in
 from vl4ad_ros.training.drawn.pictures import PictureSet
 from vl4ad_ros.training.drawn.selection import anomaly_labels
 
@@ -52,11 +53,12 @@ def calibrate(bundle: Path, pictures: PictureSet, drives: Sequence[Drive]) -> Ch
     """
     detector = Detector.open(bundle)
     prompts = detector.encode(detector.default_vocabulary)
+    anomalies = {k.name for k in kinds_in('masks', 'words', 'unseen')}
     normal, anomalous = [], []
     for image, segments, kinds in zip(pictures.images, pictures.segments, pictures.kinds):
         prediction = detector.detect(np.asarray(image), prompts)
         u = prediction.letterbox.to_image(prediction.uncertainty)
-        label = anomaly_labels(segments, kinds)
+        label = anomaly_labels(segments, kinds, anomalies)
         normal.append(u[label == 0])
         anomalous.append(u[label == 1])
     ends = (float(np.median(np.concatenate(normal))),

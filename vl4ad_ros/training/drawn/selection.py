@@ -4,8 +4,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Container, Sequence
+from dataclasses import dataclass, replace
 import itertools
 import math
 
@@ -18,7 +19,7 @@ from vl4ad_ros.network.classification import class_probability
 from vl4ad_ros.network.scoring import semantic_map, vl4ad
 from vl4ad_ros.network.vl4ad import Vl4ad
 from vl4ad_ros.runtime.tokenizer import Tokenizer
-from vl4ad_ros.scenes.kinds import KINDS
+from vl4ad_ros.scenes.kinds import KINDS, kinds_in
 from vl4ad_ros.training.drawn.pictures import PictureSet
 from vl4ad_ros.training.texts import class_texts
 from vl4ad_ros.vocabulary import Vocabulary
@@ -27,6 +28,7 @@ from vl4ad_ros.vocabulary import Vocabulary
 ALPHAS, BETAS = (0.0, 0.2, 0.4, 0.6), (0.0, 0.4, 0.6, 0.8, 1.0)
 SOFTER, KEEP_VOID = (0.5, 0.7, 1.0, 1.4, 2.0), (True, False)
 STRIDE = 4
+LEFT_OUT = 'left out'
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ class Setting:
 
     :ivar alpha, beta: exponents of the out-of-vocabulary classifier, for classes with masks in
         training and for others. :ivar softer: factor of both learned temperatures.
-    :ivar keep_void: see `Classification`. :ivar ap: mean over groups of anomalies of the pixel AP.
+    :ivar keep_void: see `Classification`. :ivar ap: mean over tasks of the pixel AP.
     """
 
     alpha: float
@@ -46,15 +48,39 @@ class Setting:
     ap: float = 0.0
 
 
-def anomaly_labels(segments: np.ndarray, kinds: Sequence[str], group: str | None = None
-                   ) -> np.ndarray:
+@dataclass(frozen=True)
+class Task:
     """
-    Label pixels of a picture: 1 where the kind is no known one, 255 where ignored, else 0.
+    What a score is asked of a picture.
 
-    Anomalies of other groups than `group`, where given, are ignored.
+    :ivar name: the group whose kinds are anomalies; `LEFT_OUT`: a known kind without its prompt.
+    :ivar without: the known kind whose prompt is taken away, if any.
+    :ivar labels: (H, W) uint8, 1 = anomaly, 0 = other known kinds, 255 = neither.
     """
-    table = [0 if KINDS[k].group == 'known' else 1 if group in (None, KINDS[k].group) else IGNORE
-             for k in kinds]
+
+    name: str
+    without: str | None
+    labels: np.ndarray
+
+
+def tasks(segments: np.ndarray, kinds: Sequence[str], index: int) -> list[Task]:
+    """
+    Return a picture's tasks: each group of anomalies in it, and one known kind left out.
+
+    That is one after the other of those in the picture by `index`, so that over many pictures
+    each has its turn: a model is to listen when words are taken away, too.
+    """
+    known = sorted({k for k in kinds if KINDS[k].group == 'known'})
+    left = known[index % len(known)]
+    groups = sorted({KINDS[k].group for k in kinds} - {'known'})
+    return [*(Task(g, None, anomaly_labels(segments, kinds, {k.name for k in kinds_in(g)}))
+              for g in groups), Task(LEFT_OUT, left, anomaly_labels(segments, kinds, {left}))]
+
+
+def anomaly_labels(segments: np.ndarray, kinds: Sequence[str], anomalies: Container[str]
+                   ) -> np.ndarray:
+    """Label pixels: 1 where the kind is an anomaly, else 0 where it is known, else 255."""
+    table = [1 if k in anomalies else 0 if KINDS[k].group == 'known' else IGNORE for k in kinds]
     return np.array([*table, IGNORE], np.uint8)[segments]
 
 
@@ -62,35 +88,37 @@ def anomaly_labels(segments: np.ndarray, kinds: Sequence[str], group: str | None
 def choose_setting(network: Vl4ad, tokenizer: Tokenizer, vocabulary: Vocabulary, seen: set[str],
                    pictures: PictureSet, device: torch.device) -> Setting:
     """
-    Return the setting of highest AP, averaged over the groups of anomalies in the pictures.
+    Return the setting of highest AP, averaged over the `tasks` of the pictures.
 
     :param vocabulary: the prompts. :param seen: words that had masks in training.
     """
     texts = class_texts(network, [c.concepts for c in vocabulary.classes], tokenizer, device)
-    known = len(vocabulary.known)
+    names = [c.name for c in vocabulary.classes]
     unseen = torch.tensor([seen.isdisjoint(c.concepts) for c in vocabulary.classes],
                           device=device)
     settings = [Setting(*s) for s in itertools.product(ALPHAS, BETAS, SOFTER, KEEP_VOID)]
-    groups = sorted({KINDS[k].group for kinds in pictures.kinds for k in kinds} - {'known'})
-    metrics = {s: {g: PixelMetrics() for g in groups} for s in settings}
+    metrics: dict[Setting, dict[str, PixelMetrics]] = {
+        s: defaultdict(PixelMetrics) for s in settings}
     for i, kinds in enumerate(tqdm(pictures.kinds, 'temperature, void and ensemble')):
         image = torch.from_numpy(np.array(pictures.images[i])[None]).to(device)
         answer = network(image, texts)
         masks = answer.mask_logits[0].sigmoid()
-        labels = {g: anomaly_labels(pictures.segments[i], kinds, g)[
-            STRIDE // 2::STRIDE, STRIDE // 2::STRIDE] for g in groups}
-        for setting, of_group in metrics.items():
-            probability = class_probability(
-                answer.in_vocabulary / setting.softer, answer.out_vocabulary / setting.softer,
-                answer.void / setting.softer,
-                torch.where(unseen, setting.beta, setting.alpha), setting.keep_void)
-            u = vl4ad(semantic_map(masks, probability[0, :, :known])).cpu().numpy()
-            for group, label in labels.items():
-                of_group[group].add(u, label)
-    ap = {s: float(np.mean([m.result().ap or 0.0 for m in of_group.values()]))
-          for s, of_group in metrics.items()}
+        for task in tasks(pictures.segments[i, STRIDE // 2::STRIDE, STRIDE // 2::STRIDE], kinds,
+                          i):
+            kept = [c for c, name in enumerate(names) if name != task.without]
+            known = len(vocabulary.known) - (len(names) - len(kept))
+            for setting, of_task in metrics.items():
+                probability = class_probability(
+                    answer.in_vocabulary[..., kept] / setting.softer,
+                    answer.out_vocabulary[..., kept] / setting.softer,
+                    answer.void / setting.softer,
+                    torch.where(unseen, setting.beta, setting.alpha)[kept], setting.keep_void)
+                u = vl4ad(semantic_map(masks, probability[0, :, :known])).cpu().numpy()
+                of_task[task.name].add(u, task.labels)
+    ap = {s: float(np.mean([m.result().ap or 0.0 for m in of_task.values()]))
+          for s, of_task in metrics.items()}
     best = max(settings, key=ap.__getitem__)
-    return Setting(best.alpha, best.beta, best.softer, best.keep_void, ap[best])
+    return replace(best, ap=ap[best])
 
 
 @torch.no_grad()
