@@ -12,7 +12,7 @@ import pytest
 pytest.importorskip('rclpy', reason='needs ROS 2')
 from vl4ad_ros.evaluation.message_types import typestore  # noqa: E402
 from vl4ad_ros.evaluation.replay import ParameterCall  # noqa: E402
-from vl4ad_ros.evaluation.second_act import SCRIPT, settings  # noqa: E402
+from vl4ad_ros.evaluation.second_act import Phase, SCRIPT, settings  # noqa: E402
 from vl4ad_ros.evaluation.spool import Spool  # noqa: E402
 from vl4ad_ros.node import session  # noqa: E402
 from vl4ad_ros.node.playback import show_second_act  # noqa: E402
@@ -23,16 +23,18 @@ from vl4ad_ros.scenes.frame import Frame  # noqa: E402
 
 GREY, ORANGE, RED = (128, 128, 128), (240, 140, 20), (200, 30, 30)
 DETECTIONS = 'vision_msgs/msg/Detection2DArray'
+FRAMES = round(10 * SCRIPT.phase_s * len(SCRIPT.phases))
+PHASES = (Phase(''), Phase('', also_known=('cow',)), Phase('', ('cow',), ('truck',)))
 
 
 class Squares:
     """The second act for a model that sees colours: an orange truck and a red cow, on grey."""
 
-    anomalies = tuple(Anomaly(i, kind, '', 0., 0., 0., 8.)
+    anomalies = tuple(Anomaly(i, kind, '', 0., 0., 0., FRAMES / 10)
                       for i, kind in enumerate(SCRIPT.kinds, 1))
 
     def __len__(self):
-        return 80
+        return FRAMES
 
     def draw(self, index):
         numbers = np.zeros((96, 160), np.uint16)
@@ -44,7 +46,7 @@ class Squares:
 
 @pytest.fixture(scope='module')
 def bag(tmp_path_factory):
-    """Return the bag of the squares: 8 s at 10 Hz."""
+    """Return the bag of the squares, at 10 Hz."""
     return write_drive(Squares(), tmp_path_factory.mktemp('bags') / 'squares')
 
 
@@ -52,7 +54,7 @@ def test_each_frame_is_answered_with_one_set_of_prompts(bag, mock_bundle, tmp_pa
     """Frames go on while prompts change, and each score is that of one vocabulary throughout."""
     with closing(Detector.open(mock_bundle)) as detector:
         bundled = detector.default_vocabulary
-        phases = SCRIPT.prompts(bundled)[:3]
+        phases = [phase.prompts(bundled) for phase in PHASES]
         # The step in between, for the node takes parameters one by one.
         between = type(bundled)(bundled.known, phases[1].anomaly)
         sets = (phases[0], between, *phases[1:])
@@ -64,9 +66,9 @@ def test_each_frame_is_answered_with_one_set_of_prompts(bag, mock_bundle, tmp_pa
     with closing(Spool(tmp_path)) as spool:
         replayed = session.replay(opened, opened.truth(), spool, tmp_path / 'log',
                                   session.SessionOptions(str(mock_bundle), calls=calls))
-        assert len(replayed.stamps_ns) == 80
+        assert len(replayed.stamps_ns) == FRAMES
         # On a busy machine frames are lost; a node that stood still would lose a second of them.
-        assert max(np.diff([0, *sorted(replayed.by_index), 80])) < 10
+        assert max(np.diff([0, *sorted(replayed.by_index), FRAMES])) < 10
         heard, names = [], {}
         for index in sorted(replayed.by_index):
             gaps = [np.abs(replayed.score(index) - e).max() for e in expected]
@@ -89,8 +91,8 @@ def test_the_second_act_is_added_to_the_report(bag, mock_bundle, tmp_path, capsy
     metrics = json.loads((tmp_path / 'metrics.json').read_text())
     assert metrics['frames_processed'] == 7
     act = metrics['second_act']
-    assert act['listened'] and act['frames_published'] == 80
-    assert sum(phase['frames'] for phase in act['phases']) == 80 - act['frames_lost']
+    assert act['listened'] and act['frames_published'] == FRAMES
+    assert sum(phase['frames'] for phase in act['phases']) == FRAMES - act['frames_lost']
     for i, phase in enumerate(act['phases']):
         assert phase['frames'] >= 3
         for kind, state in phase['should_be'].items():
@@ -100,9 +102,9 @@ def test_the_second_act_is_added_to_the_report(bag, mock_bundle, tmp_path, capsy
     strip = cv2.imread(str(tmp_path / 'second_act.png'))
     assert strip.std() > 10
     video = cv2.VideoCapture(str(tmp_path / 'second_act.mp4'))
-    assert video.get(cv2.CAP_PROP_FRAME_COUNT) == 80
+    assert video.get(cv2.CAP_PROP_FRAME_COUNT) == FRAMES
     rows = (tmp_path / 'second_act.csv').read_text().splitlines()
-    assert len(rows) == 81 - act['frames_lost']
+    assert len(rows) == FRAMES + 1 - act['frames_lost']
 
 
 def test_prompts_that_are_refused_end_the_replay_with_the_reason(bag, mock_bundle, tmp_path):

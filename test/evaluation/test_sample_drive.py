@@ -78,6 +78,6 @@ def test_the_second_scene_is_kept_by_its_script(cache, monkeypatch):
         path.mkdir()
     monkeypatch.setattr(sample_drive, 'write_drive', write)
     first = sample_drive.second_scene()
-    assert sample_drive.second_scene() == first and len(written[0]) == 80
+    assert sample_drive.second_scene() == first and len(written[0]) == 100
     other = sample_drive.second_scene(replace(SCRIPT, phase_s=1.0))
-    assert other != first and first.is_dir() and len(written[1]) == 40
+    assert other != first and first.is_dir() and len(written[1]) == 50

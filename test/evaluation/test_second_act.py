@@ -17,7 +17,7 @@ from vl4ad_ros.vocabulary import Vocabulary
 BUNDLED = Vocabulary.from_strings(
     ['road', 'vehicle: car, truck, lorry', 'truck stop', 'sky'], ['cow: cow, cows', 'dog'])
 # Scores of truck and cow in each phase of a model that listens.
-GOOD = ((.1, .9), (.1, .2), (.8, .2), (.1, .9))
+GOOD = ((.1, .9), (.6, .9), (.8, .9), (.1, .2), (.1, .9))
 
 
 def act(scores=GOOD, script=SCRIPT):
@@ -25,46 +25,44 @@ def act(scores=GOOD, script=SCRIPT):
     frames = [FrameScore(2 * i + .4 * k, i, dict(zip(script.kinds, both)),
                          dict(zip(script.kinds, both)))
               for i, both in enumerate(scores) if both for k in range(5)]
-    return Act(script, script.prompts(BUNDLED), tuple(frames), (2., 4., 6.), (80., None, 90.), 20)
+    return Act(script, script.prompts(BUNDLED), tuple(frames), (2., 4., 6., 8.), (80., None, 90., 70.), 25)
 
 
 def test_prompts_of_each_phase():
-    own, cows, no_trucks, again = SCRIPT.prompts(BUNDLED)
+    own, no_word, named, normal, again = SCRIPT.prompts(BUNDLED)
     assert own == again == BUNDLED
-    assert cows.to_strings() == (
+    # Other words of a merged class stay, and so does a class that only mentions the word.
+    assert no_word.to_strings() == (['road', 'vehicle: car', 'truck stop', 'sky'],
+                                    ['cow: cow, cows', 'dog'])
+    assert named.known == no_word.known and named.to_strings()[1] == [
+        'cow: cow, cows', 'dog', 'truck: truck, trucks, lorry, lorries']
+    assert normal.to_strings() == (
         ['road', 'vehicle: car, truck, lorry', 'truck stop', 'sky',
          'cow: cow, cows, cattle, bull'], ['dog'])
-    # Other words of a merged class stay, and so does a class that only mentions the word.
-    assert no_trucks.to_strings()[0][1:3] == ['vehicle: car', 'truck stop']
-    assert no_trucks.anomaly == cows.anomaly
-
-
-def test_what_does_not_belong_moves_from_the_known_prompts_to_the_anomalies():
-    phase = Phase('', anomalous=('truck',))
-    assert phase.edits == 'known - truck, anomaly + truck'
-    assert phase.prompts(BUNDLED).to_strings() == (
-        ['road', 'vehicle: car', 'truck stop', 'sky'],
-        ['cow: cow, cows', 'dog', 'truck: truck, trucks, lorry, lorries'])
+    assert [p.edits for p in SCRIPT.phases] == [
+        'as shipped', 'known - truck', 'known - truck, anomaly + truck', 'known + cow',
+        'as shipped']
 
 
 def test_the_script_suits_the_shipped_bundle():
     bundled = Bundle.open('tiny').vocabulary
-    own, cows, no_trucks, _ = SCRIPT.prompts(bundled)
+    own, no_word, named, normal, _ = SCRIPT.prompts(bundled)
     assert own == bundled
-    assert len(cows.known) == len(own.known) + 1 and len(cows.anomaly) == len(own.anomaly) - 1
-    assert len(no_trucks.known) == len(cows.known) - 1
+    assert len(no_word.known) == len(named.known) == len(own.known) - 1
+    assert len(named.anomaly) == len(own.anomaly) + 1
+    assert len(normal.known) == len(own.known) + 1 and len(normal.anomaly) == len(own.anomaly) - 1
 
 
 def test_every_call_is_taken_one_parameter_after_the_other():
     """As the node takes them: no word may be on both sides even in between."""
     calls = SCRIPT.calls(BUNDLED)
-    assert [call.at_s for call in calls] == [2.0, 4.0, 6.0]
+    assert [call.at_s for call in calls] == [2.0, 4.0, 6.0, 8.0]
     assert [list(call.values) for call in calls] == [
-        ['prompts.anomaly', 'prompts.known'], ['prompts.known'],
+        ['prompts.known'], ['prompts.anomaly'], ['prompts.anomaly', 'prompts.known'],
         ['prompts.known', 'prompts.anomaly']]
-    assert list(calls[2].values.values()) == [['<bundle>'], ['<bundle>']]
+    assert list(calls[3].values.values()) == [['<bundle>'], ['<bundle>']]
     now = dict(zip(('prompts.known', 'prompts.anomaly'), BUNDLED.to_strings()))
-    for call in calls[:2]:
+    for call in calls[:3]:
         for name, value in call.values.items():
             now[name] = value
             Vocabulary.from_strings(now['prompts.known'], now['prompts.anomaly'])
@@ -79,24 +77,25 @@ def test_a_model_that_listens():
     assert [p['median_score'] for p in figures['phases']] == [
         dict(zip(SCRIPT.kinds, both)) for both in GOOD]
     assert [p['should_be'] for p in figures['phases']] == [
-        {'truck': 'normal', 'cow': 'anomalous'}, {'truck': 'normal', 'cow': 'normal'},
-        {'truck': 'anomalous', 'cow': 'normal'}, {'truck': 'normal', 'cow': 'anomalous'}]
-    assert [p.get('latency_ms') for p in figures['phases']] == [None, 80.0, None, 90.0]
+        {'truck': 'normal', 'cow': 'anomalous'}, {'truck': 'anomalous', 'cow': 'anomalous'},
+        {'truck': 'anomalous', 'cow': 'anomalous'}, {'truck': 'normal', 'cow': 'normal'},
+        {'truck': 'normal', 'cow': 'anomalous'}]
+    assert [p.get('latency_ms') for p in figures['phases']] == [None, 80.0, None, 90.0, 70.0]
     json.dumps(figures)
     lines = seen.lines()
-    assert lines[1] == ('   2.0 s  cows are normal here: truck 0.10 normal, cow 0.20 normal '
+    assert lines[1] == ('   2.0 s  no word for trucks: truck 0.60 anomalous, cow 0.90 anomalous '
                         '(from 80 ms after the call)')
-    assert lines[-2:] == ['  20 of 20 frames answered',
+    assert lines[-2:] == ['  25 of 25 frames answered',
                           '  the model did as it was told']
 
 
 @pytest.mark.parametrize('phase, scores, said', [
-    (1, (.1, .61), "the cow scores 0.61 under 'cows are normal here' and should be below 0.5; it "
-                   'was 0.90 before'),
-    (2, (.3, .2), "the truck scores 0.30 under 'cows are normal here, trucks are not' and should "
-                  'be above 0.5; it was 0.10 before'),
+    (3, (.1, .61), "the cow scores 0.61 under 'trucks and cows are normal here' and should be "
+                   'below 0.5; it was 0.90 before'),
+    (1, (.3, .9), "the truck scores 0.30 under 'no word for trucks' and should be above 0.5; it "
+                  'was 0.10 before'),
     (0, (.1, .4), "the cow scores 0.40 under 'the model's own prompts' and should be above 0.5"),
-    (3, None, "no frame was answered under 'the model's own prompts again'"),
+    (4, None, "no frame was answered under 'the model's own prompts again'"),
 ])
 def test_a_model_that_does_not_listen_is_called_so(phase, scores, said):
     changed = [*GOOD[:phase], scores, *GOOD[phase + 1:]]
@@ -107,13 +106,13 @@ def test_a_model_that_does_not_listen_is_called_so(phase, scores, said):
 
 
 def test_lost_frames_are_counted():
-    assert replace(act(), published=23).figures()['frames_lost'] == 3
+    assert replace(act(), published=28).figures()['frames_lost'] == 3
 
 
 def test_the_table_has_every_frame():
     rows = act().table().splitlines()
     assert rows[0] == 'time_s,phase,truck_mean,truck_median,cow_mean,cow_median'
-    assert rows[6] == '2.000,1,0.1000,0.1000,0.2000,0.2000' and len(rows) == 21
+    assert rows[6] == '2.000,1,0.6000,0.6000,0.9000,0.9000' and len(rows) == 26
 
 
 def test_another_script_is_only_data():
@@ -124,13 +123,13 @@ def test_another_script_is_only_data():
 
 def test_the_scene_shows_every_thing_large_and_whole():
     scene = SCRIPT.scene()
-    assert len(scene) == 80 and {KINDS[a.kind].name for a in scene.anomalies} == set(SCRIPT.kinds)
-    first, last = scene.draw(0), scene.draw(79)
+    assert len(scene) == 100 and {KINDS[a.kind].name for a in scene.anomalies} == set(SCRIPT.kinds)
+    first, last = scene.draw(0), scene.draw(99)
     assert not np.array_equal(first.frame.image, last.frame.image)
     for frame in (first, last):
         for number in range(1, len(SCRIPT.kinds) + 1):
             mask = frame.anomaly_ids == number
             assert mask.mean() > .02
             assert not (mask[0].any() or mask[-1].any() or mask[:, 0].any() or mask[:, -1].any())
-    again = SCRIPT.scene().draw(79)
+    again = SCRIPT.scene().draw(99)
     assert np.array_equal(again.frame.image, last.frame.image)

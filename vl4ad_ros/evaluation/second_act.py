@@ -93,8 +93,9 @@ class Script:
 SCRIPT = Script(
     seed=9, things=(('truck', 10.0, -2.0), ('cow', 7.0, 2.6)),
     phases=(Phase("the model's own prompts"),
-            Phase('cows are normal here', also_known=('cow',)),
-            Phase('cows are normal here, trucks are not', ('cow',), ('truck',)),
+            Phase('no word for trucks', not_known=('truck',)),
+            Phase('trucks do not belong here', anomalous=('truck',)),
+            Phase('trucks and cows are normal here', also_known=('cow',)),
             Phase("the model's own prompts again")))
 
 
