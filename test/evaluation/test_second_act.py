@@ -25,7 +25,8 @@ def act(scores=GOOD, script=SCRIPT):
     frames = [FrameScore(2 * i + .4 * k, i, dict(zip(script.kinds, both)),
                          dict(zip(script.kinds, both)))
               for i, both in enumerate(scores) if both for k in range(5)]
-    return Act(script, script.prompts(BUNDLED), tuple(frames), (2., 4., 6., 8.), (80., None, 90., 70.), 25)
+    return Act(script, script.prompts(BUNDLED), tuple(frames), (2., 4., 6., 8.),
+               (80., None, 90., 70.), 25)
 
 
 def test_prompts_of_each_phase():
