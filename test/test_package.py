@@ -166,4 +166,4 @@ def test_style(tool, folders):
 def test_package_stays_small():
     size = sum(path.stat().st_size for path in PACKAGE.rglob('*')
                if path.is_file() and '__pycache__' not in path.parts)
-    assert size < 30e6
+    assert size < 25e6
