@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Matching and losses against cases worked out by hand (needs torch and scipy)."""
 
+import dataclasses
 import math
 
 import pytest
@@ -76,6 +77,53 @@ def test_semantic_loss_is_the_likelihood_of_the_sum_and_its_excess():
     sure = torch.tensor([BIG, 0.0, 0.0]).expand(1, 3, 3)
     excess = semantic_loss(sure, three, targets([[1.0]], [0], [0])).item()
     assert excess == pytest.approx(2, rel=1e-3)  # three queries claim the pixel
+
+
+def hide(truth, *classes):
+    return dataclasses.replace(truth, hidden=torch.tensor(classes))
+
+
+def test_a_target_without_a_prompt_is_void_at_full_weight():
+    truth = targets([[1.0, 0], [0, 1.0]], [0, 1], [0, 0])
+    masks = torch.tensor([[[BIG, -BIG], [-BIG, BIG]]])
+    logits = torch.tensor([[[BIG, 0.0, 0], [0, 3.0, 0]]])  # classes 0 and 1, void
+    # Class 0 takes no part; query 0 sees logits 0 and 0, query 1 sees 3 and 0.
+    got = proposal_losses(logits, masks, hide(truth, True, False), WEIGHTS)['class'].item()
+    assert got == pytest.approx(2 * (math.log(2) + math.log(1 + math.exp(-3))) / 2)
+    shown = proposal_losses(logits, masks, truth, WEIGHTS)
+    assert hide(truth, False, False).hidden.sum() == 0 and shown['class'].item() == pytest.approx(
+        proposal_losses(logits, masks, hide(truth, False, False), WEIGHTS)['class'].item())
+
+
+def test_the_summed_map_may_hold_nothing_where_no_prompt_fits():
+    truth = targets([[1.0, 0], [0, 1.0]], [0, 1], [0, 0])
+    masks = torch.tensor([[[BIG, BIG]]])  # one query over both pixels: it is class 1
+    logits = torch.tensor([[[0.0, BIG, 0.0]]])
+    assert semantic_loss(logits, masks, hide(truth, True, False)).item() == pytest.approx(0.5)
+    assert semantic_loss(logits, masks, hide(truth, True, True)).item() == pytest.approx(
+        0, abs=1e-3)
+
+
+def test_half_of_the_mask_loss_goes_where_it_is_uncertain_or_wrong():
+    truth = targets([[1.0, 0, 0, 0]], [0], [0])
+    masks = torch.tensor([[[BIG, -BIG, -BIG, 0.0]]])  # one pixel of four undecided
+    for share in (0.0, 0.5):
+        weights = dataclasses.replace(WEIGHTS, uncertain=share)
+        got = proposal_losses(torch.zeros(1, 1, 2), masks, truth, weights)['mask'].item()
+        assert got == pytest.approx(5 * math.log(2) * ((1 - share) / 4 + share), rel=1e-4)
+    ignored = targets([[1.0, 0, 0, 0]], [0], [0], [[1.0, 1, 1, 0]])
+    assert proposal_losses(torch.zeros(1, 1, 2), masks, ignored, weights)[
+        'mask'].item() == pytest.approx(0, abs=1e-4)
+
+
+def test_heads_can_be_held_to_one_matching():
+    truth = targets([[1.0, 0]], [0], [0])
+    fits = torch.tensor([[[BIG, -BIG], [-BIG, BIG]]])
+    heads = [(torch.zeros(1, 2, 2), m) for m in (fits.flip(1), fits)]
+    own = deep_losses(heads, truth, WEIGHTS)
+    held = deep_losses(heads, truth, WEIGHTS, pairs=match(*heads[-1], truth, WEIGHTS))
+    assert own['mask'].item() == pytest.approx(0, abs=1e-4)
+    assert held['mask'].item() == pytest.approx(5 * BIG, rel=1e-4)
 
 
 def test_points_are_read_between_pixel_centres():

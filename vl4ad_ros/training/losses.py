@@ -13,9 +13,12 @@ import torch
 from torch import distributed, Tensor
 import torch.nn.functional as F
 
+from vl4ad_ros.network.classification import ABSENT
 from vl4ad_ros.training.sampling import EveryPixel, read, Sampler
 
 EVERY_PIXEL = EveryPixel()
+Pairs = tuple[Tensor, Tensor, Tensor]
+"""Picture, query and target index of each pair, (m,) int64 each."""
 
 
 @dataclass(frozen=True)
@@ -28,26 +31,37 @@ class Targets:
         size is free where points are sampled; else it is the predicted masks', flat or not.
     :ivar valid: (B, H, W) float, 0 where the picture has no label; None: every pixel counts, and
         one without a label is outside of every mask (FC-CLIP).
+    :ivar hidden: (C,) bool, classes that count as not prompted for: they take no probability,
+        and what is theirs is to be void. None: no class. Not part of FC-CLIP.
     """
 
     picture: Tensor
     kind: Tensor
     masks: Tensor
     valid: Tensor | None = None
+    hidden: Tensor | None = None
 
 
 @dataclass(frozen=True)
 class Weights:
-    """Weights of the class, mask and dice terms, in the loss and in the matching cost."""
+    """
+    Weights of the class, mask and dice terms, in the loss and in the matching cost.
+
+    :ivar void: of a query without a target in the class term.
+    :ivar uncertain: share of the mask term that goes to pixels by how uncertain or wrong they
+        are, 0..1; the rest goes to all alike. It does for every pixel what PointRend's points do
+        for few (`sampling.RandomPoints`): edges and small things count.
+    """
 
     classes: float
     mask: float
     dice: float
     void: float
+    uncertain: float = 0.0
 
 
 def match(logits: Tensor, masks: Tensor, targets: Targets, weights: Weights,
-          sampler: Sampler = EVERY_PIXEL) -> tuple[Tensor, Tensor, Tensor]:
+          sampler: Sampler = EVERY_PIXEL) -> Pairs:
     """
     Assign each target the query that costs least, one query a target at most.
 
@@ -83,21 +97,26 @@ def match(logits: Tensor, masks: Tensor, targets: Targets, weights: Weights,
 
 
 def proposal_losses(logits: Tensor, masks: Tensor, targets: Targets, weights: Weights,
-                    sampler: Sampler = EVERY_PIXEL, count: float | None = None
-                    ) -> dict[str, Tensor]:
+                    sampler: Sampler = EVERY_PIXEL, count: float | None = None,
+                    pairs: Pairs | None = None) -> dict[str, Tensor]:
     """
     Return the weighted class, mask and dice losses of one prediction head.
 
     :param logits: (B, N, C + 1), void last. :param masks: (B, N, h, w) logits.
     :param count: what mask and dice losses are divided by; `mask_count` of the targets if None.
+    :param pairs: what `match` returned; None matches here.
     """
-    picture, query, target = match(logits, masks, targets, weights, sampler)
+    picture, query, target = pairs or match(logits, masks, targets, weights, sampler)
     void = logits.shape[-1] - 1
+    kind = targets.kind[target]
+    if targets.hidden is not None:
+        kind = kind.where(~targets.hidden[kind], void)
     wanted = torch.full(logits.shape[:2], void, device=logits.device)
-    wanted[picture, query] = targets.kind[target]
-    class_weight = logits.new_ones(void + 1)
-    class_weight[void] = weights.void
-    classes = F.cross_entropy(logits.flatten(0, 1), wanted.flatten(), class_weight)
+    wanted[picture, query] = kind
+    weight = torch.full(wanted.shape, weights.void, device=logits.device)
+    weight[picture, query] = 1.0
+    classes = (F.cross_entropy(_prompted(logits, targets).transpose(1, 2), wanted,
+                               reduction='none') * weight).sum() / weight.sum()
     # One gather for the whole batch: indexing picture by picture makes the backward pass fill
     # the full tensor once for each.
     matched = masks[picture, query]
@@ -105,8 +124,8 @@ def proposal_losses(logits: Tensor, masks: Tensor, targets: Targets, weights: We
     x, truth = read(matched, points), read(targets.masks[target], points)
     valid = _valid(targets, picture, points, x)
     count = mask_count(targets) if count is None else count
-    bce = F.binary_cross_entropy_with_logits(x, truth, reduction='none') * valid
-    mask = (bce.sum(-1) / valid.sum(-1).clamp(min=1)).sum() / count
+    bce = F.binary_cross_entropy_with_logits(x, truth, reduction='none')
+    mask = (bce * _shares(x, truth, valid, weights.uncertain)).sum() / count
     probability, truth = x.sigmoid() * valid, truth * valid
     dice = _dice((probability * truth).sum(-1), probability.sum(-1), truth.sum(-1)).sum() / count
     return {'class': weights.classes * classes, 'mask': weights.mask * mask,
@@ -114,12 +133,16 @@ def proposal_losses(logits: Tensor, masks: Tensor, targets: Targets, weights: We
 
 
 def deep_losses(heads: Iterable[tuple[Tensor, Tensor]], targets: Targets, weights: Weights,
-                sampler: Sampler = EVERY_PIXEL) -> dict[str, Tensor]:
-    """Sum `proposal_losses` over the (logits, masks) of every head: deep supervision."""
+                sampler: Sampler = EVERY_PIXEL, pairs: Pairs | None = None) -> dict[str, Tensor]:
+    """
+    Sum `proposal_losses` over the (logits, masks) of every head: deep supervision.
+
+    :param pairs: the matching that every head is held to; None matches each by itself (FC-CLIP).
+    """
     count = mask_count(targets)
     terms: dict[str, Tensor] = {}
     for logits, masks in heads:
-        losses = proposal_losses(logits, masks, targets, weights, sampler, count)
+        losses = proposal_losses(logits, masks, targets, weights, sampler, count, pairs)
         for name, loss in losses.items():
             terms[name] = terms.get(name, 0) + loss
     return terms
@@ -141,6 +164,24 @@ def _valid(targets: Targets, pictures: Tensor, points: Tensor | None, x: Tensor)
     return read(targets.valid[pictures.to(targets.valid.device)], points)
 
 
+def _prompted(logits: Tensor, targets: Targets) -> Tensor:
+    """Return (B, N, C + 1) logits in which hidden classes have no chance."""
+    if targets.hidden is None:
+        return logits
+    return logits.masked_fill(F.pad(targets.hidden, (0, 1)), ABSENT)
+
+
+@torch.no_grad()
+def _shares(x: Tensor, truth: Tensor, valid: Tensor, uncertain: float) -> Tensor:
+    """Return what each pixel counts in its mask's mean, (m, P): see `Weights.uncertain`."""
+    share = valid / valid.sum(-1, keepdim=True).clamp(min=1)
+    if uncertain:
+        p = x.sigmoid()
+        doubt = (p * (1 - p) + (p - truth).abs()) * valid
+        share = torch.lerp(share, doubt / doubt.sum(-1, keepdim=True).clamp(min=1e-3), uncertain)
+    return share
+
+
 def _dice(overlap: Tensor, predicted: Tensor, wanted: Tensor) -> Tensor:
     return 1 - (2 * overlap + 1) / (predicted + wanted + 1)
 
@@ -151,7 +192,8 @@ def semantic_loss(logits: Tensor, masks: Tensor, targets: Targets) -> Tensor:
 
     The score sums mask x class probability over queries (VL4AD eq. 2), which matching alone
     leaves unbounded: loose masks of unmatched queries pile up on things. So the map itself is
-    trained: -log of the true kind's mass, plus the mass above one. Not part of FC-CLIP.
+    trained: -log of the true kind's mass, plus the mass above one, which is above none where the
+    true kind is hidden. Not part of FC-CLIP.
 
     :param logits: (B, N, C + 1), void last. :param masks: (B, N, h * w) logits.
     """
@@ -159,8 +201,12 @@ def semantic_loss(logits: Tensor, masks: Tensor, targets: Targets) -> Tensor:
     classes = logits.shape[-1] - 1
     truth = masks.new_zeros(batch * classes, pixels)
     truth.index_add_(0, targets.picture * classes + targets.kind, targets.masks)
-    probability = logits.softmax(-1)[..., :-1]
+    truth = truth.view(batch, classes, pixels)
+    if targets.hidden is not None:
+        truth = truth * ~targets.hidden[:, None]
+    prompted = truth.sum(1)
+    probability = _prompted(logits, targets).softmax(-1)[..., :-1]
     semantic = torch.matmul(probability.transpose(1, 2), masks.sigmoid())
-    true_mass = (semantic * truth.view(batch, classes, pixels)).sum(1)
-    loss = -true_mass.clamp(1e-3, 1.0).log() + (semantic.sum(1) - 1).clamp(min=0)
+    true_mass = (semantic * truth).sum(1) / prompted.clamp(min=1e-3)
+    loss = (semantic.sum(1) - prompted).clamp(min=0) - prompted * true_mass.clamp(1e-3, 1.0).log()
     return (loss * targets.valid).sum() / targets.valid.sum().clamp(min=1)

@@ -2,19 +2,24 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tokenizer, optimisation loop, targets and calibration (needs torch and tokenizers)."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 torch = pytest.importorskip('torch')
 pytest.importorskip('open_clip')
 
+from vl4ad_ros.network.reexport import load_network  # noqa: E402
 from vl4ad_ros.network.vl4ad import Vl4ad  # noqa: E402
+from vl4ad_ros.runtime.bundle import Bundle, BundleError  # noqa: E402
 from vl4ad_ros.runtime.tokenizer import Tokenizer  # noqa: E402
 from vl4ad_ros.training.drawn import loop  # noqa: E402
 from vl4ad_ros.training.drawn.calibration import knots  # noqa: E402
 from vl4ad_ros.training.drawn.decoder_stage import (  # noqa: E402
     embed_targets, likeness_loss, segment_targets)
 from vl4ad_ros.training.drawn.pictures import PictureSet  # noqa: E402
+from vl4ad_ros.training.drawn.pipeline import take_image_tower  # noqa: E402
 from vl4ad_ros.training.drawn.recipe import RECIPES, StageRecipe  # noqa: E402
 from vl4ad_ros.training.drawn.regions import cut, Regions, Segmented  # noqa: E402
 from vl4ad_ros.training.drawn.selection import soften, tasks  # noqa: E402
@@ -69,6 +74,12 @@ def test_resumed_training_equals_uninterrupted(tmp_path, monkeypatch):
     assert all(torch.equal(whole[k], resumed[k]) for k in whole)
     again = train(tmp_path / 'whole.pt', stop_at=0)  # finished: nothing is run again
     assert all(torch.equal(whole[k], again[k]) for k in whole)
+    module = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.Linear(4, 1))
+    for file, done in (('whole.pt', True), ('none.pt', False)):
+        assert loop.finished({'m': module}, stage, tmp_path / file) is done
+    assert all(torch.equal(whole[k], v) for k, v in module.state_dict().items())
+    longer = replace(stage, steps=9)
+    assert not loop.finished({'m': module}, longer, tmp_path / 'whole.pt')
 
 
 def test_a_step_takes_the_mean_gradient_of_the_parts(tmp_path):
@@ -97,6 +108,18 @@ def test_targets_are_shares_of_cells():
     assert got.valid.tolist() == [[1, 1, 1, 0]]
     assert segment_targets(pictures, np.array([0]), ['car', 'road'], 1,
                            torch.device('cpu')).kind.tolist() == [1]
+
+
+def test_segments_of_some_kinds_are_one_target():
+    segments = np.zeros((1, 8, 8), np.int16)
+    segments[0, :4, :4], segments[0, 4:, 4:], segments[0, :4, 4:] = 1, 2, 3
+    pictures = PictureSet(np.zeros((1, 8, 8, 3), np.uint8), segments,
+                          [['road', 'pole', 'pole', 'car']])
+    args = pictures, np.array([0]), ['car', 'pole', 'road'], 5, torch.device('cpu')
+    got = segment_targets(*args, one_mask=('pole', 'person'))
+    assert dict(zip(got.kind.tolist(), got.masks.tolist())) == {
+        0: [0, 1, 0, 0], 1: [1, 0, 0, 1], 2: [0, 0, 1, 0]}
+    assert segment_targets(*args).kind.tolist().count(1) == 2
 
 
 def test_tasks_are_groups_of_anomalies_and_each_known_kind_in_turn():
@@ -151,6 +174,20 @@ def test_features_are_pooled_under_true_masks_alike_in_both_stages():
     of_targets = embed_targets(network, levels, targets)
     torch.testing.assert_close(of_targets[:2].flip(0), pooled)
     assert likeness_loss(of_targets, of_targets).item() == pytest.approx(0, abs=1e-6)
+
+
+def test_an_image_tower_is_taken_whole_or_refused():
+    recipe = RECIPES['tiny']
+    tiny = Bundle.open('tiny')
+    network = Vl4ad(recipe.network)
+    take_image_tower(network, tiny)
+    source, _ = load_network(tiny)
+    for name, value in source.backbone.clip_model.visual.state_dict().items():
+        assert torch.equal(network.backbone.clip_model.visual.state_dict()[name], value), name
+    other = Vl4ad(replace(recipe.network, clip={**recipe.network.clip, 'vision_cfg': {
+        **recipe.network.clip['vision_cfg'], 'image_size': 96}}))
+    with pytest.raises(BundleError, match='of another form; give a bundle'):
+        take_image_tower(other, tiny)
 
 
 def test_softening_is_relative_and_starts_at_the_cap():

@@ -4,8 +4,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Container, Sequence
+from dataclasses import dataclass, replace
 import json
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from tqdm import tqdm
 from vl4ad_ros.network.vl4ad import Texts, Vl4ad
 from vl4ad_ros.runtime.tokenizer import Tokenizer
 from vl4ad_ros.scenes.kinds import KINDS, kinds_in
-from vl4ad_ros.training.drawn.loop import optimise
+from vl4ad_ros.training.drawn.loop import finished, optimise
 from vl4ad_ros.training.drawn.pictures import cell_cover, PictureSet
 from vl4ad_ros.training.drawn.recipe import Recipe
 from vl4ad_ros.training.losses import deep_losses, match, semantic_loss, Targets, Weights
@@ -33,32 +33,39 @@ def train_decoder(network: Vl4ad, tokenizer: Tokenizer, recipe: Recipe, work: Pa
                   device: torch.device) -> None:
     """Train everything but the frozen CLIP on the masks of known and everyday kinds."""
     stage = recipe.decoder
+    modules = {'head': network.sem_seg_head, 'void': network.void_embedding}
+    if finished(modules, stage, work / 'decoder.pt'):
+        return
     names = [k.name for g in stage.groups for k in kinds_in(g)]
     pictures = PictureSet.draw(work / 'pictures-decoder', stage.pictures, stage.seed, recipe.size,
                                stage.groups, crowded=stage.crowded)
     features = FeatureSet.compute(network, pictures, work / 'features', device)
     texts = kind_texts(network, tokenizer, names, device)
-    weights = Weights(recipe.class_loss, recipe.mask_loss, recipe.dice_loss, recipe.void_weight)
+    weights = Weights(recipe.class_loss, recipe.mask_loss, recipe.dice_loss, recipe.void_weight,
+                      recipe.uncertain)
     predictor = network.sem_seg_head.predictor
 
     def loss_at(step: int, part: int) -> dict[str, Tensor]:
         rng = np.random.default_rng([stage.seed, step, part])
         batch = np.sort(rng.choice(len(pictures), recipe.decoder_pictures, replace=False))
-        targets = segment_targets(pictures, batch, names, network.config.queries, device)
+        targets = segment_targets(pictures, batch, names, network.config.queries, device,
+                                  recipe.one_mask)
+        hidden = torch.from_numpy(rng.random(len(names)) < recipe.hidden_kinds).to(device)
+        targets = replace(targets, hidden=hidden)
         levels = features.batch(batch, device)
         proposals = predictor.all_proposals(*network.decode(levels))
         heads = [(torch.cat(network.classify(p.class_embedding, texts), -1),
                   p.mask_logits.flatten(2)) for p in proposals]
-        terms = deep_losses(heads, targets, weights)
+        # All heads are held to the last one's matching: it settles earlier than four do.
+        pairs = picture, query, target = match(*heads[-1], targets, weights)
+        terms = deep_losses(heads, targets, weights, pairs=pairs)
         terms['semantic'] = recipe.semantic_loss * semantic_loss(*heads[-1], targets)
-        picture, query, target = match(*heads[-1], targets, weights)
         terms['likeness'] = recipe.likeness_loss * likeness_loss(
             proposals[-1].class_embedding[picture, query],
             embed_targets(network, levels, targets)[target])
         return terms
 
-    optimise({'head': network.sem_seg_head, 'void': network.void_embedding}, loss_at, stage,
-             work / 'decoder.pt')
+    optimise(modules, loss_at, stage, work / 'decoder.pt')
 
 
 @torch.no_grad()
@@ -90,20 +97,27 @@ def kind_texts(network: Vl4ad, tokenizer: Tokenizer, names: Sequence[str],
 
 
 def segment_targets(pictures: PictureSet, batch: np.ndarray, names: Sequence[str], most: int,
-                    device: torch.device) -> Targets:
-    """Turn the pictures' segments into targets at stride 4, the `most` largest of a picture."""
+                    device: torch.device, one_mask: Container[str] = ()) -> Targets:
+    """
+    Turn the pictures' segments into targets at stride 4, the `most` largest of a picture.
+
+    :param one_mask: see `Recipe.one_mask`.
+    """
     index = {name: i for i, name in enumerate(names)}
     owners, kinds, masks, valid = [], [], [], []
     for b, i in enumerate(batch):
-        cover = torch.from_numpy(
+        *cover, ignored = torch.from_numpy(
             cell_cover(pictures.segments[i], len(pictures.kinds[i]), STRIDE))
-        valid.append(1 - cover[-1])
-        area = cover[:-1].sum(1)
-        for s in area.argsort(descending=True)[:most].tolist():
-            if area[s] > 0:
-                owners.append(b)
-                kinds.append(index[pictures.kinds[i][s]])
-                masks.append(cover[s])
+        valid.append(1 - ignored)
+        found: dict[str | int, tuple[str, Tensor]] = {}
+        for s, (kind, mask) in enumerate(zip(pictures.kinds[i], cover)):
+            key = kind if kind in one_mask else s
+            found[key] = kind, found[key][1] + mask if key in found else mask
+        largest = sorted(found.values(), key=lambda segment: -segment[1].sum())[:most]
+        for kind, mask in largest:
+            owners.append(b)
+            kinds.append(index[kind])
+            masks.append(mask)
     return Targets(torch.tensor(owners, device=device), torch.tensor(kinds, device=device),
                    torch.stack(masks).to(device), torch.stack(valid).to(device))
 

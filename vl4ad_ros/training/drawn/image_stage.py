@@ -14,7 +14,7 @@ import torch.nn.functional as F
 
 from vl4ad_ros.network.vl4ad import Vl4ad
 from vl4ad_ros.scenes.kinds import kinds_in
-from vl4ad_ros.training.drawn.loop import half, optimise
+from vl4ad_ros.training.drawn.loop import finished, half, optimise
 from vl4ad_ros.training.drawn.pictures import PictureSet
 from vl4ad_ros.training.drawn.recipe import Recipe
 from vl4ad_ros.training.drawn.regions import cut, Regions, Segmented
@@ -34,6 +34,9 @@ def train_image_tower(network: Vl4ad, recipe: Recipe, work: Path, device: torch.
     """
     stage = recipe.image
     names = [k.name for g in stage.groups for k in kinds_in(g)]
+    visual = network.backbone.clip_model.visual
+    if finished({'visual': visual}, stage, work / 'image.pt'):
+        return
     pictures = PictureSet.draw(work / 'pictures-clip', stage.pictures, stage.seed, recipe.size,
                                stage.groups, crowded=stage.crowded)
     regions = Regions.of(pictures, names)
@@ -44,7 +47,6 @@ def train_image_tower(network: Vl4ad, recipe: Recipe, work: Path, device: torch.
               f'{len(pictures)} pictures: their words stay unlearnt')
     count = np.bincount(regions.kind, minlength=len(names))
     weight = torch.from_numpy(np.sqrt(count.mean() / np.maximum(count, 1))).float().to(device)
-    visual = network.backbone.clip_model.visual
     visual.requires_grad_(True)
     torch.manual_seed(stage.seed)
     prototypes = nn.Linear(network.config.embed_dim, len(names), bias=False).to(device)

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import math
 import os
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn, Tensor
@@ -37,8 +38,7 @@ def optimise(modules: dict[str, nn.Module], loss_at: Callable[[int, int], dict[s
     The parts of a batch run in a thread each, on one core each: a small network gains more from
     that than from cores that share every operation. `loss_at` draws its part from the two
     numbers alone, so a resumed run sees what an uninterrupted one would. ``prepare(step)`` runs
-    before each step. `checkpoint` is written every 100 steps (atomically) and at the end; a
-    finished one makes this call load it and return.
+    before each step. `checkpoint` is written every 100 steps (atomically) and at the end.
     """
     parameters = [p for m in modules.values() for p in m.parameters() if p.requires_grad]
     # No decay on biases, norms, scales and embeddings of queries (FC-CLIP's recipe).
@@ -48,7 +48,12 @@ def optimise(modules: dict[str, nn.Module], loss_at: Callable[[int, int], dict[s
         recipe.learning_rate, weight_decay=recipe.weight_decay)
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimiser, lambda step: learning_rate_factor(recipe, step))
-    start = _resume(checkpoint, modules, optimiser, schedule)
+    start = 0
+    if checkpoint.exists():
+        state = _load(checkpoint, modules)
+        optimiser.load_state_dict(state['optimiser'])
+        schedule.load_state_dict(state['schedule'])
+        start = state['step']
     averages: dict[str, float] = {}
     progress = tqdm(range(start, recipe.steps), checkpoint.stem, recipe.steps, initial=start)
 
@@ -80,15 +85,16 @@ def learning_rate_factor(recipe: StageRecipe, step: int) -> float:
     return min((step + 1) / recipe.warmup, 0.5 * (1 + math.cos(math.pi * step / recipe.steps)))
 
 
-def _resume(checkpoint: Path, modules, optimiser, schedule) -> int:
-    if not checkpoint.exists():
-        return 0
+def finished(modules: dict[str, nn.Module], recipe: StageRecipe, checkpoint: Path) -> bool:
+    """Load a checkpoint of the stage's last step and return True; False without one."""
+    return checkpoint.exists() and _load(checkpoint, modules)['step'] == recipe.steps
+
+
+def _load(checkpoint: Path, modules: dict[str, nn.Module]) -> dict[str, Any]:
     state = torch.load(checkpoint, map_location='cpu', weights_only=True)
     for name, module in modules.items():
         module.load_state_dict(state['modules'][name])
-    optimiser.load_state_dict(state['optimiser'])
-    schedule.load_state_dict(state['schedule'])
-    return state['step']
+    return state
 
 
 def _save(checkpoint: Path, step: int, modules, optimiser, schedule) -> None:

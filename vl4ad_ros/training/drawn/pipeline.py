@@ -13,7 +13,9 @@ import torch
 from vl4ad_ros import __version__
 from vl4ad_ros.network.classification import Classification
 from vl4ad_ros.network.export import export_bundle
+from vl4ad_ros.network.reexport import load_network
 from vl4ad_ros.network.vl4ad import Vl4ad
+from vl4ad_ros.runtime.bundle import Bundle, BundleError
 from vl4ad_ros.runtime.tokenizer import Tokenizer
 from vl4ad_ros.scenes.drive import Drive
 from vl4ad_ros.scenes.kinds import Kind, kinds_in
@@ -36,7 +38,7 @@ ANOMALY_WORDS = 2
 
 
 def train_drawn(name: str, work: Path, bundle: Path, device: torch.device,
-                divisor: int = 1, seed: int = 0) -> None:
+                divisor: int = 1, seed: int = 0, image_tower: Bundle | None = None) -> None:
     """
     Train, export and calibrate.
 
@@ -44,6 +46,8 @@ def train_drawn(name: str, work: Path, bundle: Path, device: torch.device,
     :param work: folder of pictures, features and checkpoints, where a stopped training resumes.
     :param divisor: divides pictures and steps, to try the pipeline out.
     :param seed: of first weights, training pictures and batches; validation stays the same.
+    :param image_tower: bundle whose image tower is taken instead of training one.
+    :raises BundleError: if that bundle has none of the recipe's form.
     """
     recipe = reseeded(shortened(RECIPES[name], divisor), seed)
     work.mkdir(parents=True, exist_ok=True)
@@ -53,10 +57,16 @@ def train_drawn(name: str, work: Path, bundle: Path, device: torch.device,
     names = [k.name for k in learnt]
     tokenizer_file = work / 'tokenizer.json'
     text_cfg = recipe.network.clip['text_cfg']
-    train_tokenizer((c.format(w) for k in learnt for w in k.words for c in CAPTIONS),
-                    text_cfg['vocab_size'], tokenizer_file)
+    if not tokenizer_file.exists():
+        # Ties between byte pairs fall by chance: a second one would read other tokens than the
+        # text tower has learnt.
+        train_tokenizer((c.format(w) for k in learnt for w in k.words for c in CAPTIONS),
+                        text_cfg['vocab_size'], tokenizer_file)
     tokenizer = Tokenizer(tokenizer_file, text_cfg['context_length'])
-    train_image_tower(network, recipe, work, device)
+    if image_tower is None:
+        train_image_tower(network, recipe, work, device)
+    else:
+        take_image_tower(network, image_tower)
     train_text_tower(network, tokenizer, recipe, work, device)
     validation = PictureSet.draw(
         work / 'pictures-validation', max(VALIDATION_PICTURES // divisor, 4), VALIDATION_SEED,
@@ -80,13 +90,23 @@ def train_drawn(name: str, work: Path, bundle: Path, device: torch.device,
             'ensemble': {'alpha': setting.alpha, 'beta': setting.beta, 'seen': sorted(seen)},
             'calibration': {'u': [-1.0, -0.5, 0.0], 'score': [0.0, 0.5, 1.0]},
             'vocabulary': {'known': known, 'anomaly': anomaly},
-            'provenance': provenance(recipe, accuracy, setting)},
+            'provenance': provenance(recipe, accuracy, setting, image_tower)},
         Classification(keep_void=setting.keep_void))
     drives = [Drive(seed, seconds=max(24 // divisor, 2), split='validation',
                     groups=('masks', 'words'), anomalies=4 if divisor == 1 else 0)
               for seed in VALIDATION_DRIVES]
     choice = calibrate(bundle, validation, drives)
     print(f'on {len(drives)} drives validation chose {choice}\nbundle: {bundle}')
+
+
+def take_image_tower(network: Vl4ad, bundle: Bundle) -> None:
+    """Copy the image tower of a bundle; raise BundleError if it is of another form."""
+    source, _ = load_network(bundle)
+    if source.config.clip['vision_cfg'] != network.config.clip['vision_cfg']:
+        raise BundleError(f'{bundle.directory} has an image tower of another form; give a bundle '
+                          f'that `vl4ad train --config {network.config.name}` wrote')
+    network.backbone.clip_model.visual.load_state_dict(
+        source.backbone.clip_model.visual.state_dict())
 
 
 def shortened(recipe: Recipe, divisor: int) -> Recipe:
@@ -113,13 +133,17 @@ def default_vocabulary(known: tuple[Kind, ...], anomaly: tuple[Kind, ...]) -> Vo
         tuple(PromptClass(k.name, k.words[:ANOMALY_WORDS]) for k in anomaly))
 
 
-def provenance(recipe: Recipe, accuracy: Accuracy, setting: Setting) -> dict[str, Any]:
+def provenance(recipe: Recipe, accuracy: Accuracy, setting: Setting,
+               image_tower: Bundle | None) -> dict[str, Any]:
     """Return what a reader of the bundle needs to know of its making."""
     def rounded(record: object) -> dict[str, Any]:
         return {k: round(v, 4) for k, v in asdict(record).items()}
-    stages = {s: getattr(recipe, s) for s in ('image', 'text', 'decoder')}
+    stages = {name: {'pictures': s.pictures, 'steps': s.steps, 'seed': s.seed}
+              for name, s in ((n, getattr(recipe, n)) for n in ('image', 'text', 'decoder'))}
+    if image_tower is not None:
+        # Whoever takes it from there again is still told where it was trained.
+        stages['image'] = {'bundle': image_tower.digest, **image_tower.provenance['image']}
     return {
         'command': f'vl4ad train --config {recipe.network.name}', 'version': __version__,
-        **{name: {'pictures': s.pictures, 'steps': s.steps, 'seed': s.seed}
-           for name, s in stages.items()},
+        **stages,
         'validation': {'clip': rounded(accuracy), 'setting': rounded(setting)}}

@@ -41,7 +41,11 @@ class Recipe:
     :ivar frozen_norms: share of that stage's steps, the last ones, with fixed batch norms.
     :ivar text_embeddings: of each kind in a part of the text tower's stage.
     :ivar decoder_pictures: of a part in the decoder's stage.
+    :ivar one_mask: kinds of which a picture's segments are one target together, as in Cityscapes'
+        semantic labels: many are small, and a road scene has no use for telling them apart.
+    :ivar hidden_kinds: share of the kinds that a part of the decoder's stage has no prompt for.
     :ivar class_loss, mask_loss, dice_loss, void_weight: FC-CLIP's (its section 2.10).
+    :ivar uncertain: share of the mask loss that goes where a mask is uncertain or wrong.
     :ivar semantic_loss: weight of the likelihood of the summed map (`losses.semantic_loss`).
     :ivar likeness_loss: weight of the class embeddings' distance from CLIP's own.
     """
@@ -59,10 +63,14 @@ class Recipe:
     frozen_norms: float = 0.15
     text_embeddings: int = 4
     decoder_pictures: int = 2
+    one_mask: tuple[str, ...] = ('pole', 'traffic light', 'traffic sign', 'person', 'rider',
+                                 'motorcycle', 'bicycle')
+    hidden_kinds: float = 0.1
     class_loss: float = 2.0
     mask_loss: float = 5.0
     dice_loss: float = 5.0
     void_weight: float = 0.1
+    uncertain: float = 0.5
     semantic_loss: float = 2.0
     likeness_loss: float = 2.0
 
@@ -76,8 +84,8 @@ RECIPES = {
                           crowded=0.5),
         text=StageRecipe(seed=15, groups=LEARNT, pictures=2000, steps=300, learning_rate=1e-3,
                          crowded=0.5),
-        decoder=StageRecipe(seed=12, groups=('known', 'masks'), pictures=8000, steps=9000,
-                            learning_rate=8e-4, crowded=0.3, clip_norm=0.1),
+        decoder=StageRecipe(seed=12, groups=('known', 'masks'), pictures=8000, steps=11500,
+                            learning_rate=2e-3, crowded=0.3, clip_norm=0.1),
         capacity_concepts=256,
         capacity_classes=96),
 }

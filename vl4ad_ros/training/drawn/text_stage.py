@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from vl4ad_ros.network.vl4ad import Vl4ad
 from vl4ad_ros.runtime.tokenizer import Tokenizer
 from vl4ad_ros.scenes.kinds import KINDS, kinds_in
-from vl4ad_ros.training.drawn.loop import optimise
+from vl4ad_ros.training.drawn.loop import finished, optimise
 from vl4ad_ros.training.drawn.pictures import PictureSet
 from vl4ad_ros.training.drawn.recipe import Recipe
 from vl4ad_ros.training.drawn.regions import embed_all
@@ -36,6 +36,12 @@ def train_text_tower(network: Vl4ad, tokenizer: Tokenizer, recipe: Recipe, work:
     """
     stage = recipe.text
     names = [k.name for g in stage.groups for k in kinds_in(g)]
+    clip = network.backbone.clip_model
+    text = {name: module for name, module in clip.named_children() if name != 'visual'}
+    text['rest'] = torch.nn.ParameterList(
+        [clip.positional_embedding, clip.text_projection, clip.logit_scale])
+    if finished(text, stage, work / 'text.pt'):
+        return
     pictures = PictureSet.draw(work / 'pictures-text', stage.pictures, stage.seed, recipe.size,
                                stage.groups, crowded=stage.crowded)
     batches = list(embed_all(network, pictures, names, device, recipe.crop_size))
@@ -44,7 +50,6 @@ def train_text_tower(network: Vl4ad, tokenizer: Tokenizer, recipe: Recipe, work:
     by_kind = [np.flatnonzero(kind == k) for k in range(len(names))]
     drawn = [k for k, rows in enumerate(by_kind) if len(rows)]
     readings = max(len(KINDS[n].words) for n in names)
-    clip = network.backbone.clip_model
     clip.requires_grad_(True)
     clip.visual.requires_grad_(False)
 
@@ -65,9 +70,6 @@ def train_text_tower(network: Vl4ad, tokenizer: Tokenizer, recipe: Recipe, work:
         return {'contrastive': torch.stack(
             [contrastive_loss(images @ reading.t(), target) for reading in texts]).mean()}
 
-    text = {name: module for name, module in clip.named_children() if name != 'visual'}
-    text['rest'] = torch.nn.ParameterList(
-        [clip.positional_embedding, clip.text_projection, clip.logit_scale])
     optimise(text, loss_at, stage, work / 'text.pt')
     clip.requires_grad_(False)
 

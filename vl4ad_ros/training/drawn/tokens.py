@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 import json
+import os
 from pathlib import Path
 
 from tokenizers import AddedToken, models, normalizers, pre_tokenizers, Regex, Tokenizer, trainers
@@ -16,7 +17,7 @@ WORD_END = '</w>'
 
 def train_tokenizer(texts: Iterable[str], vocab_size: int, path: Path) -> None:
     """
-    Learn merges from `texts` and write `tokenizer.json`.
+    Learn merges from `texts` and write `tokenizer.json`, whole or not at all.
 
     Order of ids as in CLIP (arXiv 2103.00020): 256 bytes, the 256 bytes that end a word,
     merges, start, end. The end has the highest id of a text because open_clip pools there
@@ -39,7 +40,9 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int, path: Path) -> None:
     tokenizer = _tokenizer(models.BPE(
         vocab=vocabulary, merges=merges, end_of_word_suffix=WORD_END))
     tokenizer.add_special_tokens([AddedToken(t, special=True) for t in (START, END)])
-    tokenizer.save(str(path))
+    temporary = path.with_suffix('.tmp')
+    tokenizer.save(str(temporary))
+    os.replace(temporary, path)
 
 
 def _tokenizer(model: models.BPE) -> Tokenizer:
