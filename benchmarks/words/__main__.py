@@ -7,8 +7,9 @@ Study what a bundle's words do, on held-out drawn pictures: every table of docs/
     python -m benchmarks.words [BUNDLE ...] --validation     # which setting is best, elsewhere
 
 Several bundles are trainings of one recipe with other seeds: each cell is their mean ± standard
-deviation. The network runs once on each picture; prompts, controls and options are products of
-small arrays after that, so every row sees the same masks.
+deviation. A file that --json wrote may stand for its bundles. The network runs once on each picture;
+prompts, controls and options are products of small arrays after that, so every row sees the same
+masks.
 """
 
 from __future__ import annotations
@@ -94,11 +95,26 @@ def study(subjects: Sequence[Subject], groups: Sequence[str], pictures: int, spl
     return [subject.result(pictures) for subject in subjects]
 
 
+def recorded(file: Path, pictures: int, split: str) -> list[Study]:
+    """
+    Return the studies in a file that --json wrote.
+
+    :raises SystemExit: if they are of other pictures.
+    """
+    record = json.loads(file.read_text())
+    seen = record['pictures'], record['split']
+    if seen != (pictures, split):
+        raise SystemExit(f'{file} is of {seen[0]} {seen[1]} pictures a group, not {pictures} '
+                         f'{split} ones; study its bundle again')
+    return record['studies']
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Print the tables; write JSON and pictures where asked to."""
     parser = argparse.ArgumentParser(description=__doc__.strip().split('\n\n')[0])
     parser.add_argument('bundles', nargs='*', default=['tiny'], metavar='BUNDLE',
-                        help="'tiny' (default) or directories, seeds of one recipe")
+                        help="'tiny' (default), directories, or files that --json wrote: seeds "
+                        'of one recipe')
     parser.add_argument('--pictures', type=int, default=120, help='of each group')
     parser.add_argument('--validation', action='store_true',
                         help='compare temperatures, void and ensemble weights on validation '
@@ -109,13 +125,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     args = parser.parse_args(arguments)
     split = 'validation' if args.validation else 'test'
     groups = [g for g in GROUPS if not args.validation or g in CHOSEN_BY]
+    files = [Path(name) for name in args.bundles if name.endswith('.json')]
+    studies = [s for file in files for s in recorded(file, args.pictures, split)]
     subjects = [Subject(name, args.validation, args.pictures_out if not i else None)
-                for i, name in enumerate(args.bundles)]
-    studies = study(subjects, groups, args.pictures, split)
+                for i, name in enumerate(n for n in args.bundles if not n.endswith('.json'))]
+    if subjects:
+        studies += study(subjects, groups, args.pictures, split)
     print(f'{", ".join(args.bundles)}: {args.pictures} {split} pictures a group\n')
     print(f'## {CHOICES.title}, AP in %\n\n{choices(studies)}' if args.validation else
           report(studies, TABLES))
-    if args.pictures_out and not args.validation:
+    if args.pictures_out and subjects and not args.validation:
         print(*subjects[0].strips.save())
     if args.json:
         args.json.write_text(json.dumps(

@@ -12,12 +12,14 @@ import tempfile
 from benchmarks.words.model import Answer, Words
 from benchmarks.words.pictures import COLUMNS, counted
 from benchmarks.words.scores import columns_of
+import cv2
 import numpy as np
 import torch
 
 from vl4ad_ros.network.classification import Classification
 from vl4ad_ros.network.reexport import load_network
 from vl4ad_ros.runtime.bundle import Bundle, BundleError
+from vl4ad_ros.runtime.letterbox import Letterbox
 from vl4ad_ros.runtime.tokenizer import Tokenizer
 from vl4ad_ros.scenes.frame import Frame
 from vl4ad_ros.scenes.kinds import KINDS, kinds_in
@@ -54,7 +56,12 @@ def class_map(frame: Frame, known: Iterable[PromptClass]) -> np.ndarray:
 
 
 class Segmentation:
-    """Class-agnostic mask recall of anomalies, and mIoU of known classes with ID-only prompts."""
+    """
+    Class-agnostic mask recall of anomalies, and mIoU of known classes with ID-only prompts.
+
+    Beside it the mIoU of the truth itself, averaged over the cells of the network's maps and
+    grown again: no network whose maps are as coarse can be expected above it.
+    """
 
     def __init__(self, known: tuple[PromptClass, ...], words: Words,
                  shipped: Classification) -> None:
@@ -62,6 +69,7 @@ class Segmentation:
         self._known, self._words, self._shipped = known, words, shipped
         self._ious: dict[str, list[float]] = {column: [] for column in COLUMNS}
         self._confusion = np.zeros((len(known), len(known)), np.int64)
+        self._ceiling = np.zeros_like(self._confusion)
 
     def add(self, answer: Answer, frame: Frame, group: str) -> None:
         """Count a picture."""
@@ -72,7 +80,10 @@ class Segmentation:
             self._ious[column] += best_ious(
                 masks, (o for o in objects if o.mean() >= MIN_SHARE))
         guess = answer.on_picture(answer.semantic(self._words, self._shipped)).argmax(-1)
-        self._confusion += confusion(class_map(frame, self._known), guess, len(self._known))
+        truth = class_map(frame, self._known)
+        self._confusion += confusion(truth, guess, len(self._known))
+        self._ceiling += confusion(truth, coarse(truth, len(self._known), answer.letterbox),
+                                   len(self._known))
 
     def result(self) -> dict[str, dict]:
         """Return recall and number of objects by column, mIoU, and IoU by class."""
@@ -82,8 +93,17 @@ class Segmentation:
                        for c, v in self._ious.items()},
             'objects': {c: len(v) for c, v in self._ious.items()},
             'miou': agreement.mean_iou,
+            'miou_ceiling': Agreement(self._ceiling).mean_iou,
             'iou': {c.name: None if np.isnan(iou) else float(iou)
                     for c, iou in zip(self._known, agreement.iou)}}
+
+
+def coarse(truth: np.ndarray, classes: int, letterbox: Letterbox) -> np.ndarray:
+    """Return the likeliest class of (H, W) classes that were averaged over the maps' cells."""
+    rows, columns = letterbox.map_size
+    cells = cv2.resize(np.eye(classes + 1, dtype=np.float32)[truth][..., :-1], (columns, rows),
+                       interpolation=cv2.INTER_AREA)
+    return letterbox.to_image(cells).argmax(-1)
 
 
 def confusion(truth: np.ndarray, guess: np.ndarray, classes: int) -> np.ndarray:

@@ -13,14 +13,16 @@ pytest.importorskip('onnx')
 pytest.importorskip('open_clip')
 pytest.importorskip('torchvision')
 
-from benchmarks.words.__main__ import main  # noqa: E402, I100
+from benchmarks.words.__main__ import main, recorded  # noqa: E402, I100
 from benchmarks.words.model import StudyModel, Words  # noqa: E402
 from benchmarks.words.pictures import counted, draw, labels, NEAR, on_things  # noqa: E402
 from benchmarks.words.prompts import merge, random_like, right_classes, wrong_classes  # noqa: E402
-from benchmarks.words.segmentation import best_ious, class_map, confusion  # noqa: E402
+from benchmarks.words.segmentation import (  # noqa: E402
+    best_ious, class_map, coarse, confusion)
 from benchmarks.words.tables import spread  # noqa: E402
 from vl4ad_ros.network import scoring  # noqa: E402
 from vl4ad_ros.runtime.detector import Detector  # noqa: E402
+from vl4ad_ros.runtime.letterbox import Letterbox  # noqa: E402
 from vl4ad_ros.scenes.frame import Frame  # noqa: E402
 from vl4ad_ros.scenes.kinds import KINDS  # noqa: E402
 from vl4ad_ros.training.real.validation import Agreement  # noqa: E402
@@ -69,6 +71,22 @@ def test_miou_is_over_known_classes_that_occur():
     counts = confusion(truth, guess, 3) + confusion(truth, truth, 3)
     assert counts.tolist() == [[3, 1, 0], [0, 2, 0], [0, 0, 0]]
     assert Agreement(counts).mean_iou == pytest.approx((3 / 4 + 2 / 3) / 2)
+
+
+def test_what_is_thinner_than_half_a_cell_is_lost_on_the_cells():
+    truth = np.zeros((16, 32), int)
+    truth[:, 8:16], truth[:, 19:22], truth[:4] = 1, 2, -1
+    seen = coarse(truth, 3, Letterbox((16, 32), (16, 32), 8))
+    assert (seen[:, :8] == 0).all() and (seen[:, 9:15] == 1).all() and not (seen == 2).any()
+    assert (coarse(truth, 3, Letterbox((16, 32), (16, 32), 1)) == 2).sum() == 3 * 12
+
+
+def test_recorded_studies_stand_for_their_bundles(tmp_path):
+    file = tmp_path / 'seed.json'
+    file.write_text(json.dumps({'pictures': 2, 'split': 'test', 'studies': [{'bundle': 'a'}]}))
+    assert recorded(file, 2, 'test') == [{'bundle': 'a'}]
+    with pytest.raises(SystemExit, match='2 test pictures a group, not 120 test ones'):
+        recorded(file, 120, 'test')
 
 
 @pytest.mark.parametrize('column', ['masks', 'words', 'unseen', 'near'])
@@ -121,6 +139,9 @@ def test_the_whole_study_of_two_bundles(tmp_path, capsys):
     studies = json.loads((tmp_path / 'study.json').read_text())['studies']
     assert studies[0]['pixels'] == studies[1]['pixels']
     assert list((tmp_path / 'strips').glob('*.png'))
+    main([str(tmp_path / 'study.json'), '--pictures', '2'])
+    assert capsys.readouterr().out.partition('## ')[2] == said.partition('## ')[2].partition(
+        str(tmp_path))[0]
 
 
 @pytest.mark.slow
