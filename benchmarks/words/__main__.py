@@ -7,9 +7,9 @@ Study what a bundle's words do, on held-out drawn pictures: every table of docs/
     python -m benchmarks.words [BUNDLE ...] --validation     # which setting is best, elsewhere
 
 Several bundles are trainings of one recipe with other seeds: each cell is their mean ± standard
-deviation. A file that --json wrote may stand for its bundles. The network runs once on each picture;
-prompts, controls and options are products of small arrays after that, so every row sees the same
-masks.
+deviation. A file that --json wrote may stand for its bundles. The network runs once on each
+picture; prompts, controls and options are products of small arrays after that, so every row sees
+the same masks.
 """
 
 from __future__ import annotations
