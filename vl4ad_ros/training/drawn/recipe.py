@@ -84,7 +84,7 @@ RECIPES = {
                           crowded=0.5),
         text=StageRecipe(seed=15, groups=LEARNT, pictures=2000, steps=300, learning_rate=1e-3,
                          crowded=0.5),
-        decoder=StageRecipe(seed=12, groups=('known', 'masks'), pictures=8000, steps=11500,
+        decoder=StageRecipe(seed=12, groups=('known', 'masks'), pictures=8000, steps=10500,
                             learning_rate=2e-3, crowded=0.3, clip_norm=0.1),
         capacity_concepts=256,
         capacity_classes=96),
