@@ -10,8 +10,9 @@ import pytest
 torch = pytest.importorskip('torch')
 pytest.importorskip('open_clip')
 
+from vl4ad_ros.network.classification import class_probability  # noqa: E402
 from vl4ad_ros.network.reexport import load_network  # noqa: E402
-from vl4ad_ros.network.vl4ad import Vl4ad  # noqa: E402
+from vl4ad_ros.network.vl4ad import Queries, Vl4ad  # noqa: E402
 from vl4ad_ros.runtime.bundle import Bundle, BundleError  # noqa: E402
 from vl4ad_ros.runtime.tokenizer import Tokenizer  # noqa: E402
 from vl4ad_ros.training.drawn import loop  # noqa: E402
@@ -22,7 +23,8 @@ from vl4ad_ros.training.drawn.pictures import PictureSet  # noqa: E402
 from vl4ad_ros.training.drawn.pipeline import take_image_tower  # noqa: E402
 from vl4ad_ros.training.drawn.recipe import RECIPES, StageRecipe  # noqa: E402
 from vl4ad_ros.training.drawn.regions import cut, Regions, Segmented  # noqa: E402
-from vl4ad_ros.training.drawn.selection import soften, tasks  # noqa: E402
+from vl4ad_ros.training.drawn.selection import (  # noqa: E402
+    _probability, Setting, soften, tasks)
 from vl4ad_ros.training.drawn.tokens import special_ids, train_tokenizer  # noqa: E402
 
 
@@ -130,6 +132,20 @@ def test_tasks_are_groups_of_anomalies_and_each_known_kind_in_turn():
     assert found == [{'masks': (None, [0, 1, 255, 0, 255]), 'words': (None, [0, 255, 1, 0, 255]),
                       'left out': left}
                      for left in (('car', [0, 255, 255, 1, 255]), ('road', [1, 255, 255, 0, 255]))]
+
+
+def test_settings_are_tried_together_as_each_alone():
+    torch.manual_seed(0)
+    answer = Queries(torch.zeros(1, 3, 2, 2), torch.randn(1, 3, 5), torch.randn(1, 3, 1),
+                     torch.randn(1, 3, 5), torch.zeros(1, 3, 5))
+    settings = [Setting(0.2, 0.8, 1.0, True), Setting(0.0, 1.0, 0.5, True)]
+    kept, unseen = [0, 1, 3, 4], torch.tensor([False, True, False, True])
+    for setting, row in zip(settings, _probability(answer, kept, unseen, settings)):
+        alone = class_probability(
+            answer.in_vocabulary[..., kept] / setting.softer,
+            answer.out_vocabulary[..., kept] / setting.softer, answer.void / setting.softer,
+            torch.tensor([setting.alpha, setting.beta] * 2))
+        torch.testing.assert_close(row, alone[0])
 
 
 def two_halves() -> PictureSet:

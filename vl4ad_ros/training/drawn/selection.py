@@ -12,12 +12,13 @@ import math
 
 import numpy as np
 import torch
+from torch import Tensor
 from tqdm import tqdm
 
 from vl4ad_ros.evaluation.pixel_metrics import IGNORE, PixelMetrics
 from vl4ad_ros.network.classification import class_probability
 from vl4ad_ros.network.scoring import semantic_map, vl4ad
-from vl4ad_ros.network.vl4ad import Vl4ad
+from vl4ad_ros.network.vl4ad import Queries, Vl4ad
 from vl4ad_ros.runtime.tokenizer import Tokenizer
 from vl4ad_ros.scenes.kinds import KINDS, kinds_in
 from vl4ad_ros.training.drawn.pictures import PictureSet
@@ -107,18 +108,27 @@ def choose_setting(network: Vl4ad, tokenizer: Tokenizer, vocabulary: Vocabulary,
                           i):
             kept = [c for c, name in enumerate(names) if name != task.without]
             known = len(vocabulary.known) - (len(names) - len(kept))
-            for setting, of_task in metrics.items():
-                probability = class_probability(
-                    answer.in_vocabulary[..., kept] / setting.softer,
-                    answer.out_vocabulary[..., kept] / setting.softer,
-                    answer.void / setting.softer,
-                    torch.where(unseen, setting.beta, setting.alpha)[kept], setting.keep_void)
-                u = vl4ad(semantic_map(masks, probability[0, :, :known])).cpu().numpy()
-                of_task[task.name].add(u, task.labels)
+            for keep_void in KEEP_VOID:
+                some = [s for s in settings if s.keep_void == keep_void]
+                probability = _probability(answer, kept, unseen[kept], some)
+                for setting, p in zip(some, probability[..., :known]):
+                    u = vl4ad(semantic_map(masks, p)).cpu().numpy()
+                    metrics[setting][task.name].add(u, task.labels)
     ap = {s: float(np.mean([m.result().ap or 0.0 for m in of_task.values()]))
           for s, of_task in metrics.items()}
     best = max(settings, key=ap.__getitem__)
     return replace(best, ap=ap[best])
+
+
+def _probability(answer: Queries, classes: Sequence[int], unseen: Tensor,
+                 settings: Sequence[Setting]) -> Tensor:
+    """Return (S, N, C) for settings that treat void alike: all at once, as there are many."""
+    alpha, beta, softer = (
+        torch.tensor([getattr(s, name) for s in settings], device=unseen.device)[:, None, None]
+        for name in ('alpha', 'beta', 'softer'))
+    return class_probability(
+        answer.in_vocabulary[..., classes] / softer, answer.out_vocabulary[..., classes] / softer,
+        answer.void / softer, torch.where(unseen, beta, alpha), settings[0].keep_void)
 
 
 @torch.no_grad()
