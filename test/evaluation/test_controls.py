@@ -10,7 +10,7 @@ torch = pytest.importorskip('torch')
 pytest.importorskip('onnx')
 
 from benchmarks.words.model import StudyModel  # noqa: E402, I100
-from benchmarks.words.pictures import draw  # noqa: E402
+from benchmarks.words.pictures import COLUMNS, draw, GROUPS  # noqa: E402
 from benchmarks.words.prompts import common_prompts, control_prompts, Encoder  # noqa: E402
 from benchmarks.words.rows import TABLES  # noqa: E402
 from benchmarks.words.scores import PixelFigures  # noqa: E402
@@ -19,13 +19,12 @@ from vl4ad_ros.runtime.detector import Detector  # noqa: E402
 PICTURES, SIZE = 40, (192, 320)
 # Of the default prompts, by group: kinds with training masks, and of the CLIP stage only. Each
 # bound is what the shipped weights reach on these pictures, less a margin for other machines.
-LEAST_AP = {'masks': 0.84, 'words': 0.82}
-MOST_FPR95 = {'masks': 0.11, 'words': 0.16}
-LEAST_AUROC_ON_THINGS = {'masks': 0.93, 'words': 0.91}
-# By how much AP must exceed another row's.
-DEFAULT_OVER_ID_ONLY = {'masks': 0.04, 'words': 0.01}
-RIGHT_OVER_WRONG = {'masks': 0.04, 'words': 0.005}
-RIGHT_OVER_RANDOM = {'masks': 0.04, 'words': 0.007}
+LEAST_AP = {'masks': 0.91, 'words': 0.84}
+MOST_FPR95 = {'masks': 0.05, 'words': 0.11}
+LEAST_AUROC_ON_THINGS = {'masks': 0.97, 'words': 0.93}
+# By how much AP must exceed another row's where anomalies look like what belongs: near-OOD kinds,
+# in the pictures of all groups. Elsewhere void finds them without words of their own.
+BETTER_WITH_WORDS = 0.15
 BOTH = pytest.mark.parametrize('group', LEAST_AP)
 SCORES = TABLES[0].rows
 ID_ONLY, DEFAULT, RIGHT, WRONG, RANDOM = (
@@ -40,9 +39,9 @@ def figures():
         model, encode = StudyModel(detector.bundle), Encoder(detector)
         counter = PixelFigures(
             {row: SCORES[row] for row in (ID_ONLY, DEFAULT, RIGHT, WRONG, RANDOM)},
-            common_prompts(encode), {g: control_prompts(encode, g) for g in LEAST_AP},
+            common_prompts(encode), {c: control_prompts(encode, c) for c in COLUMNS},
             model.options)
-        for group in LEAST_AP:
+        for group in GROUPS:
             for i in range(PICTURES):
                 frame = draw(i, group, size=SIZE)
                 counter.add(model(frame.image), frame, group)
@@ -67,16 +66,21 @@ def test_they_are_told_from_other_things(figures, group):
 
 
 @BOTH
-def test_anomaly_prompts_help_at_the_same_temperature(figures, group):
-    assert ap(figures, group, DEFAULT) > (
-        ap(figures, group, ID_ONLY) + DEFAULT_OVER_ID_ONLY[group])
+def test_anomaly_prompts_cost_nothing_where_they_are_not_needed(figures, group):
+    assert ap(figures, group, DEFAULT) > ap(figures, group, ID_ONLY) - 0.01
 
 
-@BOTH
-def test_right_words_win_over_wrong_ones(figures, group):
-    assert ap(figures, group, RIGHT) > ap(figures, group, WRONG) + RIGHT_OVER_WRONG[group]
+@pytest.mark.parametrize('prompts', [DEFAULT, RIGHT])
+@pytest.mark.parametrize('control', [ID_ONLY, WRONG, RANDOM])
+def test_right_words_win_where_anomalies_look_like_what_belongs(figures, prompts, control):
+    """Over the same temperature without them, over wrong words and over vectors like theirs."""
+    assert ap(figures, 'near', prompts) > ap(figures, 'near', control) + BETTER_WITH_WORDS
 
 
-@BOTH
-def test_right_words_win_over_random_vectors_like_them(figures, group):
-    assert ap(figures, group, RIGHT) > ap(figures, group, RANDOM) + RIGHT_OVER_RANDOM[group]
+def test_wrong_words_are_not_as_good_as_right_ones(figures):
+    assert ap(figures, 'masks', RIGHT) > ap(figures, 'masks', WRONG) + 0.01
+
+
+@pytest.mark.xfail(strict=True, reason='void finds them already: docs/tiny_model.md, "Controls"')
+def test_right_words_win_over_wrong_ones_for_kinds_of_the_clip_stage_too(figures):
+    assert ap(figures, 'words', RIGHT) > ap(figures, 'words', WRONG) + 0.005

@@ -144,6 +144,7 @@ def provenance(recipe: Recipe, accuracy: Accuracy, setting: Setting,
         # Whoever takes it from there again is still told where it was trained.
         stages['image'] = {'bundle': image_tower.digest, **image_tower.provenance['image']}
     return {
-        'command': f'vl4ad train --config {recipe.network.name}', 'version': __version__,
+        'command': f'vl4ad train --config {recipe.network.name}'
+                   + ' --image-tower BUNDLE' * (image_tower is not None), 'version': __version__,
         **stages,
         'validation': {'clip': rounded(accuracy), 'setting': rounded(setting)}}
