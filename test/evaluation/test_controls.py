@@ -81,6 +81,6 @@ def test_wrong_words_are_not_as_good_as_right_ones(figures):
     assert ap(figures, 'masks', RIGHT) > ap(figures, 'masks', WRONG) + 0.01
 
 
-@pytest.mark.xfail(strict=True, reason='void finds them already: docs/tiny_model.md, "Controls"')
+@pytest.mark.xfail(strict=True, reason='void finds them already: docs/tiny_model.md, "Numbers"')
 def test_right_words_win_over_wrong_ones_for_kinds_of_the_clip_stage_too(figures):
     assert ap(figures, 'words', RIGHT) > ap(figures, 'words', WRONG) + 0.005
