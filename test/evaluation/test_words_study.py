@@ -4,6 +4,7 @@
 
 from contextlib import closing
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ pytest.importorskip('onnx')
 pytest.importorskip('open_clip')
 pytest.importorskip('torchvision')
 
+import benchmarks.words  # noqa: E402, I100
 from benchmarks.words.__main__ import main, recorded  # noqa: E402, I100
 from benchmarks.words.model import StudyModel, Words  # noqa: E402
 from benchmarks.words.pictures import counted, draw, labels, NEAR, on_things  # noqa: E402
@@ -21,6 +23,7 @@ from benchmarks.words.segmentation import (  # noqa: E402
     best_ious, class_map, coarse, confusion)
 from benchmarks.words.tables import spread  # noqa: E402
 from vl4ad_ros.network import scoring  # noqa: E402
+from vl4ad_ros.runtime.bundle import Bundle  # noqa: E402
 from vl4ad_ros.runtime.detector import Detector  # noqa: E402
 from vl4ad_ros.runtime.letterbox import Letterbox  # noqa: E402
 from vl4ad_ros.scenes.frame import Frame  # noqa: E402
@@ -87,6 +90,11 @@ def test_recorded_studies_stand_for_their_bundles(tmp_path):
     assert recorded(file, 2, 'test') == [{'bundle': 'a'}]
     with pytest.raises(SystemExit, match='2 test pictures a group, not 120 test ones'):
         recorded(file, 120, 'test')
+
+
+def test_the_first_recorded_seed_is_the_shipped_bundle():
+    file = Path(benchmarks.words.__file__).parent / 'seeds' / '0.json'
+    assert [s['digest'] for s in recorded(file, 120, 'test')] == [Bundle.open('tiny').digest]
 
 
 @pytest.mark.parametrize('column', ['masks', 'words', 'unseen', 'near'])

@@ -40,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                             '(default: %(default)s)')
     drawn.add_argument('--image-tower', metavar='BUNDLE',
                        help="take the image tower of this bundle ('tiny' or a directory) instead "
-                            'of training one: the rest takes half the time')
+                            'of training one; a folder --work of its own, too')
 
 
 def run(args: argparse.Namespace) -> None:

@@ -78,10 +78,10 @@ def test_resumed_training_equals_uninterrupted(tmp_path, monkeypatch):
     assert all(torch.equal(whole[k], again[k]) for k in whole)
     module = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.Linear(4, 1))
     for file, done in (('whole.pt', True), ('none.pt', False)):
-        assert loop.finished({'m': module}, stage, tmp_path / file) is done
+        assert loop.load_finished({'m': module}, stage, tmp_path / file) is done
     assert all(torch.equal(whole[k], v) for k, v in module.state_dict().items())
     longer = replace(stage, steps=9)
-    assert not loop.finished({'m': module}, longer, tmp_path / 'whole.pt')
+    assert not loop.load_finished({'m': module}, longer, tmp_path / 'whole.pt')
 
 
 def test_a_step_takes_the_mean_gradient_of_the_parts(tmp_path):

@@ -18,7 +18,7 @@ from tqdm import tqdm
 from vl4ad_ros.network.vl4ad import Texts, Vl4ad
 from vl4ad_ros.runtime.tokenizer import Tokenizer
 from vl4ad_ros.scenes.kinds import KINDS, kinds_in
-from vl4ad_ros.training.drawn.loop import finished, optimise
+from vl4ad_ros.training.drawn.loop import load_finished, optimise
 from vl4ad_ros.training.drawn.pictures import cell_cover, PictureSet
 from vl4ad_ros.training.drawn.recipe import Recipe
 from vl4ad_ros.training.losses import deep_losses, match, semantic_loss, Targets, Weights
@@ -34,7 +34,7 @@ def train_decoder(network: Vl4ad, tokenizer: Tokenizer, recipe: Recipe, work: Pa
     """Train everything but the frozen CLIP on the masks of known and everyday kinds."""
     stage = recipe.decoder
     modules = {'head': network.sem_seg_head, 'void': network.void_embedding}
-    if finished(modules, stage, work / 'decoder.pt'):
+    if load_finished(modules, stage, work / 'decoder.pt'):
         return
     names = [k.name for g in stage.groups for k in kinds_in(g)]
     pictures = PictureSet.draw(work / 'pictures-decoder', stage.pictures, stage.seed, recipe.size,

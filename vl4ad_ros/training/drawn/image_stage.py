@@ -14,7 +14,7 @@ import torch.nn.functional as F
 
 from vl4ad_ros.network.vl4ad import Vl4ad
 from vl4ad_ros.scenes.kinds import kinds_in
-from vl4ad_ros.training.drawn.loop import finished, half, optimise
+from vl4ad_ros.training.drawn.loop import half, load_finished, optimise
 from vl4ad_ros.training.drawn.pictures import PictureSet
 from vl4ad_ros.training.drawn.recipe import Recipe
 from vl4ad_ros.training.drawn.regions import cut, Regions, Segmented
@@ -35,7 +35,7 @@ def train_image_tower(network: Vl4ad, recipe: Recipe, work: Path, device: torch.
     stage = recipe.image
     names = [k.name for g in stage.groups for k in kinds_in(g)]
     visual = network.backbone.clip_model.visual
-    if finished({'visual': visual}, stage, work / 'image.pt'):
+    if load_finished({'visual': visual}, stage, work / 'image.pt'):
         return
     pictures = PictureSet.draw(work / 'pictures-clip', stage.pictures, stage.seed, recipe.size,
                                stage.groups, crowded=stage.crowded)

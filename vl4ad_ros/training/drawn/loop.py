@@ -85,7 +85,7 @@ def learning_rate_factor(recipe: StageRecipe, step: int) -> float:
     return min((step + 1) / recipe.warmup, 0.5 * (1 + math.cos(math.pi * step / recipe.steps)))
 
 
-def finished(modules: dict[str, nn.Module], recipe: StageRecipe, checkpoint: Path) -> bool:
+def load_finished(modules: dict[str, nn.Module], recipe: StageRecipe, checkpoint: Path) -> bool:
     """Load a checkpoint of the stage's last step and return True; False without one."""
     return checkpoint.exists() and _load(checkpoint, modules)['step'] == recipe.steps
 

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from vl4ad_ros.network.vl4ad import Vl4ad
 from vl4ad_ros.runtime.tokenizer import Tokenizer
 from vl4ad_ros.scenes.kinds import KINDS, kinds_in
-from vl4ad_ros.training.drawn.loop import finished, optimise
+from vl4ad_ros.training.drawn.loop import load_finished, optimise
 from vl4ad_ros.training.drawn.pictures import PictureSet
 from vl4ad_ros.training.drawn.recipe import Recipe
 from vl4ad_ros.training.drawn.regions import embed_all
@@ -40,7 +40,7 @@ def train_text_tower(network: Vl4ad, tokenizer: Tokenizer, recipe: Recipe, work:
     text = {name: module for name, module in clip.named_children() if name != 'visual'}
     text['rest'] = torch.nn.ParameterList(
         [clip.positional_embedding, clip.text_projection, clip.logit_scale])
-    if finished(text, stage, work / 'text.pt'):
+    if load_finished(text, stage, work / 'text.pt'):
         return
     pictures = PictureSet.draw(work / 'pictures-text', stage.pictures, stage.seed, recipe.size,
                                stage.groups, crowded=stage.crowded)
