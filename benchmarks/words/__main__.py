@@ -132,7 +132,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if subjects:
         studies += study(subjects, groups, args.pictures, split)
     print(f'{", ".join(args.bundles)}: {args.pictures} {split} pictures a group\n')
-    print(f'## {CHOICES.title}, AP in %\n\n{choices(studies)}' if args.validation else
+    print(f'## {CHOICES.title}, AP / FPR95 in %\n\n{choices(studies)}' if args.validation else
           report(studies, TABLES))
     if args.pictures_out and subjects and not args.validation:
         print(*subjects[0].strips.save())

@@ -10,7 +10,7 @@ import numpy as np
 
 from vl4ad_ros.evaluation.pixel_metrics import ANOMALY, IGNORE, NORMAL
 from vl4ad_ros.scenes.frame import Frame
-from vl4ad_ros.scenes.kinds import KINDS, kinds_in
+from vl4ad_ros.scenes.kinds import KINDS, kinds_in, NEAR
 from vl4ad_ros.scenes.still import draw_still
 
 CAMERA = (360, 640)
@@ -18,10 +18,6 @@ CAMERA = (360, 640)
 SEEDS = {'test': 21, 'validation': 31}
 GROUPS = {'masks': 'training masks', 'words': 'CLIP stage only', 'unseen': 'never seen'}
 COLUMNS = {**GROUPS, 'near': 'near-OOD'}
-# Road vehicles and machines on wheels or tracks, drawn of the same bodies, wheels and windows as
-# the known truck, bus and car. Telling these apart is another task than telling a cow from a
-# road, so they are counted apart, whatever training saw of them.
-NEAR = frozenset(('caravan', 'trailer', 'camper van', 'tractor', 'excavator', 'forklift'))
 ANOMALIES = frozenset(k.name for k in KINDS.values() if k.group != 'known')
 
 

@@ -7,13 +7,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from benchmarks.words.model import Answer, Words
-from benchmarks.words.pictures import COLUMNS, counted, labels, NEAR, on_things
+from benchmarks.words.pictures import COLUMNS, counted, labels, on_things
 from benchmarks.words.rows import Row
 import numpy as np
 
 from vl4ad_ros.evaluation.pixel_metrics import IGNORE, PixelMetrics
 from vl4ad_ros.network.classification import Classification
 from vl4ad_ros.scenes.frame import Frame
+from vl4ad_ros.scenes.kinds import NEAR
 
 FIGURES = ('ap', 'auroc', 'fpr95', 'auroc_things')
 SHARE = 'share of anomalous pixels'

@@ -86,22 +86,28 @@ def prompt_changes(studies: Sequence[Study]) -> str:
 
 
 def choices(studies: Sequence[Study], shown: int = 8) -> str:
-    """Return the best settings by AP, mean over `CHOSEN_BY` and bundles, and the shipped ones."""
+    """
+    Return the shipped setting and the best ones: AP / FPR95, in %.
+
+    Best is the highest AP less FPR95, mean over `CHOSEN_BY` and bundles, as in
+    `training.drawn.selection`.
+    """
     figures = [s['pixels'] for s in studies]
     columns = [c for c in CHOSEN_BY if c in figures[0]]
 
-    def ap(name: str) -> list[float | None]:
-        return [mean(t[c][name]['ap'] for c in columns) for t in figures]
+    def margin(name: str) -> list[float | None]:
+        return [mean(t[c][name]['ap'] - t[c][name]['fpr95'] for c in columns) for t in figures]
 
     lines = []
     for prompts in dict.fromkeys(row.prompts for row in CHOICES.rows.values()):
         names = [n for n, row in CHOICES.rows.items()
                  if row.prompts == prompts and n in figures[0][columns[0]]]
         shipped, *tried = names
-        best = sorted(tried, key=lambda n: -(mean(ap(n)) or 0))[:shown]
-        lines += [(n, spread(ap(n)), *(spread([t[c][n]['ap'] for t in figures]) for c in columns))
-                  for n in (shipped, *best)]
-    return grid(('setting', 'mean AP', *(COLUMNS[c] for c in columns)), lines)
+        best = sorted(tried, key=lambda n: -(mean(margin(n)) or 0))[:shown]
+        lines += [(n, spread(margin(n)),
+                   *(' / '.join(spread([t[c][n][f] for t in figures]) for f in ('ap', 'fpr95'))
+                     for c in columns)) for n in (shipped, *best)]
+    return grid(('setting', 'AP - FPR95', *(COLUMNS[c] for c in columns)), lines)
 
 
 def report(studies: Sequence[Study], tables: Sequence[Table]) -> str:

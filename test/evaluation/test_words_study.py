@@ -17,7 +17,7 @@ pytest.importorskip('torchvision')
 import benchmarks.words  # noqa: E402, I100
 from benchmarks.words.__main__ import main, recorded  # noqa: E402, I100
 from benchmarks.words.model import StudyModel, Words  # noqa: E402
-from benchmarks.words.pictures import counted, draw, labels, NEAR, on_things  # noqa: E402
+from benchmarks.words.pictures import counted, draw, labels, on_things  # noqa: E402
 from benchmarks.words.prompts import merge, random_like, right_classes, wrong_classes  # noqa: E402
 from benchmarks.words.segmentation import (  # noqa: E402
     best_ious, class_map, coarse, confusion)
@@ -27,7 +27,7 @@ from vl4ad_ros.runtime.bundle import Bundle  # noqa: E402
 from vl4ad_ros.runtime.detector import Detector  # noqa: E402
 from vl4ad_ros.runtime.letterbox import Letterbox  # noqa: E402
 from vl4ad_ros.scenes.frame import Frame  # noqa: E402
-from vl4ad_ros.scenes.kinds import KINDS  # noqa: E402
+from vl4ad_ros.scenes.kinds import KINDS, NEAR  # noqa: E402
 from vl4ad_ros.training.real.validation import Agreement  # noqa: E402
 from vl4ad_ros.vocabulary import PromptClass  # noqa: E402
 

@@ -7,6 +7,7 @@ import pytest
 
 from vl4ad_ros.scenes.bank import model
 from vl4ad_ros.scenes.kinds import KINDS, kinds_in
+from vl4ad_ros.scenes.made_up import MADE_UP
 
 DRAWN = [kind for kind in KINDS.values() if kind.role != 'surface']
 CITYSCAPES = {'road', 'sidewalk', 'building', 'wall', 'fence', 'pole', 'traffic light',
@@ -48,3 +49,12 @@ def test_drawing_has_the_size_and_differs_between_examples_and_splits(kind):
             assert sprite.width < 2.2 * max(kind.size_m)
         seen.append(next(iter(views.values())).rgba.tobytes())
     assert len(set(seen)) == 4
+
+
+def test_made_up_things_differ_in_form_and_size():
+    sprites = [model(MADE_UP, index, 'train', 32)['any'] for index in range(40)]
+    assert len({sprite.rgba.tobytes() for sprite in sprites}) == 40
+    heights = [sprite.height for sprite in sprites]
+    assert 0.1 < min(heights) < 0.7 and 1.5 < max(heights) < 3.0
+    shapes = [sprite.width / sprite.height for sprite in sprites]
+    assert min(shapes) < 0.6 and max(shapes) > 1.6

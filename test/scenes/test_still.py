@@ -11,6 +11,7 @@ import pytest
 
 from vl4ad_ros.scenes.canvas import SMALLEST_SEGMENT
 from vl4ad_ros.scenes.kinds import KINDS
+from vl4ad_ros.scenes.made_up import MADE_UP
 from vl4ad_ros.scenes.still import draw_still
 
 DIGEST = ('import hashlib, numpy as np; from vl4ad_ros.scenes.still import draw_still; '
@@ -54,6 +55,13 @@ def test_objects_are_of_the_groups_asked_for(groups):
     objects = {KINDS[kind].group for seed in range(14) for kind in draw(seed, groups=groups).kinds
                if KINDS[kind].role == 'object'}
     assert objects == set(groups) - {'known'}
+
+
+def test_some_things_are_of_no_kind():
+    kinds = [k for seed in range(40) for k in draw(seed, made_up=0.5).kinds]
+    things = [k for k in kinds if k == MADE_UP or KINDS[k].role == 'object']
+    assert 0.35 < things.count(MADE_UP) / len(things) < 0.65
+    assert draw(5, made_up=0.0).image.tobytes() == draw(5).image.tobytes()
 
 
 def test_pictures_show_roads_other_places_and_a_choice_of_things():

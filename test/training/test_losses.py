@@ -11,7 +11,7 @@ torch = pytest.importorskip('torch')
 
 from vl4ad_ros.training.drawn.text_stage import contrastive_loss  # noqa: E402
 from vl4ad_ros.training.losses import (  # noqa: E402
-    deep_losses, mask_count, match, proposal_losses, semantic_loss, Targets, Weights)
+    deep_losses, mask_count, match, NAMELESS, proposal_losses, semantic_loss, Targets, Weights)
 from vl4ad_ros.training.sampling import RandomPoints, read  # noqa: E402
 
 WEIGHTS = Weights(classes=2.0, mask=5.0, dice=5.0, void=0.1)
@@ -102,6 +102,31 @@ def test_the_summed_map_may_hold_nothing_where_no_prompt_fits():
     assert semantic_loss(logits, masks, hide(truth, True, False)).item() == pytest.approx(0.5)
     assert semantic_loss(logits, masks, hide(truth, True, True)).item() == pytest.approx(
         0, abs=1e-3)
+
+
+@pytest.mark.parametrize('hidden', (None, torch.tensor([True, True])))
+def test_of_what_has_no_name_only_the_mask_counts(hidden):
+    truth = dataclasses.replace(
+        targets([[1.0, 0, 0], [0, 1.0, 0]], [0, NAMELESS], [0, 0]), hidden=hidden)
+    named = dataclasses.replace(targets([[1.0, 0, 0]], [0], [0]), hidden=hidden)
+    masks = torch.tensor([[[BIG, -BIG, -BIG], [-BIG, 0.0, -BIG]]])
+    for logits in (torch.zeros(1, 2, 3), torch.tensor([[[0.0, 0, 0], [BIG, 0, 0]]])):
+        # Whatever class its query has, even that of the other target.
+        assert match(logits, masks, truth, WEIGHTS)[1].tolist() == [0, 1]
+        got = proposal_losses(logits, masks, truth, WEIGHTS)
+        alone = proposal_losses(logits[:, :1], masks[:, :1], named, WEIGHTS)
+        assert got['class'].item() == pytest.approx(alone['class'].item())
+        assert got['mask'].item() == pytest.approx(5 * math.log(2) / 3 / 2, rel=1e-4)
+        assert got['dice'].item() == pytest.approx(5 * (1 - 2 / 2.5) / 2, rel=1e-4)
+
+
+def test_the_summed_map_is_free_where_a_thing_has_no_name():
+    truth = targets([[1.0, 0, 0], [0, 1.0, 0]], [0, NAMELESS], [0, 0])
+    sure = torch.tensor([[[BIG, 0.0, 0], [BIG, 0, 0]]])
+    for place, loss in ((1, 0.0), (2, 0.5)):  # the second query's mask: on it, on nothing
+        masks = torch.full((1, 2, 3), -BIG)
+        masks[0, 0, 0] = masks[0, 1, place] = BIG
+        assert semantic_loss(sure, masks, truth).item() == pytest.approx(loss, abs=1e-3)
 
 
 def test_half_of_the_mask_loss_goes_where_it_is_uncertain_or_wrong():

@@ -13,10 +13,13 @@ import numpy as np
 
 from . import animals, street, things, vehicles  # noqa: F401  (they register their drawers)
 from .kinds import KINDS
+from .made_up import MADE_UP
 from .registry import DRAWERS
 
 _SEEDS = {'train': 11, 'validation': 12, 'test': 13}
 _COUNTS = {'train': 128, 'validation': 32, 'test': 32}
+# Times as many as of a kind: no two of them are alike.
+_MADE_UP = 16
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,9 @@ def _make(rng, draw, metres: float, views: bool) -> dict[str, Sprite]:
 @lru_cache(maxsize=None)
 def model(kind: str, index: int, split: str, pixels: int) -> dict[str, Sprite]:
     """
-    Return the views of the index-th example of a kind ('tree' too), always the same for the same.
+    Return the views of the index-th example of a kind, always the same for the same.
+
+    'tree' and `MADE_UP` are kinds here, too.
 
     Things have one view 'any'; vehicles have 'side', 'rear' and 'front'. `pixels` is the square
     root of a sprite's area. The splits share no example.
@@ -63,7 +68,7 @@ def model(kind: str, index: int, split: str, pixels: int) -> dict[str, Sprite]:
         pen = street.tree(rng, pixels)
         scale = rng.uniform(.8, 1.3)
         return _make(rng, lambda _: pen, pen.height * scale, False)
-    usual = KINDS[kind].size_m[1]
+    usual = 1.0 if kind == MADE_UP else KINDS[kind].size_m[1]
     spread = .16 if split == 'test' else .12
     metres = usual * rng.uniform(1 - spread, 1 + spread)
     return _make(rng, lambda r: DRAWERS[kind](r, pixels), metres, True)
@@ -71,7 +76,8 @@ def model(kind: str, index: int, split: str, pixels: int) -> dict[str, Sprite]:
 
 def pick(rng: np.random.Generator, kind: str, split: str, pixels: int = 88) -> dict[str, Sprite]:
     """Return a random example of a kind from the split's bank."""
-    return model(kind, int(rng.integers(_COUNTS[split])), split, pixels)
+    count = _COUNTS[split] * (_MADE_UP if kind == MADE_UP else 1)
+    return model(kind, int(rng.integers(count)), split, pixels)
 
 
 @lru_cache(maxsize=None)

@@ -9,6 +9,7 @@ import numpy as np
 from .camera import Camera
 from .frame import Frame
 from .kinds import KINDS, kinds_in
+from .made_up import MADE_UP
 from .weather import develop, draw_weather
 from .world import (LANE, make_open, make_road, paint_world, parked, place_rider, place_thing,
                     place_vehicle, PLACES, surroundings, walkers, wear_ground, World)
@@ -34,7 +35,7 @@ def _things(rng, world, names, count, reach):
         if count <= 0 or not names:
             return
         name = str(rng.choice(names))
-        extent = max(KINDS[name].size_m)
+        extent = 1.0 if name == MADE_UP else max(KINDS[name].size_m)
         s = _depth(rng, max(3.4, 1.6 * extent), min(40, 9 + 16 * extent))
         t = rng.uniform(-1, 1) * min(reach, .55 * s)
         count -= place_thing(rng, world, name, s, t)
@@ -83,7 +84,7 @@ def _elsewhere(rng, split, names, least=4, most=10) -> tuple[World, float]:
 
 def draw_still(rng: np.random.Generator, size: tuple[int, int] = (192, 320),
                groups: tuple[str, ...] = ('known', 'masks'), split: str = 'train',
-               crowded: float = 0.0) -> Frame:
+               crowded: float = 0.0, made_up: float = 0.0) -> Frame:
     """
     Draw one random picture.
 
@@ -91,10 +92,12 @@ def draw_still(rng: np.random.Generator, size: tuple[int, int] = (192, 320),
     have no things beside the traffic. `size` is (H, W) in pixels, `groups` says which object
     kinds may occur (traffic and surfaces always do), `split` ('train', 'validation', 'test')
     which drawn examples. `crowded` is the share of pictures that are yards full of things
-    instead, which teach more words a picture. Raises ValueError for an unknown group and
-    KeyError for a split.
+    instead, which teach more words a picture. `made_up` is the share of objects, below one, that
+    are of no kind (`made_up.MADE_UP`). Raises ValueError for an unknown group and KeyError for a
+    split.
     """
     names = [kind.name for kind in kinds_in(*groups) if kind.role == 'object']
+    names += [MADE_UP] * round(len(names) * made_up / (1 - made_up))
     camera = _camera(rng, size)
     if crowded and rng.random() < crowded:
         world, t = _elsewhere(rng, split, names, 15, 30)

@@ -17,6 +17,7 @@ from vl4ad_ros.network.classification import ABSENT
 from vl4ad_ros.training.sampling import EveryPixel, read, Sampler
 
 EVERY_PIXEL = EveryPixel()
+NAMELESS = -1
 Pairs = tuple[Tensor, Tensor, Tensor]
 """Picture, query and target index of each pair, (m,) int64 each."""
 
@@ -26,7 +27,8 @@ class Targets:
     """
     The segments of a batch of pictures, one row each.
 
-    :ivar picture: (t,) int64, sorted. :ivar kind: (t,) int64 class index.
+    :ivar picture: (t,) int64, sorted. :ivar kind: (t,) int64 class index; `NAMELESS`: no class,
+        and only the mask counts. Not part of FC-CLIP.
     :ivar masks: (t, H, W) bool or float in 0..1, share of the cell that the segment covers. The
         size is free where points are sampled; else it is the predicted masks', flat or not.
     :ivar valid: (B, H, W) float, 0 where the picture has no label; None: every pixel counts, and
@@ -85,7 +87,8 @@ def match(logits: Tensor, masks: Tensor, targets: Targets, weights: Weights,
                    ) / valid.sum().clamp(min=1)
             dice = _dice(probability @ truth.t(), probability.sum(-1, keepdim=True),
                          truth.sum(-1))
-            p_class = logits[b].softmax(-1)[:, targets.kind[rows]]
+            kind = targets.kind[rows]
+            p_class = logits[b].softmax(-1)[:, kind] * (kind != NAMELESS)
             cost = weights.mask * bce + weights.dice * dice - weights.classes * p_class
             cost = cost.cpu().numpy()
             if not np.isfinite(cost).all():
@@ -109,12 +112,12 @@ def proposal_losses(logits: Tensor, masks: Tensor, targets: Targets, weights: We
     picture, query, target = pairs or match(logits, masks, targets, weights, sampler)
     void = logits.shape[-1] - 1
     kind = targets.kind[target]
-    if targets.hidden is not None:
-        kind = kind.where(~targets.hidden[kind], void)
+    named = kind != NAMELESS
+    prompted = named if targets.hidden is None else named & ~targets.hidden[kind]
     wanted = torch.full(logits.shape[:2], void, device=logits.device)
-    wanted[picture, query] = kind
+    wanted[picture, query] = kind.where(prompted, void)
     weight = torch.full(wanted.shape, weights.void, device=logits.device)
-    weight[picture, query] = 1.0
+    weight[picture, query] = named.to(weight)
     classes = (F.cross_entropy(_prompted(logits, targets).transpose(1, 2), wanted,
                                reduction='none') * weight).sum() / weight.sum()
     # One gather for the whole batch: indexing picture by picture makes the backward pass fill
@@ -193,14 +196,18 @@ def semantic_loss(logits: Tensor, masks: Tensor, targets: Targets) -> Tensor:
     The score sums mask x class probability over queries (VL4AD eq. 2), which matching alone
     leaves unbounded: loose masks of unmatched queries pile up on things. So the map itself is
     trained: -log of the true kind's mass, plus the mass above one, which is above none where the
-    true kind is hidden. Not part of FC-CLIP.
+    true kind is hidden. What has no name does not count. Not part of FC-CLIP.
 
     :param logits: (B, N, C + 1), void last. :param masks: (B, N, h * w) logits.
     """
     batch, _, pixels = masks.shape
     classes = logits.shape[-1] - 1
+    named = targets.kind != NAMELESS
+    nameless = masks.new_zeros(batch, pixels)
+    nameless.index_add_(0, targets.picture[~named], targets.masks[~named])
+    valid = (targets.valid - nameless).clamp(min=0)
     truth = masks.new_zeros(batch * classes, pixels)
-    truth.index_add_(0, targets.picture * classes + targets.kind, targets.masks)
+    truth.index_add_(0, (targets.picture * classes + targets.kind)[named], targets.masks[named])
     truth = truth.view(batch, classes, pixels)
     if targets.hidden is not None:
         truth = truth * ~targets.hidden[:, None]
@@ -209,4 +216,4 @@ def semantic_loss(logits: Tensor, masks: Tensor, targets: Targets) -> Tensor:
     semantic = torch.matmul(probability.transpose(1, 2), masks.sigmoid())
     true_mass = (semantic * truth).sum(1) / prompted.clamp(min=1e-3)
     loss = (semantic.sum(1) - prompted).clamp(min=0) - prompted * true_mass.clamp(1e-3, 1.0).log()
-    return (loss * targets.valid).sum() / targets.valid.sum().clamp(min=1)
+    return (loss * valid).sum() / valid.sum().clamp(min=1)

@@ -15,6 +15,7 @@ from vl4ad_ros.network.reexport import load_network  # noqa: E402
 from vl4ad_ros.network.vl4ad import Queries, Vl4ad  # noqa: E402
 from vl4ad_ros.runtime.bundle import Bundle, BundleError  # noqa: E402
 from vl4ad_ros.runtime.tokenizer import Tokenizer  # noqa: E402
+from vl4ad_ros.scenes.made_up import MADE_UP  # noqa: E402
 from vl4ad_ros.training.drawn import loop  # noqa: E402
 from vl4ad_ros.training.drawn.calibration import knots  # noqa: E402
 from vl4ad_ros.training.drawn.decoder_stage import (  # noqa: E402
@@ -26,6 +27,7 @@ from vl4ad_ros.training.drawn.regions import cut, Regions, Segmented  # noqa: E4
 from vl4ad_ros.training.drawn.selection import (  # noqa: E402
     _probability, Setting, soften, tasks)
 from vl4ad_ros.training.drawn.tokens import special_ids, train_tokenizer  # noqa: E402
+from vl4ad_ros.training.losses import NAMELESS  # noqa: E402
 
 
 @pytest.fixture(scope='module')
@@ -124,14 +126,24 @@ def test_segments_of_some_kinds_are_one_target():
     assert segment_targets(*args).kind.tolist().count(1) == 2
 
 
+def test_made_up_things_are_targets_without_a_name():
+    segments = np.zeros((1, 8, 8), np.int16)
+    segments[0, :4, :4], segments[0, 4:, 4:] = 1, 2
+    pictures = PictureSet(np.zeros((1, 8, 8, 3), np.uint8), segments,
+                          [['road', MADE_UP, MADE_UP]])
+    got = segment_targets(pictures, np.array([0]), ['road'], 5, torch.device('cpu'))
+    assert got.kind.tolist() == [0, NAMELESS, NAMELESS]
+
+
 def test_tasks_are_groups_of_anomalies_and_each_known_kind_in_turn():
-    segments = np.array([[0, 1, 2, 3, -1]], np.int16)
-    kinds = ['road', 'cow', 'sheep', 'car']
+    segments = np.array([[0, 1, 2, 3, 4, -1]], np.int16)
+    kinds = ['road', 'cow', 'sheep', 'car', 'tractor']
     found = [{t.name: (t.without, t.labels.tolist()[0]) for t in tasks(segments, kinds, i)}
              for i in (0, 1)]
-    assert found == [{'masks': (None, [0, 1, 255, 0, 255]), 'words': (None, [0, 255, 1, 0, 255]),
-                      'left out': left}
-                     for left in (('car', [0, 255, 255, 1, 255]), ('road', [1, 255, 255, 0, 255]))]
+    _ = 255
+    assert found == [{'masks': (None, [0, 1, _, 0, _, _]), 'words': (None, [0, _, 1, 0, _, _]),
+                      'near-OOD': (None, [0, _, _, 0, 1, _]), 'left out': left}
+                     for left in (('car', [0, _, _, 1, _, _]), ('road', [1, _, _, 0, _, _]))]
 
 
 def test_settings_are_tried_together_as_each_alone():

@@ -18,10 +18,12 @@ from tqdm import tqdm
 from vl4ad_ros.network.vl4ad import Texts, Vl4ad
 from vl4ad_ros.runtime.tokenizer import Tokenizer
 from vl4ad_ros.scenes.kinds import KINDS, kinds_in
+from vl4ad_ros.scenes.made_up import MADE_UP
 from vl4ad_ros.training.drawn.loop import load_finished, optimise
 from vl4ad_ros.training.drawn.pictures import cell_cover, PictureSet
 from vl4ad_ros.training.drawn.recipe import Recipe
-from vl4ad_ros.training.losses import deep_losses, match, semantic_loss, Targets, Weights
+from vl4ad_ros.training.losses import (
+    deep_losses, match, NAMELESS, semantic_loss, Targets, Weights)
 from vl4ad_ros.training.texts import class_texts
 
 STRIDE = 4
@@ -38,7 +40,7 @@ def train_decoder(network: Vl4ad, tokenizer: Tokenizer, recipe: Recipe, work: Pa
         return
     names = [k.name for g in stage.groups for k in kinds_in(g)]
     pictures = PictureSet.draw(work / 'pictures-decoder', stage.pictures, stage.seed, recipe.size,
-                               stage.groups, crowded=stage.crowded)
+                               stage.groups, crowded=stage.crowded, made_up=stage.made_up)
     features = FeatureSet.compute(network, pictures, work / 'features', device)
     texts = kind_texts(network, tokenizer, names, device)
     weights = Weights(recipe.class_loss, recipe.mask_loss, recipe.dice_loss, recipe.void_weight,
@@ -103,7 +105,7 @@ def segment_targets(pictures: PictureSet, batch: np.ndarray, names: Sequence[str
 
     :param one_mask: see `Recipe.one_mask`.
     """
-    index = {name: i for i, name in enumerate(names)}
+    index = {MADE_UP: NAMELESS, **{name: i for i, name in enumerate(names)}}
     owners, kinds, masks, valid = [], [], [], []
     for b, i in enumerate(batch):
         *cover, ignored = torch.from_numpy(

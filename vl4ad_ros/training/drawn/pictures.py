@@ -37,10 +37,10 @@ class PictureSet:
     @staticmethod
     def draw(directory: Path, count: int, seed: int, size: tuple[int, int],
              groups: Sequence[str], split: str = 'train',
-             crowded: float = 0.0) -> PictureSet:
+             crowded: float = 0.0, made_up: float = 0.0) -> PictureSet:
         """Open the set in `directory`, drawing it first unless it is there already."""
         recipe = {'count': count, 'seed': seed, 'size': list(size), 'groups': list(groups),
-                  'split': split, 'crowded': crowded}
+                  'split': split, 'crowded': crowded, 'made_up': made_up}
         marker = directory / 'pictures.json'
         if not marker.exists() or json.loads(marker.read_text())['recipe'] != recipe:
             _draw_all(directory, recipe)
@@ -76,7 +76,7 @@ def _draw_one(index: int, recipe: dict) -> tuple[np.ndarray, np.ndarray, list[st
     # The picture depends on its index alone, so any number of processes draws the same set.
     frame = draw_still(np.random.default_rng([recipe['seed'], index]), tuple(recipe['size']),
                        groups=tuple(recipe['groups']), split=recipe['split'],
-                       crowded=recipe['crowded'])
+                       crowded=recipe['crowded'], made_up=recipe['made_up'])
     return frame.image, frame.segments.astype(np.int16), list(frame.kinds)
 
 

@@ -16,6 +16,7 @@ class StageRecipe:
 
     :ivar seed: of the stage's pictures and batches. :ivar groups: kinds that are drawn in them.
     :ivar crowded: share of pictures that are yards full of things (`scenes.still.draw_still`).
+    :ivar made_up: share of objects that are of no kind: they teach masks and no words.
     """
 
     seed: int
@@ -24,6 +25,7 @@ class StageRecipe:
     steps: int
     learning_rate: float
     crowded: float = 0.0
+    made_up: float = 0.0
     warmup: int = 100
     weight_decay: float = 0.05
     clip_norm: float = 1.0
@@ -85,7 +87,7 @@ RECIPES = {
         text=StageRecipe(seed=15, groups=LEARNT, pictures=2000, steps=300, learning_rate=1e-3,
                          crowded=0.5),
         decoder=StageRecipe(seed=12, groups=('known', 'masks'), pictures=8000, steps=10500,
-                            learning_rate=2e-3, crowded=0.3, clip_norm=0.1),
+                            learning_rate=2e-3, crowded=0.3, made_up=0.4, clip_norm=0.1),
         capacity_concepts=256,
         capacity_classes=96),
 }

@@ -15,12 +15,12 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from vl4ad_ros.evaluation.pixel_metrics import IGNORE, PixelMetrics
+from vl4ad_ros.evaluation.pixel_metrics import IGNORE, PixelMetrics, PixelScores
 from vl4ad_ros.network.classification import class_probability
 from vl4ad_ros.network.scoring import semantic_map, vl4ad
 from vl4ad_ros.network.vl4ad import Queries, Vl4ad
 from vl4ad_ros.runtime.tokenizer import Tokenizer
-from vl4ad_ros.scenes.kinds import KINDS, kinds_in
+from vl4ad_ros.scenes.kinds import KINDS, NEAR
 from vl4ad_ros.training.drawn.pictures import PictureSet
 from vl4ad_ros.training.texts import class_texts
 from vl4ad_ros.vocabulary import Vocabulary
@@ -29,7 +29,7 @@ from vl4ad_ros.vocabulary import Vocabulary
 ALPHAS, BETAS = (0.0, 0.2, 0.4, 0.6), (0.0, 0.4, 0.6, 0.8, 1.0)
 SOFTER, KEEP_VOID = (0.5, 0.7, 1.0, 1.4, 2.0), (True, False)
 STRIDE = 4
-LEFT_OUT = 'left out'
+NEAR_OOD, LEFT_OUT = 'near-OOD', 'left out'
 
 
 @dataclass(frozen=True)
@@ -39,14 +39,14 @@ class Setting:
 
     :ivar alpha, beta: exponents of the out-of-vocabulary classifier, for classes with masks in
         training and for others. :ivar softer: factor of both learned temperatures.
-    :ivar keep_void: see `Classification`. :ivar ap: mean over tasks of the pixel AP.
+    :ivar keep_void: see `Classification`. :ivar merit: AP less FPR95, mean over tasks.
     """
 
     alpha: float
     beta: float
     softer: float
     keep_void: bool
-    ap: float = 0.0
+    merit: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,8 @@ class Task:
     """
     What a score is asked of a picture.
 
-    :ivar name: the group whose kinds are anomalies; `LEFT_OUT`: a known kind without its prompt.
+    :ivar name: the group whose kinds are anomalies, but for `kinds.NEAR`, which are `NEAR_OOD`;
+        `LEFT_OUT`: a known kind without its prompt.
     :ivar without: the known kind whose prompt is taken away, if any.
     :ivar labels: (H, W) uint8, 1 = anomaly, 0 = other known kinds, 255 = neither.
     """
@@ -73,9 +74,13 @@ def tasks(segments: np.ndarray, kinds: Sequence[str], index: int) -> list[Task]:
     """
     known = sorted({k for k in kinds if KINDS[k].group == 'known'})
     left = known[index % len(known)]
-    groups = sorted({KINDS[k].group for k in kinds} - {'known'})
-    return [*(Task(g, None, anomaly_labels(segments, kinds, {k.name for k in kinds_in(g)}))
-              for g in groups), Task(LEFT_OUT, left, anomaly_labels(segments, kinds, {left}))]
+    groups = defaultdict(set)
+    for k in kinds:
+        groups[NEAR_OOD if k in NEAR else KINDS[k].group].add(k)
+    groups.pop('known')
+    return [*(Task(name, None, anomaly_labels(segments, kinds, anomalies))
+              for name, anomalies in sorted(groups.items())),
+            Task(LEFT_OUT, left, anomaly_labels(segments, kinds, {left}))]
 
 
 def anomaly_labels(segments: np.ndarray, kinds: Sequence[str], anomalies: Container[str]
@@ -89,7 +94,9 @@ def anomaly_labels(segments: np.ndarray, kinds: Sequence[str], anomalies: Contai
 def choose_setting(network: Vl4ad, tokenizer: Tokenizer, vocabulary: Vocabulary, seen: set[str],
                    pictures: PictureSet, device: torch.device) -> Setting:
     """
-    Return the setting of highest AP, averaged over the `tasks` of the pictures.
+    Return the setting of highest AP less FPR95, averaged over the `tasks` of the pictures.
+
+    AP alone is blind to anomalies that score below nearly everything else.
 
     :param vocabulary: the prompts. :param seen: words that had masks in training.
     """
@@ -114,10 +121,16 @@ def choose_setting(network: Vl4ad, tokenizer: Tokenizer, vocabulary: Vocabulary,
                 for setting, p in zip(some, probability[..., :known]):
                     u = vl4ad(semantic_map(masks, p)).cpu().numpy()
                     metrics[setting][task.name].add(u, task.labels)
-    ap = {s: float(np.mean([m.result().ap or 0.0 for m in of_task.values()]))
-          for s, of_task in metrics.items()}
-    best = max(settings, key=ap.__getitem__)
-    return replace(best, ap=ap[best])
+    merit = {s: float(np.mean([_margin(m.result()) for m in of_task.values()]))
+             for s, of_task in metrics.items()}
+    best = max(settings, key=merit.__getitem__)
+    return replace(best, merit=merit[best])
+
+
+def _margin(scores: PixelScores) -> float:
+    if scores.ap is None or scores.fpr95 is None:
+        return 0.0
+    return scores.ap - scores.fpr95
 
 
 def _probability(answer: Queries, classes: Sequence[int], unseen: Tensor,
