@@ -43,7 +43,7 @@ def grid_sample(value: Tensor, shapes: Shapes, locations: Tensor, weights: Tenso
         values = F.grid_sample(plane, grid, 'bilinear', 'zeros', align_corners=False)
         weight = weights[:, :, :, level].permute(0, 2, 3, 1).reshape(
             batch * heads, 1, points, queries)
-        sampled.append(values.mul_(weight).sum(2))
+        sampled.append((values * weight).sum(2))
     out = sum(sampled).view(batch, heads * channels, queries).transpose(1, 2)
     return out.to(value.dtype)
 
