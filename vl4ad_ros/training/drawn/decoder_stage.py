@@ -8,6 +8,7 @@ from collections.abc import Container, Sequence
 from dataclasses import dataclass, replace
 import json
 from pathlib import Path
+import zlib
 
 import numpy as np
 import torch
@@ -139,8 +140,8 @@ class FeatureSet:
         """Open the features in `directory`, computing them first unless they are complete."""
         directory.mkdir(parents=True, exist_ok=True)
         marker = directory / 'features.json'
-        # Features of other CLIP weights must not be used: the sum stands for the weights.
-        key = {'count': len(pictures), 'clip': float(sum(
+        # Features of other pictures or CLIP weights must not be used: the sums stand for them.
+        key = {'pictures': zlib.crc32(json.dumps(pictures.kinds).encode()), 'clip': float(sum(
             p.double().sum() for p in network.backbone.clip_model.visual.parameters()))}
         paths = [directory / f'stage{i}.npy' for i in range(len(STRIDES))]
         if not marker.exists() or json.loads(marker.read_text()) != key:

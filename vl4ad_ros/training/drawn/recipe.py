@@ -87,7 +87,7 @@ RECIPES = {
         text=StageRecipe(seed=15, groups=LEARNT, pictures=2000, steps=300, learning_rate=1e-3,
                          crowded=0.5),
         decoder=StageRecipe(seed=12, groups=('known', 'masks'), pictures=8000, steps=10500,
-                            learning_rate=2e-3, crowded=0.3, made_up=0.4, clip_norm=0.1),
+                            learning_rate=2e-3, crowded=0.3, made_up=0.25, clip_norm=0.1),
         capacity_concepts=256,
         capacity_classes=96),
 }
