@@ -19,7 +19,7 @@ from vl4ad_ros.scenes.made_up import MADE_UP  # noqa: E402
 from vl4ad_ros.training.drawn import loop  # noqa: E402
 from vl4ad_ros.training.drawn.calibration import knots  # noqa: E402
 from vl4ad_ros.training.drawn.decoder_stage import (  # noqa: E402
-    embed_targets, likeness_loss, segment_targets)
+    embed_targets, FeatureSet, likeness_loss, segment_targets)
 from vl4ad_ros.training.drawn.pictures import PictureSet  # noqa: E402
 from vl4ad_ros.training.drawn.pipeline import take_image_tower  # noqa: E402
 from vl4ad_ros.training.drawn.recipe import RECIPES, StageRecipe  # noqa: E402
@@ -202,6 +202,21 @@ def test_features_are_pooled_under_true_masks_alike_in_both_stages():
     of_targets = embed_targets(network, levels, targets)
     torch.testing.assert_close(of_targets[:2].flip(0), pooled)
     assert likeness_loss(of_targets, of_targets).item() == pytest.approx(0, abs=1e-6)
+
+
+def test_features_are_kept_for_the_same_pictures_only(tmp_path):
+    network = Vl4ad(RECIPES['tiny'].network).eval()
+    before = two_halves()
+
+    def stored(pictures):
+        return FeatureSet.compute(network, pictures, tmp_path, torch.device('cpu')).levels[0]
+
+    features = np.array(stored(before))
+    marked = (tmp_path / 'features.json').stat().st_mtime_ns
+    assert np.array_equal(stored(before), features)
+    assert (tmp_path / 'features.json').stat().st_mtime_ns == marked
+    other = replace(before, images=before.images + 100, kinds=[['road', 'car', 'dog']])
+    assert not np.array_equal(stored(other), features)
 
 
 def test_an_image_tower_is_taken_whole_or_refused():
