@@ -23,7 +23,7 @@ from vl4ad_ros.runtime import reference  # noqa: E402
 from vl4ad_ros.runtime.backends import open_backend  # noqa: E402
 from vl4ad_ros.runtime.bundle import Bundle, BundleError, write_manifest  # noqa: E402
 
-SIZE = ('--input-size', '64x96', '--sampling', 'gather')
+SIZE = ('--input-size', '96x160', '--sampling', 'gather')
 
 
 def export(bundle, out, *options):
@@ -46,7 +46,7 @@ def graphs(bundle):
 
 def test_the_new_bundle_has_both_precisions_at_the_new_size(half):
     bundle, tiny = Bundle.open(half), Bundle.open('tiny')
-    assert (bundle.vision.height, bundle.vision.width) == (64, 96)
+    assert (bundle.vision.height, bundle.vision.width) == (96, 160)
     assert graphs(bundle) == {('fp32', 'grid-sample'), ('fp16', 'gather')}
     assert bundle.cpu_graph.dtype == 'fp32'
     assert [g.dtype for g in bundle.graphs_for('auto')] == ['fp16']

@@ -32,9 +32,11 @@ OPEN = {
     # The way over device tensors, with those of the CPU.
     'onnxruntime-bound': lambda bundle: onnxruntime_cuda.OnnxRuntimeCuda(bundle, FP32, 'cpu'),
 }
-TOLERANCE = 5e-5  # of the uncertainty, which is -1..0
+# Of the uncertainty, which is -1..0; share of cells whose best class may differ, where two tie to
+# rounding.
+TOLERANCE, OTHER_CELLS = 5e-5, 1e-3
 # Over a flat frame masks lie at their threshold, and rounding decides what a layer attends to.
-FLAT_TOLERANCE = 3e-3
+FLAT_TOLERANCE, FLAT_OTHER_CELLS = 1e-2, 2e-2
 SIGNALLED = """
 import os, signal
 from vl4ad_ros.runtime.backends import open_backend
@@ -47,7 +49,6 @@ for _ in range(3):
     second.close()
 os.kill(os.getpid(), signal.SIGUSR1)
 """
-OTHER_CELLS = 1e-3  # share whose best class may differ, where two tie to rounding
 
 
 @pytest.fixture(scope='module')
@@ -107,9 +108,10 @@ def assert_agree(seen, expected, what=''):
     for a, b in zip(seen, expected):
         assert a.dtype == b.dtype and a.shape == b.shape
     assert np.isfinite(seen[0]).all(), what
-    atol = FLAT_TOLERANCE if what in ('grey', 'black', 'white') else TOLERANCE
+    atol, cells = ((FLAT_TOLERANCE, FLAT_OTHER_CELLS) if what in ('grey', 'black', 'white') else
+                   (TOLERANCE, OTHER_CELLS))
     np.testing.assert_allclose(seen[0], expected[0], rtol=0, atol=atol, err_msg=what)
-    assert max(other_classes(seen, expected)) <= OTHER_CELLS, what
+    assert max(other_classes(seen, expected)) <= cells, what
 
 
 def test_backends_agree_with_torch(backend, torch_backend, prompts, bundle):
