@@ -18,8 +18,8 @@ from .registry import DRAWERS
 
 _SEEDS = {'train': 11, 'validation': 12, 'test': 13}
 _COUNTS = {'train': 128, 'validation': 32, 'test': 32}
-# Times as many as of a kind: no two of them are alike.
-_MADE_UP = 16
+# As many examples more than of a kind: no two of them are alike.
+_MADE_UP_TIMES = 16
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def model(kind: str, index: int, split: str, pixels: int) -> dict[str, Sprite]:
 
 def pick(rng: np.random.Generator, kind: str, split: str, pixels: int = 88) -> dict[str, Sprite]:
     """Return a random example of a kind from the split's bank."""
-    count = _COUNTS[split] * (_MADE_UP if kind == MADE_UP else 1)
+    count = _COUNTS[split] * (_MADE_UP_TIMES if kind == MADE_UP else 1)
     return model(kind, int(rng.integers(count)), split, pixels)
 
 
