@@ -18,7 +18,7 @@ from .registry import DRAWERS
 
 _SEEDS = {'train': 11, 'validation': 12, 'test': 13}
 _COUNTS = {'train': 128, 'validation': 32, 'test': 32}
-# As many examples more than of a kind: no two of them are alike.
+# Times as many examples as of a kind: variety is what they are for.
 _MADE_UP_TIMES = 16
 
 

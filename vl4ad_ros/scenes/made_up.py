@@ -12,6 +12,7 @@ from .pen import checks, grey, hsv, net, patches, Pen, stripes, tint, waves
 from .registry import draws
 
 MADE_UP = 'made-up thing'
+# Metres.
 _TALLEST, _LOWEST = 2.6, 0.35
 
 
@@ -21,7 +22,7 @@ def made_up(rng, pixels):
     height = math.exp(rng.uniform(math.log(_LOWEST), math.log(_TALLEST)))
     width = height * math.exp(rng.uniform(-1.0, 1.0))
     pen = Pen(rng, width, height, pixels)
-    # One unit is a metre whatever its height.
+    # A unit stands for a metre, whatever the pen's height.
     pen.nominal = 1.0
     colours = [_colour(rng) for _ in range(rng.integers(1, 4))]
     legs = rng.random() < .4

@@ -18,6 +18,7 @@ from vl4ad_ros.training.sampling import EveryPixel, read, Sampler
 
 EVERY_PIXEL = EveryPixel()
 NAMELESS = -1
+"""Kind of a target that no class names."""
 Pairs = tuple[Tensor, Tensor, Tensor]
 """Picture, query and target index of each pair, (m,) int64 each."""
 
