@@ -16,10 +16,11 @@ from vl4ad_ros.network.vl4ad import Queries, Vl4ad  # noqa: E402
 from vl4ad_ros.runtime.bundle import Bundle, BundleError  # noqa: E402
 from vl4ad_ros.runtime.tokenizer import Tokenizer  # noqa: E402
 from vl4ad_ros.scenes.made_up import MADE_UP  # noqa: E402
-from vl4ad_ros.training.drawn import loop  # noqa: E402
+from vl4ad_ros.training.drawn import loop, pipeline  # noqa: E402
 from vl4ad_ros.training.drawn.calibration import knots  # noqa: E402
 from vl4ad_ros.training.drawn.decoder_stage import (  # noqa: E402
     embed_targets, FeatureSet, likeness_loss, segment_targets)
+from vl4ad_ros.training.drawn.gate import Accuracy, GateError, require  # noqa: E402
 from vl4ad_ros.training.drawn.pictures import PictureSet  # noqa: E402
 from vl4ad_ros.training.drawn.pipeline import take_image_tower  # noqa: E402
 from vl4ad_ros.training.drawn.recipe import RECIPES, StageRecipe  # noqa: E402
@@ -240,6 +241,35 @@ def test_softening_is_relative_and_starts_at_the_cap():
     soften(network, 2.0)
     assert network.sem_seg_head.predictor.logit_scale.exp().item() == pytest.approx(50)
     assert network.backbone.logit_scale.exp().item() == pytest.approx(before / 2)
+
+
+def test_no_decoder_is_trained_on_words_that_clip_does_not_know():
+    recipe = RECIPES['tiny']
+
+    def passes(crops, dense):
+        require(Accuracy(crops, dense, 0.0, 0.0), recipe.gate_crops, recipe.gate_dense)
+    passes(recipe.gate_crops, recipe.gate_dense)
+    for crops, dense, said in ((0.949, 0.96, r'top-1 of crops 0\.949 \(at least 0\.95\)\. Train'),
+                               (0.96, 0.899, r'top-1 of dense 0\.899 \(at least 0\.9\)\. Train'),
+                               (0.5, 0.4, r'crops 0\.500 .* and dense 0\.400 '),
+                               (float('nan'), 0.96, 'crops nan')):
+        with pytest.raises(GateError, match=said):
+            passes(crops, dense)
+
+
+def test_the_gate_stands_before_the_decoder(tmp_path, monkeypatch):
+    trained = []
+    for stage in ('train_image_tower', 'train_text_tower', 'train_decoder'):
+        monkeypatch.setattr(pipeline, stage, lambda *_, stage=stage: trained.append(stage))
+    monkeypatch.setattr(pipeline, 'VALIDATION_PICTURES', 4)
+    with pytest.raises(GateError):
+        pipeline.train_drawn('tiny', tmp_path, tmp_path / 'bundle', torch.device('cpu'))
+    assert trained == ['train_image_tower', 'train_text_tower']
+
+
+def test_the_shipped_model_has_passed_the_gate():
+    found, recipe = Bundle.open('tiny').provenance['validation']['clip'], RECIPES['tiny']
+    require(Accuracy(**found), recipe.gate_crops, recipe.gate_dense)
 
 
 def test_knots_rise_whatever_validation_found():

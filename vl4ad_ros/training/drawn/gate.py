@@ -1,6 +1,6 @@
 # Copyright 2026 vl4ad_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""How well the CLIP stage knows its words: no decoder can mend what it does not."""
+"""Whether the CLIP stage knows its words: no decoder can mend what it does not."""
 
 from __future__ import annotations
 
@@ -35,6 +35,26 @@ class Accuracy:
     dense: float
     small_crops: float
     small_dense: float
+
+
+class GateError(ValueError):
+    """The CLIP stage does not know its words well enough to train a decoder on."""
+
+
+def require(accuracy: Accuracy, crops: float, dense: float) -> None:
+    """
+    Let a training pass that knows its words.
+
+    :param crops, dense: least top-1 of segments of at least a cell, 0 to 1.
+    :raises GateError: if either is missed; it says by how much, and what to try.
+    """
+    missed = [f'{name} {found:.3f} (at least {least})' for name, found, least in (
+        ('crops', accuracy.crops, crops), ('dense', accuracy.dense, dense)) if not found >= least]
+    if missed:
+        raise GateError(
+            f'CLIP knows too little for a decoder: zero-shot top-1 of {" and ".join(missed)}. '
+            "Train it longer ('steps' or 'pictures' of the image and text stages in "
+            'training/drawn/recipe.py) or from another --seed, in a new --work folder')
 
 
 def zero_shot_accuracy(network: Vl4ad, tokenizer: Tokenizer, pictures: PictureSet,

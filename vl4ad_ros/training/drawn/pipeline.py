@@ -21,7 +21,7 @@ from vl4ad_ros.scenes.drive import Drive
 from vl4ad_ros.scenes.kinds import Kind, kinds_in
 from vl4ad_ros.training.drawn.calibration import calibrate
 from vl4ad_ros.training.drawn.decoder_stage import train_decoder
-from vl4ad_ros.training.drawn.gate import Accuracy, zero_shot_accuracy
+from vl4ad_ros.training.drawn.gate import Accuracy, require, zero_shot_accuracy
 from vl4ad_ros.training.drawn.image_stage import train_image_tower
 from vl4ad_ros.training.drawn.pictures import PictureSet
 from vl4ad_ros.training.drawn.recipe import Recipe, RECIPES, StageRecipe
@@ -44,10 +44,12 @@ def train_drawn(name: str, work: Path, bundle: Path, device: torch.device,
 
     :param name: one of `RECIPES`.
     :param work: folder of pictures, features and checkpoints, where a stopped training resumes.
-    :param divisor: divides pictures and steps, to try the pipeline out.
+    :param divisor: divides pictures and steps, to try the pipeline out; above 1, what CLIP has
+        learnt is not asked for.
     :param seed: of first weights, training pictures and batches; validation stays the same.
     :param image_tower: bundle whose image tower is taken instead of training one.
     :raises BundleError: if that bundle has none of the recipe's form.
+    :raises GateError: before the decoder is trained, if CLIP does not know its words.
     """
     recipe = reseeded(shortened(RECIPES[name], divisor), seed)
     work.mkdir(parents=True, exist_ok=True)
@@ -74,6 +76,8 @@ def train_drawn(name: str, work: Path, bundle: Path, device: torch.device,
     accuracy = zero_shot_accuracy(network, tokenizer, validation, names, device,
                                   recipe.crop_size)
     print(f'CLIP on {len(validation)} validation pictures ({len(learnt)} kinds): {accuracy}')
+    if divisor == 1:
+        require(accuracy, recipe.gate_crops, recipe.gate_dense)
     train_decoder(network, tokenizer, recipe, work, device)
     sot, eot = special_ids(tokenizer_file)
     vocabulary = default_vocabulary(kinds_in('known'), kinds_in('masks', 'words'))

@@ -42,6 +42,7 @@ class Recipe:
     :ivar clip_crops, clip_pictures: of a part in the image tower's stage.
     :ivar frozen_norms: share of that stage's steps, the last ones, with fixed batch norms.
     :ivar text_embeddings: of each kind in a part of the text tower's stage.
+    :ivar gate_crops, gate_dense: zero-shot top-1 that the decoder's stage asks of CLIP (`gate`).
     :ivar decoder_pictures: of a part in the decoder's stage.
     :ivar one_mask: kinds of which a picture's segments are one target together, as in Cityscapes'
         semantic labels: many are small, and a road scene has no use for telling them apart.
@@ -64,6 +65,8 @@ class Recipe:
     crop_size: int = 64
     frozen_norms: float = 0.15
     text_embeddings: int = 4
+    gate_crops: float = 0.95
+    gate_dense: float = 0.9
     decoder_pictures: int = 2
     one_mask: tuple[str, ...] = ('pole', 'traffic light', 'traffic sign', 'person', 'rider',
                                  'motorcycle', 'bicycle')
