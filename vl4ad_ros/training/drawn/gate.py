@@ -48,7 +48,7 @@ def require(accuracy: Accuracy, crops: float, dense: float) -> None:
     :param crops, dense: least top-1 of segments of at least a cell, 0 to 1.
     :raises GateError: if either is missed; it says by how much, and what to try.
     """
-    missed = [f'{name} {found:.3f} (at least {least})' for name, found, least in (
+    missed = [f'{name} {found:.4f} (at least {least})' for name, found, least in (
         ('crops', accuracy.crops, crops), ('dense', accuracy.dense, dense)) if not found >= least]
     if missed:
         raise GateError(
