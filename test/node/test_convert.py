@@ -132,10 +132,18 @@ def test_compressed_is_rgb_whatever_its_format_says(said):
     assert np.array_equal(compressed_to_rgb(compressed(encoded('.png', rgb), said)), rgb)
 
 
+@pytest.mark.parametrize('extension', ['.jpg', '.png'])
+def test_zeros_behind_a_compressed_picture_are_no_part_of_it(extension):
+    data = encoded(extension, picture(16, 24))
+    assert np.array_equal(compressed_to_rgb(compressed(data + bytes(4096))),
+                          compressed_to_rgb(compressed(data)))
+
+
 @pytest.mark.parametrize('data, said, reason', [
     (b'', 'jpeg', 'of 0 bytes cannot be decoded'),
     (b'not a picture', 'jpeg', 'expected an undamaged JPEG or PNG'),
     (encoded('.jpg', picture(64, 64))[:900], 'jpeg', 'is cut off'),
+    (encoded('.jpg', picture(64, 64))[:900] + bytes(4096), 'jpeg', 'is cut off'),
     (encoded('.jpg', picture(64, 64))[:100] + b'\xff\xd9', 'jpeg', 'cannot be decoded'),
     (encoded('.png', picture(64, 64))[:900], 'png', 'is cut off'),
     (encoded('.png', picture()), '16UC1; compressedDepth', 'depth map'),

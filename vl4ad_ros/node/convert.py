@@ -98,11 +98,13 @@ def compressed_to_rgb(message: CompressedImage) -> np.ndarray:
     if 'compressedDepth' in message.format:
         raise ConvertError(f'{said} is a depth map; subscribe to a colour image')
     raw = data.tobytes()
+    # Some cameras fill their buffer up with zeros after the picture's end.
+    end = raw.rstrip(b'\0')[-64:]
     if raw.startswith(b'\xff\xd8'):
         # libjpeg fills what is missing with grey and only warns.
-        whole = b'\xff\xd9' in raw[-64:]
+        whole = b'\xff\xd9' in end
     else:
-        whole = not raw.startswith(b'\x89PNG') or b'IEND' in raw[-64:]
+        whole = not raw.startswith(b'\x89PNG') or b'IEND' in end
     if not whole:
         raise ConvertError(f'{said} is cut off: it has no end marker; check the driver and the '
                            'network (lost fragments: use the shipped Fast DDS profile)')
