@@ -28,6 +28,8 @@ class Prediction:
     :ivar uncertainty: float32 (h, w), u of VL4AD eq. 2, about -1 (belongs) to 0 (does not).
     :ivar best_known: int32 (h, w), index into ``prompts.vocabulary.known``.
     :ivar best_anomaly: int32 (h, w), index into ``prompts.vocabulary.anomaly``, -1 if it is empty.
+    :ivar anomaly_mass: float32 (h, w), the mass of that class, about 0 to 1; None if the bundle's
+        image network does not give it (bundle format 2.0).
 
     The (h, w) cells are `Letterbox.stride` network pixels wide and cover the image's part only.
     """
@@ -38,6 +40,7 @@ class Prediction:
     prompts: Prompts
     letterbox: Letterbox
     calibration: Calibration
+    anomaly_mass: np.ndarray | None = None
 
     @property
     def image_size(self) -> tuple[int, int]:
@@ -60,6 +63,34 @@ class Prediction:
         """Return uint8 (H, W): 255 where the score is above `threshold`, else 0."""
         mask = np.greater(self.score, threshold).view(np.uint8)
         return np.negative(mask, out=mask)
+
+    def anomaly_class_in(self, box: tuple[float, float, float, float],
+                         threshold: float) -> tuple[str, float]:
+        """
+        Name the anomaly class that has most mass in the anomalous part of a box.
+
+        The cells of the box whose score is above `threshold` count, or all of them if none is. The
+        network tells the mass of the best class of each cell only, so a class counts as 0 where
+        another one is best: the mean is a lower bound of the class's true mean.
+
+        :param box: x, y, width, height in pixels of the image.
+        :param threshold: 0..1.
+        :returns: the name of the class and its own mean mass over these cells, 0..1;
+            ``('', 0.0)`` without anomaly prompts, or if the network does not tell the mass.
+        """
+        classes = self.prompts.vocabulary.anomaly
+        if self.anomaly_mass is None or not classes:
+            return '', 0.0
+        cells = self.letterbox.to_cells(box)
+        inside = self.cell_score[cells] > threshold
+        if not inside.any():
+            inside[:] = True
+        # Masks of several queries may add up to more than 1 (VL4AD eq. 2).
+        mass = np.bincount(self.best_anomaly[cells][inside],
+                           np.clip(self.anomaly_mass[cells][inside], 0.0, 1.0),
+                           minlength=len(classes)) / np.count_nonzero(inside)
+        best = int(mass.argmax())
+        return classes[best].name, float(mass[best])
 
     def class_in(self, box: tuple[float, float, float, float]) -> tuple[str, str]:
         """
