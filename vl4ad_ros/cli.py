@@ -190,7 +190,7 @@ def _evaluate(options: argparse.Namespace) -> None:
     detector = Detector.open(options.bundle)
     try:
         with tqdm(total=len(bag.times_ns), unit='frame', disable=None, leave=False) as bar:
-            metrics = evaluate(bag, detector, bar.update)
+            metrics = evaluate(bag, detector, on_frame=lambda *_: bar.update())
     finally:
         detector.close()
     print(json.dumps(metrics, indent=2))

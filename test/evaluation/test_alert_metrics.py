@@ -29,9 +29,9 @@ def truth_of(*frames):
 
 
 def results(*frames, age_ns=0):
-    """Return results whose alerts are {id: box}."""
-    return [FrameResult(i, age_ns, tuple(Alert(a, 'cow', 0.9, box) for a, box in f.items()))
-            for i, f in enumerate(frames)]
+    """Return results whose alerts are {id: box}, None where nothing is known."""
+    return [FrameResult(i, age_ns, None if f is None else tuple(
+        Alert(a, 0.9, box, 'cow', 0.8) for a, box in f.items())) for i, f in enumerate(frames)]
 
 
 def test_an_object_appears_when_large_enough():
@@ -92,3 +92,19 @@ def test_log_tells_raised_and_cleared():
         {}, {'a': ON}, {'a': ON, 'b': BESIDE}, {'b': BESIDE}, {})]
     assert seen == [([], []), (['a'], []), (['b'], []), ([], ['a']), ([], ['b'])]
     assert [(e.alert.id, e.first, e.last) for e in log.events] == [('a', 1, 2), ('b', 2, 3)]
+
+
+def test_frames_of_which_nothing_is_known_neither_raise_nor_clear():
+    truth = truth_of(*[{5: 12}] * 4)
+    log = AlertLog(truth)
+    seen = [tuple(len(part) for part in log.add(r)) for r in results(
+        None, {'a': ON}, None, {'a': ON}, {})]
+    assert seen == [(0, 0), (1, 0), (0, 0), (0, 0), (0, 1)]
+    got = score_alerts(results(None, None, {'a': ON}, None), truth)
+    assert (got.found, got.false_events) == ({5: 2}, ())
+
+
+def test_an_alert_is_called_by_its_class_or_anomaly_each_with_its_own_score():
+    assert Alert('1', 0.9, ON, 'cow', 0.4).caption == 'cow 0.40'
+    assert Alert('1', 0.9, ON).caption == 'anomaly 0.90'
+    assert (Alert('1', 0.9, ON).label, Alert('1', 0.9, ON, 'cow', 0.4).label) == ('anomaly', 'cow')

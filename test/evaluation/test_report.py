@@ -21,8 +21,8 @@ from vl4ad_ros.evaluation.spool import Spool
 
 FRAMES, SENT_NS = 20, 1_800_000_000_000_000_000
 ABOUT = {'model': 'mock', 'backend': 'none', 'ros_distro': 'jazzy'}
-ALERT = Alert('1', 'cow', 0.9, (60.0, 40.0, 16.0, 16.0))
-STRAY = Alert('2', 'dog', 0.6, (120.0, 60.0, 20.0, 20.0))
+ALERT = Alert('1', 0.9, (60.0, 40.0, 16.0, 16.0), 'cow', 0.8)
+STRAY = Alert('2', 0.6, (120.0, 60.0, 20.0, 20.0), 'dog', 0.5)
 
 
 def decode(message):

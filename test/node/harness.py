@@ -13,7 +13,7 @@ from diagnostic_msgs.msg import DiagnosticArray
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState, GetState
 import numpy as np
-from rcl_interfaces.srv import GetParameters, SetParameters
+from rcl_interfaces.srv import GetParameters, SetParameters, SetParametersAtomically
 import rclpy
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
@@ -69,7 +69,8 @@ class Outside:
             kind: self.node.create_client(kind, f'/{name}/{service}')
             for kind, service in (
                 (ChangeState, 'change_state'), (GetState, 'get_state'),
-                (SetParameters, 'set_parameters'), (GetParameters, 'get_parameters'))}
+                (SetParameters, 'set_parameters'), (GetParameters, 'get_parameters'),
+                (SetParametersAtomically, 'set_parameters_atomically'))}
         self._stamp_ns = time.time_ns()
 
     def close(self) -> None:
@@ -125,11 +126,14 @@ class Outside:
         results = self.call(*self.setting(**values)).results
         return next((r for r in results if not r.successful), results[0])
 
+    def set_together(self, **values: Any) -> Any:
+        """Set parameters in one change; return the answer."""
+        request = SetParametersAtomically.Request(parameters=_parameters(values))
+        return self.call(SetParametersAtomically, request).result
+
     def setting(self, **values: Any) -> tuple[type, Any]:
         """Return the call that sets parameters."""
-        return SetParameters, SetParameters.Request(parameters=[
-            Parameter(name.replace('__', '.'), value=value).to_parameter_msg()
-            for name, value in values.items()])
+        return SetParameters, SetParameters.Request(parameters=_parameters(values))
 
     def get(self, name: str) -> Any:
         """Return a parameter's value."""
@@ -178,12 +182,18 @@ class Outside:
             kind, topic, self.received[name].append, profile)
 
 
+def _parameters(values: dict[str, Any]) -> list[Any]:
+    return [Parameter(name.replace('__', '.'), value=value).to_parameter_msg()
+            for name, value in values.items()]
+
+
 class Bench(Outside):
     """An `Outside` together with the node itself, spinning in a thread."""
 
     def __init__(self, context: rclpy.Context, parameters: dict[str, Any],
                  cli_args: list[str] | None = None, name: str = 'vl4ad_detector',
-                 **outside) -> None:
+                 around: rclpy.Context | None = None, **outside) -> None:
+        """Start the node in `context`, what is around it in `around` or the same context."""
         self.detector_node = DetectorNode(
             name, context=context, cli_args=cli_args, parameter_overrides=[
                 Parameter(key, value=value) for key, value in parameters.items()])
@@ -191,7 +201,7 @@ class Bench(Outside):
         self._node_executor.add_node(self.detector_node)
         self._thread = Thread(target=self._spin)
         self._thread.start()
-        super().__init__(context, name=name, **outside)
+        super().__init__(around or context, name=name, **outside)
 
     def __enter__(self) -> Bench:
         return self

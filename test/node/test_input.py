@@ -11,9 +11,11 @@ import cv2
 from harness import Bench, RED, scene
 import numpy as np
 import pytest
+import rclpy
 from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import CompressedImage, Image
-from std_msgs.msg import Header
+from std_msgs.msg import Header, String
+from vl4ad_ros.node import qos
 from vl4ad_ros.node.convert import to_message
 
 ERROR, WARN = b'\x02', b'\x01'
@@ -116,25 +118,93 @@ def test_a_camera_that_says_nothing_is_reported(ros, mock_bundle):
         assert status.level == ERROR and 'remap image:=' in status.message
 
 
-def test_an_incompatible_publisher_is_reported_with_the_parameter_to_change(ros, mock_bundle):
+def test_an_incompatible_publisher_is_reported_until_it_has_left(ros, mock_bundle):
     parameters = {'model.bundle': str(mock_bundle),
                   'qos_overrides./strict/image.subscription.reliability': 'reliable'}
     with Bench(ros, parameters, name='strict', topic='/strict/image',
                cli_args=['--ros-args', '-r', 'image:=/strict/image']) as bench:
         bench.node.destroy_publisher(bench.camera)
-        bench.node.create_publisher(Image, '/strict/image', qos_profile_sensor_data)
+        bad = bench.node.create_publisher(Image, '/strict/image', qos_profile_sensor_data)
         assert bench.change('configure') and bench.change('activate')
         status = bench.status('image', lambda s: s.level == ERROR)
         assert 'qos_overrides./strict/image.subscription.reliability' in status.message
+        bench.camera = bench.node.create_publisher(Image, '/strict/image', qos.image_result())
+        bench.wait_for_match()
+        bench.ask(scene())
+        bench.node.destroy_publisher(bad)
+        end = time.monotonic() + 20
+        while 'reliability' in bench.status('image').message:
+            assert time.monotonic() < end
+            bench.ask(scene())
 
 
-def test_old_results_are_a_warning(ros, mock_bundle):
+@pytest.fixture(scope='module')
+def another():
+    """Yield a second context: within one a topic has one type."""
+    context = rclpy.Context()
+    rclpy.init(context=context)
+    yield context
+    rclpy.shutdown(context=context)
+
+
+@pytest.mark.parametrize('transport, remap, published, kind, said', [
+    ('raw', '/t1/image/compressed', '/t1/image/compressed', CompressedImage,
+     'as sensor_msgs/msg/CompressedImage, not as sensor_msgs/msg/Image; set image_transport: '
+     'compressed and image:=/t1/image'),
+    ('raw', '/t2/image', '/t2/image', CompressedImage,
+     "remap the publisher's topic to /t2/image/compressed and set image_transport: compressed"),
+    ('raw', '/t3/image', '/t3/image/compressed', CompressedImage,
+     'nothing publishes /t3/image, but /t3/image/compressed is published; set image_transport: '
+     'compressed'),
+    ('compressed', '/t4/image/compressed', '/t4/image/compressed', CompressedImage,
+     'the topic is given without /compressed, which is added; set image:=/t4/image'),
+    ('compressed', '/t5/image', '/t5/image', Image,
+     'nothing publishes /t5/image/compressed, but /t5/image is published; set image_transport: '
+     'raw'),
+    ('compressed', '/t6/image', '/t6/image/compressed', Image,
+     'as sensor_msgs/msg/Image, not as sensor_msgs/msg/CompressedImage; set image_transport: raw '
+     'and image:=/t6/image/compressed'),
+    ('raw', '/t7/image', '/t7/image', String,
+     'as std_msgs/msg/String, not as sensor_msgs/msg/Image; set image:= to the topic of a camera'),
+])
+def test_a_topic_of_another_type_says_what_to_set(
+        transport, remap, published, kind, said, ros, another, mock_bundle):
+    name = published.split('/')[1]
+    with Bench(ros, {'model.bundle': str(mock_bundle), 'image_transport': transport}, name=name,
+               topic=published, image_type=kind, around=another,
+               cli_args=['--ros-args', '-r', f'image:={remap}']) as bench:
+        assert bench.change('configure') and bench.change('activate')
+        status = bench.status('image', lambda s: said in s.message)
+        assert status.level == ERROR
+
+
+def test_unknown_names_of_a_parameter_file_are_warned_of(ros, tmp_path, capfd):
+    (tmp_path / 'mine.yaml').write_text(
+        '/**: {ros__parameters: {treshold: 0.4, alert: {confirm_hit: 2}, use_sim_time: false}}')
+    arguments = ['--ros-args', '--params-file', str(tmp_path / 'mine.yaml')]
+    with Bench(ros, {}, name='typo', cli_args=arguments):
+        said = capfd.readouterr().err
+    assert "no parameter 'treshold', so its value is ignored; did you mean 'threshold'?" in said
+    assert "no parameter 'alert.confirm_hit'" in said and "'alert.confirm_hits'?" in said
+    assert 'use_sim_time' not in said
+
+
+@pytest.mark.parametrize('seconds, said', [
+    (0.8, ' ms old (p95 '), (3.0, 'image stamps are 3.'), (3600, 'image stamps are 3600.')])
+def test_old_results_are_a_warning_and_stamps_of_another_clock_a_clock_fault(
+        seconds, said, ros, mock_bundle):
     with Bench(ros, {'model.bundle': str(mock_bundle), 'health.warn_age_s': 0.01,
-                     'health.stall_timeout_s': 60.0}, name='old') as bench:
+                     'health.stall_timeout_s': 60.0, 'alert.confirm_window': 3,
+                     'alert.confirm_hits': 2}, name='old') as bench:
         assert bench.change('configure') and bench.change('activate')
         bench.wait_for_match()
-        message = to_message(bench.header(), scene(), 'rgb8')
-        message.header.stamp.sec -= 3
-        bench.ask(message)
+        for _ in range(3):
+            message = to_message(bench.header(), scene(), 'rgb8')
+            stamp = 10 ** 9 * message.header.stamp.sec + message.header.stamp.nanosec
+            stamp -= int(1e9 * seconds)
+            message.header.stamp.sec, message.header.stamp.nanosec = divmod(stamp, 10 ** 9)
+            bench.ask(message)
         status = bench.status('image', lambda s: s.level == WARN)
-        assert ' ms old (p95 ' in status.message and int(values(status)['age p50 (ms)']) > 2900
+        assert said in status.message
+        assert int(values(status)['age p50 (ms)']) > 1000 * seconds - 100
+        assert ('use_sim_time' in status.message) == (seconds > 2)

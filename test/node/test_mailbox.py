@@ -7,7 +7,6 @@ from __future__ import annotations
 from threading import Event
 
 from vl4ad_ros.node.mailbox import Mailbox
-from vl4ad_ros.node.stamps import Stamps
 from vl4ad_ros.node.worker import Worker
 
 
@@ -49,13 +48,3 @@ def test_worker_says_what_it_died_of():
     assert dead.wait(10)
     assert worker.stop(5)
     assert isinstance(died[0], ZeroDivisionError)
-
-
-def test_stamps():
-    look = Stamps().look
-    assert look(0, 10**9) == 'zero'
-    assert look(10**9, 10**9) == ''
-    assert look(10**9, 10**9) == ''
-    assert look(2 * 10**9, 10**9) == 'future'
-    assert look(10**9, 2 * 10**9) == 'back'
-    assert look(10**9 + 1, 2 * 10**9) == ''

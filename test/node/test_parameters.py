@@ -7,8 +7,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from rclpy.parameter import Parameter
-from vl4ad_ros.node.parameters import BUNDLE_LIST, markdown_table, PARAMETERS, Settings
+from vl4ad_ros.settings import (
+    BUNDLE_LIST, markdown_table, ParameterError, PARAMETERS, read_parameter_file, Settings,
+    unknown_names)
 from vl4ad_ros.vocabulary import PromptClass, Vocabulary
 import yaml
 
@@ -37,7 +38,7 @@ def test_readme_holds_the_table_of_parameters():
     table = markdown_table()
     assert len(table.splitlines()) == len(PARAMETERS) + 2
     assert table in (ROOT / 'README.md').read_text(), (
-        'README.md: put the output of vl4ad_ros.node.parameters.markdown_table() there')
+        'README.md: put the output of vl4ad_ros.settings.markdown_table() there')
 
 
 @pytest.mark.parametrize('name, value, reason', [
@@ -45,6 +46,16 @@ def test_readme_holds_the_table_of_parameters():
     ('threshold', float('nan'), 'threshold is nan; expected 0.0 to 1.0'),
     ('image_transport', 'zipped', "image_transport is 'zipped'; expected raw or compressed"),
     ('alert.confirm_hits', 8, 'alert.confirm_hits 8 is more than alert.confirm_window 5'),
+    ('threshold', 1, 'threshold is 1; expected a number with a point, such as 1.0'),
+    ('threshold', '0.5', "threshold is '0.5'; expected a number"),
+    ('model.threads', 2.0, 'model.threads is 2.0; expected an integer'),
+    ('model.threads', True, 'model.threads is True; expected an integer'),
+    ('prompts.known', 'road', "prompts.known is 'road'; expected a list, each entry text"),
+    ('prompts.known', [1], r'prompts.known is \[1\]; expected a list, each entry text'),
+    ('region.roi', [0, 1], 'expected a list, each entry a number with a point'),
+    ('alert.late_s', -0.1, 'alert.late_s is -0.1; expected 0.0 to 60.0'),
+    ('alert.max_gap_s', 0.0, 'alert.max_gap_s is 0.0; expected 0.01 to 3600.0'),
+    ('region.max_count', 0, 'region.max_count is 0; expected 1 to 10000'),
     ('region.roi', [0.0, 0.0, 1.0, 1.0], 'region.roi'),
     ('region.roi', [0.0, 0.0, 1.0, 0.0, 1.0], 'region.roi has 5 numbers'),
     ('region.roi', [0.0, 0.0, 640.0, 0.0, 640.0, 480.0], 'region.roi'),
@@ -53,15 +64,13 @@ def test_readme_holds_the_table_of_parameters():
     ('prompts.anomaly', None, r"write \[''\] for none"),
 ])
 def test_refusals_name_the_parameter_and_the_cure(name, value, reason):
-    kind = Parameter.Type.NOT_SET if value is None else None
     with pytest.raises(ValueError, match=reason):
-        Settings().changed([Parameter(name, kind, value)])
+        Settings().changed({name: value})
 
 
 def test_prompts_are_checked_without_a_bundle_once_both_lists_are_given():
     with pytest.raises(ValueError, match=r"prompts.anomaly\[0\] 'road'"):
-        Settings().changed([Parameter('prompts.known', value=['road']),
-                            Parameter('prompts.anomaly', value=['road'])])
+        Settings().changed({'prompts.known': ['road'], 'prompts.anomaly': ['road']})
 
 
 @pytest.mark.parametrize('value, reason', [
@@ -70,12 +79,60 @@ def test_prompts_are_checked_without_a_bundle_once_both_lists_are_given():
 ])
 def test_references_are_checked_before_there_is_a_bundle(value, reason):
     with pytest.raises(ValueError, match=reason):
-        Settings().changed([Parameter('prompts.anomaly', value=value)])
+        Settings().changed({'prompts.anomaly': value})
 
 
 def test_bundle_list_and_none_are_different():
     bundled = Vocabulary((PromptClass('road', ('road',)),), (PromptClass('cow', ('cow',)),))
     assert Settings().vocabulary(bundled) == bundled
-    none = Settings().changed([Parameter('prompts.anomaly', value=[''])])
+    none = Settings().changed({'prompts.anomaly': ['']})
     assert none.vocabulary(bundled).anomaly == ()
     assert none.prompts_known == BUNDLE_LIST
+
+
+def test_names_that_are_no_parameters_are_named_with_the_nearest_one():
+    assert unknown_names(['threshold', 'use_sim_time', 'qos_overrides./x.publisher.depth']) == []
+    wrong, far = unknown_names(['treshold', 'xyz'])
+    assert wrong == ("there is no parameter 'treshold', so its value is ignored; did you mean "
+                     "'threshold'?")
+    assert far.startswith("there is no parameter 'xyz'") and 'mean' not in far
+
+
+@pytest.mark.parametrize('text, name, values', [
+    ('/**: {ros__parameters: {threshold: 0.4}}', 'vl4ad_detector', {'threshold': 0.4}),
+    ('vl4ad_detector: {ros__parameters: {region: {min_area: 0.1}}}', 'vl4ad_detector',
+     {'region.min_area': 0.1}),
+    ('/vl4ad_detector: {ros__parameters: {region.min_area: 0.1}}', '/vl4ad_detector',
+     {'region.min_area': 0.1}),
+    ('/**/front: {ros__parameters: {threshold: 0.4}}', 'a/b/front', {'threshold': 0.4}),
+    ('/*/front: {ros__parameters: {threshold: 0.4}}', 'a/front', {'threshold': 0.4}),
+    ('a: {front: {ros__parameters: {threshold: 0.4}}}', 'a/front', {'threshold': 0.4}),
+    ('/**: {ros__parameters: {threshold: 0.4, x: 1}}\nfront: {ros__parameters: {threshold: 0.6}}',
+     'front', {'threshold': 0.6, 'x': 1}),
+    ('/**: {ros__parameters: }', 'front', {}),
+])
+def test_sections_of_a_parameter_file(tmp_path, text, name, values):
+    file = tmp_path / 'file.yaml'
+    file.write_text(text)
+    assert read_parameter_file(file, name) == values
+
+
+@pytest.mark.parametrize('text, reason', [
+    ('other: {ros__parameters: {threshold: 0.4}}', "no section for the node 'vl4ad_detector'; "
+     "its sections with ros__parameters: '/other'"),
+    ('threshold: 0.4', 'its sections with ros__parameters: none'),
+    ('- 1', 'none'), ('', 'none'), ('{', 'cannot be read: '), ('\x00', 'cannot be read: ')])
+def test_parameter_file_without_use(tmp_path, text, reason):
+    file = tmp_path / 'file.yaml'
+    file.write_text(text)
+    with pytest.raises(ParameterError, match=reason):
+        read_parameter_file(file)
+
+
+def test_parameter_file_that_is_not_there(tmp_path):
+    with pytest.raises(ParameterError, match='none.yaml. cannot be read: .*No such file'):
+        read_parameter_file(tmp_path / 'none.yaml')
+
+
+def test_the_shipped_file_is_the_defaults():
+    assert Settings().changed(read_parameter_file(CONFIG)) == Settings()

@@ -21,7 +21,7 @@ def score_map(*blocks: tuple[int, int, int, int, float]) -> np.ndarray:
 def test_region_has_the_box_area_score_and_centroid_of_its_pixels():
     score = score_map((20, 10, 4, 3, 0.8))
     score[10, 20] = 0.2  # a corner is missing
-    region, = find_regions(score, RegionLimits())
+    region, = find_regions(score, RegionLimits()).kept
     assert region.box == (20, 10, 4, 3)
     assert region.area == 11
     assert region.score == pytest.approx(0.8)
@@ -41,7 +41,7 @@ def test_region_has_the_box_area_score_and_centroid_of_its_pixels():
     (((5, 5, 5, 5, 0.9), (11, 5, 9, 5, 0.9)), RegionLimits(), [(11, 5, 9, 5), (5, 5, 5, 5)]),
 ])
 def test_regions_found(blocks, limits, boxes):
-    assert [r.box for r in find_regions(score_map(*blocks), limits)] == boxes
+    assert [r.box for r in find_regions(score_map(*blocks), limits).kept] == boxes
 
 
 LOWER_HALF = ((0.0, 0.5), (1.0, 0.5), (1.0, 1.0), (0.0, 1.0))
@@ -57,7 +57,8 @@ TRIANGLE = ((0.5, 0.0), (1.0, 1.0), (0.0, 1.0))
     ((), (0, 0, 10, 10), True),
 ])
 def test_region_counts_if_its_foot_point_is_in_the_polygon(roi, box, counts):
-    assert len(find_regions(score_map((*box, 0.9)), RegionLimits(roi=roi))) == counts
+    found = find_regions(score_map((*box, 0.9)), RegionLimits(roi=roi))
+    assert len(found.kept) == counts and not found.left_over
 
 
 def test_score_of_another_shape_is_refused():
@@ -111,10 +112,19 @@ def smooth(seed: int, size: tuple[int, int], cell: int) -> np.ndarray:
     ids=['hills', 'odd hills', 'wide hills', 'narrow', 'noise', 'rings', 'full', 'empty', 'pixel',
          'diagonal'])
 @pytest.mark.parametrize('limits', [
-    RegionLimits(0.5, 0.0), RegionLimits(0.6, 0.001), RegionLimits(0.3, 0.01)], ids=str)
+    RegionLimits(0.5, 0.0, max_count=10000), RegionLimits(0.6, 0.001), RegionLimits(0.3, 0.01)],
+    ids=str)
 def test_blocks_lose_and_join_nothing(score, limits):
-    found, expected = find_regions(score, limits), every_pixel_labelled(score, limits)
+    found, expected = find_regions(score, limits).kept, every_pixel_labelled(score, limits)
     assert [(r.box, r.area) for r in found] == [(r.box, r.area) for r in expected]
     for seen, right in zip(found, expected):
         assert seen.score == pytest.approx(right.score, rel=1e-5)
         assert seen.centroid == pytest.approx(right.centroid, rel=1e-9)
+
+
+def test_the_largest_are_kept_and_the_rest_counted_in_the_order_of_all():
+    score = np.random.default_rng(1).random((123, 257))
+    every = find_regions(score, RegionLimits(0.5, 0.0, max_count=10000))
+    some = find_regions(score, RegionLimits(0.5, 0.0, max_count=20))
+    assert some.kept == every.kept[:20] and every.left_over == 0
+    assert some.left_over == len(every.kept) - 20 > 100

@@ -4,10 +4,8 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
-from vl4ad_ros.obstacles.monitor import ObstacleMonitor
-from vl4ad_ros.obstacles.regions import Region, RegionLimits
+from vl4ad_ros.obstacles.regions import Region
 from vl4ad_ros.obstacles.tracks import Tracker, TrackLimits
 
 A, A2 = (100, 100, 40, 30), (104, 106, 42, 32)
@@ -124,45 +122,3 @@ def test_new_limits_keep_tracks():
 def test_limits_out_of_range_are_refused(limits, message):
     with pytest.raises(ValueError, match=message):
         TrackLimits(*limits)
-
-
-@pytest.mark.parametrize('rate_hz', [10.0, 5.0])
-@pytest.mark.parametrize('seen_share', [1.0, 0.7])
-def test_obstacle_on_the_road_keeps_one_id_while_the_car_approaches(rate_hz, seen_share):
-    # A 0.4 x 0.3 m box, a camera 1.5 m above the road with f = 500 px, 12 m/s.
-    rng = np.random.default_rng(3)
-    monitor = ObstacleMonitor(RegionLimits(min_area=0.00005))
-    ids = set()
-    for distance in np.arange(40.0, 4.0, -12.0 / rate_hz):
-        score = np.zeros((360, 640), np.float32)
-        if rng.random() < seen_share:
-            foot, size = 120 + 500 * 1.5 / distance, 500 / distance
-            x, top = 320 + 0.8 * size, foot - 0.3 * size
-            score[round(top):round(foot), round(x):round(x + 0.4 * size)] = 0.9
-        ids |= {track.id for track in monitor.update(score).confirmed}
-    assert ids == {1}
-
-
-def test_monitor_reports_the_frame_and_what_is_confirmed():
-    monitor = ObstacleMonitor(RegionLimits(threshold=0.5), TrackLimits(2, 2, 2))
-    score = np.zeros((90, 160), np.float32)
-    score[40:50, 60:80] = 0.8
-    first, second, third = monitor.update(score), monitor.update(score), monitor.update(score * 0)
-    assert [r.box for r in first.regions] == [(60, 40, 20, 10)] and first.confirmed == ()
-    assert [t.id for t in second.confirmed] == [1]
-    assert third.regions == () and third.confirmed[0].region == second.regions[0]
-    monitor.set_limits(RegionLimits(threshold=0.9), TrackLimits(2, 2, 2))
-    assert monitor.update(score).confirmed == ()  # missed twice: released
-    monitor.reset()
-    monitor.set_limits(RegionLimits(), TrackLimits(1, 1, 1))
-    assert [t.id for t in monitor.update(score).confirmed] == [2]
-
-
-def test_monitor_follows_no_leap_over_a_tenth_of_the_diagonal():
-    monitor = ObstacleMonitor(track_limits=TrackLimits(1, 1, 1))
-    seen = []
-    for x in (0, 60, 75):
-        score = np.zeros((90, 160), np.float32)
-        score[10:50, x:x + 50] = 0.8
-        seen.append([track.id for track in monitor.update(score).confirmed])
-    assert seen == [[1], [2], [2]]

@@ -164,18 +164,6 @@ def test_other_images_are_refused(detector, image, seen):
         detector.detect(image, prompts)
 
 
-@pytest.mark.parametrize('anomaly, box, names', [
-    (['cow', 'caravan'], (40, 40, 32, 24), ('truck', 'caravan')),
-    (['caravan', 'cow'], (20, 20, 80, 70), ('truck', 'caravan')),  # most of the box is road
-    (['cow'], (0, 0, 8, 8), ('road', 'cow')),  # none of it is anomalous
-    ([''], (40, 40, 32, 24), ('truck', '')),
-])
-def test_class_in_a_box_is_that_of_its_anomalous_part(detector, anomaly, box, names):
-    prompts = detector.encode(Vocabulary.from_strings(['road', 'truck'], anomaly))
-    prediction = detector.detect(painted((96, 160), purple=(40, 40, 32, 24)), prompts)
-    assert prediction.class_in(box) == names
-
-
 def test_network_that_gives_nan_is_refused(detector, monkeypatch):
     outputs = [np.full((24, 40), np.nan, np.float32)] + [np.zeros((24, 40), np.int32)] * 2
     prompts = detector.encode(detector.default_vocabulary)

@@ -11,6 +11,7 @@ from statistics import median
 import numpy as np
 
 from vl4ad_ros.evaluation.pixel_metrics import IGNORE
+from vl4ad_ros.obstacles.pipeline import ANOMALY, caption
 
 MIN_PIXELS = 100
 MIN_SHARE = 0.1
@@ -25,15 +26,27 @@ class Alert:
     One confirmed obstacle of one frame.
 
     :ivar id: the same for as long as the obstacle is followed.
-    :ivar label: what it looks like most, a class name.
-    :ivar score: 0..1.
+    :ivar score: 0..1, of the region: how anomalous it is.
     :ivar box: x, y, width, height in pixels of the camera image.
+    :ivar name: the class that it looks like most, ``''`` if none has enough mass.
+    :ivar mass: 0..1, of that class.
     """
 
     id: str
-    label: str
     score: float
     box: Box
+    name: str = ''
+    mass: float = 0.0
+
+    @property
+    def label(self) -> str:
+        """What it is called: its class, or 'anomaly'."""
+        return self.name or ANOMALY
+
+    @property
+    def caption(self) -> str:
+        """What it is called, with the score of exactly that."""
+        return caption(self.name, self.mass, self.score)
 
 
 @dataclass(frozen=True)
@@ -42,13 +55,14 @@ class FrameResult:
     What came out for one frame of the bag.
 
     :ivar index: of the frame in the bag.
-    :ivar age_ns: from the frame's publication to the arrival of its alerts; 0 offline.
-    :ivar alerts: all confirmed obstacles of the frame.
+    :ivar age_ns: from the frame's publication to the arrival of its answer; 0 offline.
+    :ivar alerts: all confirmed obstacles of the frame; None if nothing is known of them, since
+        tracking was warming up or left the frame out.
     """
 
     index: int
     age_ns: int
-    alerts: tuple[Alert, ...]
+    alerts: tuple[Alert, ...] | None
 
 
 @dataclass(frozen=True)
@@ -184,7 +198,13 @@ class AlertLog:
         self.events: list[AlertEvent] = []
 
     def add(self, result: FrameResult) -> tuple[list[AlertEvent], list[AlertEvent]]:
-        """Take the next frame; return the events raised and those cleared by it."""
+        """
+        Take the next frame; return the events raised and those cleared by it.
+
+        A frame without knowledge of alerts neither raises nor clears any.
+        """
+        if result.alerts is None:
+            return [], []
         ids = {a.id for a in result.alerts}
         cleared = [self._open.pop(i) for i in list(self._open) if i not in ids]
         raised = []
@@ -213,7 +233,7 @@ def score_alerts(results: Sequence[FrameResult], truth: Truth) -> AlertScores:
     for result in results:
         log.add(result)
         frame = truth.frames.get(result.index)
-        for i in set().union(*(frame.hits(a.box) for a in result.alerts)) if frame else ():
+        for i in set().union(*(frame.hits(a.box) for a in result.alerts or ())) if frame else ():
             if i not in appeared:
                 continue
             held[i] = result.index

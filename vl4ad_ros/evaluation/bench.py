@@ -24,7 +24,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from vl4ad_ros.obstacles.monitor import ObstacleMonitor
+from vl4ad_ros.obstacles.pipeline import Pipeline
 from vl4ad_ros.runtime.backends import (
     Backend, BackendError, BackendOptions, BackendUnavailable, EngineMissing, open_backend,
     REGISTRY)
@@ -34,7 +34,7 @@ from vl4ad_ros.runtime.detector import Detector
 from vl4ad_ros.runtime.reference import load_reference, measure
 from vl4ad_ros.scenes.still import draw_still
 
-STAGES = ('decode', 'resize', 'upload', 'network', 'download', 'upsample', 'mask', 'regions')
+STAGES = ('decode', 'resize', 'upload', 'network', 'download', 'upsample', 'mask', 'obstacles')
 SLOW_TO_OPEN = ('torch-compile',)
 """Backends that are measured only when they are named."""
 WARM_UP, WARM_UP_S = 10, 10.0
@@ -82,7 +82,7 @@ class Contender:
         """Open `name` and warm it up on `image`."""
         before, start = _resident(), time.perf_counter()
         self._backend = _Timed(open_backend(bundle, name, options))
-        self._monitor = ObstacleMonitor()
+        self._pipeline = Pipeline()
         self._rows: list[dict[str, float]] = []
         try:
             self._detector = Detector(bundle, self._backend)
@@ -115,10 +115,12 @@ class Contender:
         grown = clock()
         prediction.mask(THRESHOLD)
         masked = clock()
-        self._monitor.update(prediction.score)
+        # As from a camera of 10 Hz, which nothing resets.
+        stamp_ns = 10 ** 8 * (1 + len(self._rows))
+        self._pipeline.process(prediction, stamp_ns, stamp_ns)
         end = clock()
         row = {'decode': decoded - start, 'resize': called - decoded, 'upsample': grown - returned,
-               'mask': masked - grown, 'regions': end - masked, 'frame': end - start}
+               'mask': masked - grown, 'obstacles': end - masked, 'frame': end - start}
         self._rows.append({**{k: 1e3 * v for k, v in row.items()}, **self._backend.stages})
 
     def result(self) -> Result:

@@ -101,7 +101,7 @@ def _box(canvas: np.ndarray, alert: Alert, scale: float) -> None:
     left, top = round(x * scale) - margin, round(y * scale) - margin
     right, bottom = round((x + width) * scale) + margin, round((y + height) * scale) + margin
     cv2.rectangle(canvas, (left, top), (right, bottom), ALERT, 2, cv2.LINE_AA)
-    put_tab(canvas, f'#{alert.id} {alert.label} {alert.score:.2f}', left - 1, top, bottom, ALERT)
+    put_tab(canvas, f'#{alert.id} {alert.caption}', left - 1, top, bottom, ALERT)
 
 
 def put_tab(canvas: np.ndarray, text: str, left: int, top: int, bottom: int,

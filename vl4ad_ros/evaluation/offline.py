@@ -11,40 +11,46 @@ from vl4ad_ros.evaluation.alert_metrics import Alert, AlertLog, FrameResult, sco
 from vl4ad_ros.evaluation.bag_reader import CameraBag
 from vl4ad_ros.evaluation.pixel_metrics import PixelMetrics
 from vl4ad_ros.evaluation.replay import described, quality
-from vl4ad_ros.obstacles.monitor import ObstacleMonitor
+from vl4ad_ros.obstacles.pipeline import Pipeline, Result
 from vl4ad_ros.runtime.detector import Detector
+from vl4ad_ros.settings import Settings
 
 
-def evaluate(bag: CameraBag, detector: Detector,
-             on_frame: Callable[[], None] = lambda: None) -> dict[str, Any]:
+def evaluate(bag: CameraBag, detector: Detector, settings: Settings = Settings(),
+             on_frame: Callable[[int, Result], None] = lambda stamp_ns, result: None,
+             ) -> dict[str, Any]:
     """
     Return the figures of `metrics.json` that do not depend on time.
 
-    Uses the bundle's own vocabulary and the default limits, as the node does by default. Alerts
-    are as old as their frames: `time_to_alert_s` is what an infinitely fast machine would reach.
+    Alerts are as old as their frames: `time_to_alert_s` is what an infinitely fast machine would
+    reach.
 
-    :param on_frame: called after each frame.
+    :param settings: the node's parameters: prompts, threshold, regions and alerts count; the model
+        is that of `detector`.
+    :param on_frame: called after each frame with its stamp, ns, and result.
     :raises BagError: if a frame cannot be decoded.
+    :raises VocabularyError: if the prompts cannot be used.
     """
-    prompts = detector.encode(detector.default_vocabulary)
-    monitor = ObstacleMonitor()
+    prompts = detector.encode(settings.vocabulary(detector.default_vocabulary))
+    pipeline = Pipeline()
     truth = bag.truth()
     log, pixels = AlertLog(truth), PixelMetrics()
     results = []
     maps = bag.truth_maps() if truth else iter(())
     ahead = next(maps, None)
-    for index, image in enumerate(bag.images()):
-        prediction = detector.detect(image, prompts)
-        alerts = tuple(
-            Alert(str(t.id), prediction.class_in(t.region.box)[1] or 'anomaly', t.region.score,
-                  t.region.box) for t in monitor.update(prediction.score).confirmed)
-        results.append(FrameResult(index, 0, alerts))
+    for frame in bag.frames():
+        prediction = detector.detect(bag.decode(frame), prompts)
+        result = pipeline.process(prediction, frame.stamp_ns, frame.time_ns, settings.limits)
+        results.append(FrameResult(frame.index, 0, None if result.alerts is None else tuple(
+            Alert(a.id, a.region.score, a.region.box, a.name, a.mass) for a in result.alerts)))
         log.add(results[-1])
-        if ahead and ahead[0] == index:
+        if ahead and ahead[0] == frame.index:
             pixels.add(prediction.score, ahead[1])
             ahead = next(maps, None)
-        on_frame()
+        on_frame(frame.stamp_ns, result)
     found = quality(bag.duration_s, log.events, pixels.result() if truth else None,
                     score_alerts(results, truth) if truth else None)
-    return described({'frames_processed': len(results), **found},
-                     {'model': detector.bundle.name, 'backend': detector.backend.name})
+    return described(
+        {'frames_processed': len(results),
+         'frames_unknown': sum(r.alerts is None for r in results), **found},
+        {'model': detector.bundle.name, 'backend': detector.backend.name})

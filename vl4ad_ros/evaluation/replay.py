@@ -22,8 +22,10 @@ from vl4ad_ros.evaluation.spool import Spool
 
 DEFINITIONS = {
     'frames_published': 'camera messages sent to the node',
-    'frames_processed': 'frames for which the node answered with an alerts message',
-    'age_ms': "from a frame's publication to the arrival of its alerts at another process",
+    'frames_processed': 'frames for which the node answered with a detections message',
+    'frames_unknown': 'those of them without an alerts message: tracking was warming up or left '
+                      'the frame out',
+    'age_ms': "from a frame's publication to the arrival of its detections at another process",
     'pixel_ap': 'average precision (step sum) over all labelled pixels of all scored frames',
     'pixel_auroc': 'area under the ROC curve of the same pixels',
     'fpr95': 'false-positive rate at the first threshold with recall of 95 % or more',
@@ -135,6 +137,7 @@ class Replay:
         found = {
             'frames_published': len(self.stamps_ns),
             'frames_processed': len(self.by_index),
+            'frames_unknown': sum(r.alerts is None for r in self.by_index.values()),
             'age_ms': {'p50': float(np.percentile(ages, 50)),
                        'p95': float(np.percentile(ages, 95)), 'max': max(ages)},
             **quality(self.bag.duration_s, self.events, self.pixel_scores, self.alert_scores)}

@@ -175,7 +175,7 @@ def _nearest(replay: Replay, index: int) -> int:
 def _video_frame(replay: Replay, index: int, image: np.ndarray,
                  label: np.ndarray | None) -> np.ndarray:
     result = replay.by_index.get(index)
-    alerts = result.alerts if result else ()
+    alerts = result.alerts if result and result.alerts else ()
     picture = drawing.draw_alerts(image, replay.mask(index), alerts, label, VIDEO_WIDTH)
     picture = picture[:picture.shape[0] // 2 * 2]
     strip = np.full((STRIP_HEIGHT, VIDEO_WIDTH, 3), drawing.DARK, np.uint8)
@@ -187,6 +187,8 @@ def _video_frame(replay: Replay, index: int, image: np.ndarray,
         names = ', '.join(f'#{a.id} {a.label}' for a in alerts[:3])
         more = f' and {len(alerts) - 3} more' if len(alerts) > 3 else ''
         state, colour = f'{names}{more}', drawing.ALERT
+    elif result.alerts is None:
+        state, colour = 'alerts not known yet', drawing.PALE
     else:
         state, colour = 'no confirmed obstacle', drawing.PALE
     drawing.put_text(strip, state, (120, 26), 13, colour)
@@ -200,8 +202,8 @@ def _tiles(replay: Replay, index: int, image: np.ndarray, label: np.ndarray | No
            rescore: Callable[[np.ndarray], np.ndarray] | None) -> dict[str, np.ndarray]:
     """Return the pictures of one row by column title; what is not known is missing."""
     result = replay.by_index.get(index)
-    tiles = {'alerts': drawing.draw_alerts(image, None, result.alerts if result else (), None,
-                                           TILE_WIDTH)}
+    alerts = result.alerts if result and result.alerts else ()
+    tiles = {'alerts': drawing.draw_alerts(image, None, alerts, None, TILE_WIDTH)}
     score, mask = replay.score(index), replay.mask(index)
     if score is None and rescore:
         score = rescore(image)

@@ -1,6 +1,6 @@
 # Copyright 2026 vl4ad_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Long work inside a callback, without leaving everything else undone."""
+"""Long work on threads of its own, so that the executor's thread goes on serving."""
 
 from __future__ import annotations
 
@@ -13,15 +13,8 @@ T = TypeVar('T')
 _NAME = 'vl4ad_aside'
 
 
-def aside(work: Callable[[], T], meanwhile: Callable[[], None], poll_s: float) -> T:
-    """
-    Return ``work()``, done in another thread; call `meanwhile` every `poll_s` seconds until then.
-
-    rclpy's executor of several threads would go on serving, too, but delays single images by
-    tenths of a second.
-
-    :raises Exception: what `work` raises; what `meanwhile` raises leaves the work behind.
-    """
+def begin(work: Callable[[], T]) -> Future[T]:
+    """Start ``work()`` on a thread of its own; the future has its outcome."""
     outcome: Future[T] = Future()
 
     def run() -> None:
@@ -29,12 +22,22 @@ def aside(work: Callable[[], T], meanwhile: Callable[[], None], poll_s: float) -
             outcome.set_result(work())
         except BaseException as error:
             outcome.set_exception(error)
-    # A daemon: a process that is told to end does not wait for what was left behind.
-    thread = Thread(target=run, name=_NAME, daemon=True)
-    thread.start()
+    # A daemon: a process that is told to end does not wait for it.
+    Thread(target=run, name=_NAME, daemon=True).start()
+    return outcome
+
+
+def aside(work: Callable[[], T], meanwhile: Callable[[], None], poll_s: float) -> T:
+    """
+    Return ``work()``, done on another thread; call `meanwhile` every `poll_s` seconds until then.
+
+    For transitions, whose answer is the return value of a callback.
+
+    :raises Exception: what `work` raises; what `meanwhile` raises leaves the work behind.
+    """
+    outcome = begin(work)
     while not wait([outcome], poll_s).done:
         meanwhile()
-    thread.join()
     return outcome.result()
 
 

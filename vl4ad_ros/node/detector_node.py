@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 import time
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
@@ -13,24 +14,35 @@ from rclpy.clock import Clock, ClockType
 from rclpy.duration import Duration
 from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
+from rclpy.publisher import Publisher
 from std_msgs.msg import Header
 from vision_msgs.msg import LabelInfo
 
 from vl4ad_ros.node import messages, qos
 from vl4ad_ros.node.aside import aside
-from vl4ad_ros.node.camera import Camera, Live
+from vl4ad_ros.node.camera import Camera, Configuration
 from vl4ad_ros.node.lifecycle import PatientLifecycleNode, transition
-from vl4ad_ros.node.parameters import declare, ParameterError, Settings
+from vl4ad_ros.node.parameters import declare
+from vl4ad_ros.node.prompt_changes import PromptChanges
 from vl4ad_ros.node.python_log import forwarded
 from vl4ad_ros.runtime.backends import EngineMissing, FatalBackendError
 from vl4ad_ros.runtime.detector import Detector
 from vl4ad_ros.runtime.prompts import Prompts
-from vl4ad_ros.vocabularies import has_reference
+from vl4ad_ros.settings import NODE_NAME, ParameterError, ROWS, Settings, unknown_names
 
-PROMPT_LISTS = ('prompts.known', 'prompts.anomaly')
 _DIAGNOSTICS_S = 1.0
 _POLL_S = 0.1
 """Seconds between two looks for a signal while the model loads."""
+
+
+@dataclass(frozen=True)
+class _Loaded:
+    """What exists only while the node is configured."""
+
+    detector: Detector
+    camera: Camera
+    label_info: Publisher
+    changes: PromptChanges
 
 
 class DetectorNode(PatientLifecycleNode):
@@ -40,22 +52,21 @@ class DetectorNode(PatientLifecycleNode):
     configure loads the model and cleanup frees it; activate takes images and deactivate stops.
     A transition that fails says why in the log and can be tried again. Every setting is a
     parameter; a change is answered with success or a reason, and a frame is processed wholly
-    with the settings and prompts it began with.
+    with the settings and prompts it began with. New prompts come into force when they are
+    encoded, which `~/label_info` tells.
     """
 
-    def __init__(self, name: str = 'vl4ad_detector', **kwargs) -> None:
+    def __init__(self, name: str = NODE_NAME, **kwargs) -> None:
         """
         Create the node, unconfigured.
 
         :raises ParameterError: if a start value (parameter file, command line) is unusable.
+        :raises VocabularyError: if a start value is a prompt that cannot be used.
         """
         super().__init__(name, **kwargs)
-        self._detector: Detector | None = None
-        self._camera: Camera | None = None
-        self._live: Live | None = None
-        self._label_info = None
-        self._references: dict[str, tuple[list[str], list[str]]] = {}  # as set, spelt out
+        self._loaded: _Loaded | None = None
         self._trouble = ''
+        self._prompt_trouble = ''
         self._lost: FatalBackendError | None = None
         self._doing = ''
         self._diagnosed = 0.0
@@ -65,9 +76,11 @@ class DetectorNode(PatientLifecycleNode):
         except ValueError:
             self.destroy_node()
             raise
+        for sentence in unknown_names(self._parameter_overrides):
+            self.get_logger().warning(sentence)
         self.add_on_set_parameters_callback(self._change_parameters)
         self._give_up_soon = self.create_guard_condition(self._act_on_trouble)
-        self._show_prompts_soon = self.create_guard_condition(self._show_prompts)
+        self._prompts_soon = self.create_guard_condition(self._put_prompts_into_force)
         self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', qos.event())
         # A steady clock: diagnostics must not stop when /clock pauses.
         self.create_timer(
@@ -86,22 +99,19 @@ class DetectorNode(PatientLifecycleNode):
             raise
         finally:
             self._doing = ''
-        self._detector = detector
-        self._live = Live(settings, prompts)
-        self._camera = Camera(self, detector, lambda: self._live, self._give_up)
-        self._camera.open()
-        self._label_info = self.create_publisher(LabelInfo, '~/label_info', qos.latched())
-        self._trouble = ''
+        camera = Camera(self, detector, Configuration(settings, prompts), self._give_up)
+        self._loaded = _Loaded(
+            detector, camera, self.create_publisher(LabelInfo, '~/label_info', qos.latched()),
+            PromptChanges(detector, self._prompts_soon.trigger))
+        camera.open()
+        self._trouble = self._prompt_trouble = ''
         vocabulary = prompts.vocabulary
         self.get_logger().info(
             f'model {detector.bundle.name}: {len(vocabulary.known)} known and '
             f'{len(vocabulary.anomaly)} anomaly classes')
         if detector.bundle.notice:
             self.get_logger().warning(f'model {detector.bundle.name}: {detector.bundle.notice}')
-        for name in PROMPT_LISTS:
-            self._remember_references(self.get_parameter(name))
-        self._show_prompts()
-        self._publish_label_info()
+        self._publish_label_info(self._loaded)
         return super().on_configure(state)
 
     @transition(undo='_stop')
@@ -109,13 +119,13 @@ class DetectorNode(PatientLifecycleNode):
         """Take images from here on."""
         answer = super().on_activate(state)
         self._trouble = ''
-        self._camera.start()
+        self._loaded.camera.start()
         return answer
 
     @transition()
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Finish the frame in hand and publish nothing more; the model stays loaded."""
-        self._camera.stop()
+        self._loaded.camera.stop()
         return super().on_deactivate(state)
 
     @transition()
@@ -138,28 +148,21 @@ class DetectorNode(PatientLifecycleNode):
 
     def release(self) -> None:
         """Stop and free whatever is there; may be called in any state."""
-        camera, self._camera = self._camera, None
-        if camera is not None:
-            camera.close()
-        detector, self._detector = self._detector, None
+        loaded, self._loaded = self._loaded, None
+        if loaded is None:
+            return
+        loaded.changes.cancel()
+        self.destroy_publisher(loaded.label_info)
+        loaded.camera.close()
         # A lost GPU is left to the end of the process: what frees it may fail or hang.
-        if detector is not None and self._lost is None:
-            detector.close()
-        if self._label_info is not None:
-            self.destroy_publisher(self._label_info)
-            self._label_info = None
-        self._live = None
-        # The next bundle brings its own lists.
-        references, self._references = self._references, {}
-        if references and self.context.ok():
-            self.set_parameters([Parameter(name, value=as_set)
-                                 for name, (as_set, _) in references.items()])
+        if self._lost is None:
+            loaded.detector.close()
 
     @property
     def _state(self) -> str:
-        if self._camera is None:
+        if self._loaded is None:
             return 'unconfigured'
-        return 'active' if self._camera.running else 'inactive'
+        return 'active' if self._loaded.camera.running else 'inactive'
 
     def _load(self, settings: Settings) -> tuple[Detector, Prompts]:
         """Return the model, run and ready, and its prompts; called beside the executor."""
@@ -194,58 +197,66 @@ class DetectorNode(PatientLifecycleNode):
             self._diagnose()
 
     def _stop(self) -> None:
-        self._camera.stop()
+        self._loaded.camera.stop()
         super().on_deactivate(None)
 
     def _change_parameters(self, parameters: Sequence[Parameter]) -> SetParametersResult:
-        """Check the new values and put them into force, or say why not; the old ones stay."""
+        """
+        Check the new values and accept them, or say why not; the old ones stay then.
+
+        Prompts come into force when they are encoded, and what is set in the same call with them.
+        """
+        values = {p.name: p.value for p in parameters if p.name in ROWS}
+        if not values:
+            return SetParametersResult(successful=True)  # such as qos_overrides.*, by rclpy
         try:
-            settings = self._settings.changed(parameters)
-            if self._live is not None:
-                self._apply(settings)
-            self._settings = settings
+            settings = self._settings.changed(values)
+            if self._loaded is not None:
+                sets_prompts = any(name.startswith('prompts.') for name in values)
+                self._apply(self._loaded, settings, sets_prompts)
         except Exception as error:
-            if isinstance(error, FatalBackendError):
-                self._give_up(error)
+            # Whatever is raised here would end the executor.
             return SetParametersResult(successful=False, reason=str(error))
-        for parameter in parameters:
-            if parameter.name in PROMPT_LISTS and self._live is not None:
-                self._remember_references(parameter)
+        self._settings = settings
         return SetParametersResult(successful=True)
 
-    def _apply(self, settings: Settings) -> None:
+    def _apply(self, loaded: _Loaded, settings: Settings, sets_prompts: bool) -> None:
         fixed = self._settings.fixed_changes(settings)
         if fixed:
             raise ParameterError(f'{fixed[0]} can only change while the node is unconfigured; '
                                  'deactivate and clean it up first')
-        vocabulary = settings.vocabulary(self._detector.default_vocabulary)
-        prompts = self._camera.keep_taking(lambda: self._detector.encode(vocabulary))
-        before, self._live = self._live, Live(settings, prompts)
-        if (prompts.digest, settings.threshold) != (
-                before.prompts.digest, before.settings.threshold):
-            self._publish_label_info()
+        differs = settings.prompts != self._settings.prompts
+        if sets_prompts and (differs or self._prompt_trouble):
+            loaded.changes.begin(settings)
+            return
+        before = loaded.camera.configuration
+        loaded.camera.configuration = replace(before, settings=settings)
+        if settings.threshold != before.settings.threshold:
+            self._publish_label_info(loaded)
 
-    def _remember_references(self, parameter: Parameter) -> None:
-        """Keep a list with references as it was set; the parameter shows it spelt out."""
-        name, value = parameter.name, list(parameter.value)
-        if has_reference(value):
-            spelt_out = self._live.prompts.vocabulary.to_strings()[PROMPT_LISTS.index(name)]
-            self._references[name] = value, spelt_out
-            # rclpy stores the value after this callback; it can be spelt out only then.
-            self._show_prompts_soon.trigger()
-        elif name in self._references and value != self._references[name][1]:
-            del self._references[name]
+    def _put_prompts_into_force(self) -> None:
+        """Let the next frame begin with prompts that are encoded now."""
+        loaded = self._loaded
+        outcome = loaded and loaded.changes.take()
+        if not loaded or not outcome:
+            return
+        error = outcome.exception()
+        if error is not None:
+            self._prompt_trouble = (
+                f'the new prompts cannot be used, the old ones stay in force: {error}')
+            self.get_logger().error(self._prompt_trouble)
+            if isinstance(error, FatalBackendError):
+                self._give_up(error)
+            return
+        self._prompt_trouble = ''
+        loaded.camera.configuration = Configuration(self._settings, outcome.result())
+        self._publish_label_info(loaded)
 
-    def _show_prompts(self) -> None:
-        """Let `ros2 param get` show the prompts in force."""
-        if self._live is not None and self._references:
-            self.set_parameters([Parameter(name, value=spelt_out)
-                                 for name, (_, spelt_out) in self._references.items()])
-
-    def _publish_label_info(self) -> None:
+    def _publish_label_info(self, loaded: _Loaded) -> None:
         header = Header(stamp=self.get_clock().now().to_msg())
-        self._label_info.publish(messages.label_info(
-            header, self._live.prompts.vocabulary, self._live.settings.threshold))
+        configuration = loaded.camera.configuration
+        loaded.label_info.publish(messages.label_info(
+            header, configuration.prompts.vocabulary, configuration.settings.threshold))
 
     def _give_up(self, error: Exception) -> None:
         """Have the executor act: called from the worker and from transitions, which cannot."""
@@ -270,22 +281,25 @@ class DetectorNode(PatientLifecycleNode):
         level, sentence = DiagnosticStatus.OK, self._doing or self._state
         values = {'state': self._state}
         hardware = ''
-        if self._detector is not None:
-            bundle = self._detector.bundle
-            backend = self._detector.backend
+        loaded = self._loaded
+        if loaded is not None:
+            bundle = loaded.detector.bundle
+            backend = loaded.detector.backend
             hardware = backend.description
             values.update({'bundle': bundle.name, 'notice': bundle.notice,
-                           'prompts': self._live.prompts.digest[:12], 'backend': backend.name,
-                           'backend description': hardware})
+                           'prompts': loaded.camera.configuration.prompts.digest[:12],
+                           'prompts pending': 'yes' if loaded.changes.pending else 'no',
+                           'backend': backend.name, 'backend description': hardware})
             held = backend.device_memory()
             if held is not None:
                 values['device memory (MiB)'] = f'{held / 2 ** 20:.0f}'
-        if self._trouble:
-            level, sentence = DiagnosticStatus.ERROR, f'{self._state}: {self._trouble}'
+        trouble = self._trouble or (self._prompt_trouble if loaded is not None else '')
+        if trouble:
+            level, sentence = DiagnosticStatus.ERROR, f'{self._state}: {trouble}'
         statuses = [messages.status(f'{self.get_name()}: model', level, sentence, hardware,
                                     values)]
-        if self._state == 'active':
-            level, sentence, values = self._camera.report()
+        if loaded is not None and loaded.camera.running:
+            level, sentence, values = loaded.camera.report()
             statuses.append(messages.status(
                 f'{self.get_name()}: image', level, sentence, hardware, values))
             if level > self._last_level:

@@ -12,13 +12,20 @@ import time
 from diagnostic_msgs.msg import DiagnosticStatus
 import numpy as np
 
-from vl4ad_ros.node.parameters import Settings
+from vl4ad_ros.node.publishers import SourceProblem
+from vl4ad_ros.obstacles.pipeline import Result
+from vl4ad_ros.settings import Settings
 
 _WINDOW = 100
 """Ages are percentiles over this many results."""
 _PATIENCE_S, _FIRST_PATIENCE_S = 5.0, 60.0
 _PATIENCE = 10
 """A result that takes so many times the usual, and these seconds, does not come any more."""
+_CLOCK_SKEW_S = 0.1
+"""Clocks of two machines differ by less; a stamp further ahead is a wrong stamp."""
+_CLOCK_FAULT_S = 2.0
+"""An image that is older when it arrives was not slow: its stamp is of another clock."""
+_STAMPS = ('zero', 'constant', 'future', 'late', 'back', 'gap')
 
 
 class Health:
@@ -35,12 +42,12 @@ class Health:
         self._counts: Counter[str] = Counter()
         self._reported: Counter[str] = Counter()
         self._ages: deque[float] = deque(maxlen=_WINDOW)
+        self._arrivals: deque[float] = deque(maxlen=_WINDOW)
         self._work: deque[float] = deque(maxlen=_WINDOW)
         self._stages: dict[str, deque[float]] = {}
         self._last_good = self._last_received = time.monotonic()
         self._pending_since: float | None = None
-        self._last_reason = ''
-        self._qos_policy = ''
+        self._last_reason = self._last_reset = self._unknown = ''
         self.faults_in_a_row = 0
 
     @property
@@ -57,15 +64,18 @@ class Health:
             if self._pending_since is None:
                 self._pending_since = self._last_received
 
-    def processed(self, age_s: float | None, work_s: float,
-                  stages_ms: Mapping[str, float]) -> None:
+    def processed(self, result: Result, stamp_ns: int, received_ns: int, published_ns: int,
+                  work_s: float, stages_ms: Mapping[str, float]) -> None:
         """
         Count an answered image.
 
-        :param age_s: seconds from its stamp to the published result; None if the stamp is bad.
+        :param stamp_ns: of its header, ns.
+        :param received_ns, published_ns: the node's clock then, ns.
         :param work_s: seconds that decoding, inference and publishing took.
         :param stages_ms: ms of each stage of the inference.
         """
+        arrival_s = (received_ns - stamp_ns) / 1e9
+        moment = result.moment
         with self._lock:
             self._counts['processed'] += 1
             self._last_good = time.monotonic()
@@ -73,8 +83,19 @@ class Health:
             self._work.append(work_s)
             for stage, took_ms in stages_ms.items():
                 self._stages.setdefault(stage, deque(maxlen=_WINDOW)).append(took_ms)
-            if age_s is not None:
-                self._ages.append(age_s)
+            kinds = {moment.unusable, moment.step if moment.step != 'next' else '',
+                     '' if arrival_s > -_CLOCK_SKEW_S else 'future'}
+            for kind in kinds - {''}:
+                self._counts[f'stamps {kind}'] += 1
+            if not moment.unusable and arrival_s > -_CLOCK_SKEW_S:
+                self._arrivals.append(arrival_s)
+                self._ages.append((published_ns - stamp_ns) / 1e9)
+            self._unknown = result.unknown
+            self._counts['alerts withheld' if result.unknown else 'alerts published'] += 1
+            if result.reset:
+                self._counts['resets'] += 1
+                self._last_reset = result.reset
+            self._counts['regions left over'] += result.left_over
             self.faults_in_a_row = 0
 
     def refused(self, reason: str) -> None:
@@ -92,20 +113,12 @@ class Health:
             self.faults_in_a_row += 1
             self._last_reason = reason
 
-    def odd_stamp(self, kind: str) -> None:
-        """Count a stamp that is 'zero', 'future' or 'back'."""
-        with self._lock:
-            self._counts[f'stamps {kind}'] += 1
-
-    def incompatible_qos(self, policy: str) -> None:
-        """Remember that a publisher cannot be received because of `policy`."""
-        self._qos_policy = policy.lower()
-
-    def report(self, settings: Settings, publishers: int,
+    def report(self, settings: Settings, source: SourceProblem | None, publishers: int,
                replaced: int) -> tuple[bytes, str, dict[str, str]]:
         """
         Return level, sentence and values for diagnostics since the last report.
 
+        :param source: what keeps images away, or None.
         :param publishers: how many publishers the topic has.
         :param replaced: images overwritten by a newer one before they were processed.
         """
@@ -115,18 +128,22 @@ class Health:
             self._reported = self._counts.copy()
             ages = np.array(self._ages or [0.0])
             p50, p95 = np.percentile(ages, (50, 95))
-            level, sentence = self._judge(settings, publishers, replaced, now, new, p50, p95)
+            level, sentence = self._judge(
+                settings, source, publishers, replaced, now, new, p50, p95)
             values = {
                 'topic': self.topic, 'publishers': str(publishers), 'replaced': str(replaced),
                 **{name: str(self._counts[name]) for name in (
-                    'received', 'processed', 'bad', 'faults', 'stamps zero', 'stamps future',
-                    'stamps back')},
+                    'received', 'processed', 'bad', 'faults', 'alerts published',
+                    'alerts withheld', 'resets', 'regions left over',
+                    *(f'stamps {kind}' for kind in _STAMPS))},
                 'age p50 (ms)': f'{1e3 * p50:.0f}' if self._ages else '',
                 'age p95 (ms)': f'{1e3 * p95:.0f}' if self._ages else '',
                 'work p50 (ms)': f'{1e3 * np.median(self._work):.0f}' if self._work else '',
                 **{f'{stage} p50 (ms)': f'{np.median(took_ms):.1f}'
                    for stage, took_ms in self._stages.items()},
                 'last refusal': self._last_reason,
+                'last reset': self._last_reset,
+                'alerts withheld because': self._unknown,
             }
         return level, sentence, values
 
@@ -134,14 +151,13 @@ class Health:
         return max(_PATIENCE_S, _PATIENCE * np.median(self._work)) if self._work else (
             _FIRST_PATIENCE_S)
 
-    def _judge(self, settings: Settings, publishers: int, replaced: int, now: float,
-               new: Counter[str], p50: float, p95: float) -> tuple[bytes, str]:
+    def _judge(self, settings: Settings, source: SourceProblem | None, publishers: int,
+               replaced: int, now: float, new: Counter[str], p50: float,
+               p95: float) -> tuple[bytes, str]:
         gap = now - self._last_received
         stalled = gap > settings.health_stall_timeout_s
-        if self._qos_policy:
-            return DiagnosticStatus.ERROR, (
-                f'{self.topic}: a publisher offers another {self._qos_policy}; remove or change '
-                f'qos_overrides.{self.topic}.subscription.{self._qos_policy}')
+        if source and (source.total or stalled):
+            return DiagnosticStatus.ERROR, source.sentence
         if stalled and not publishers:
             return (DiagnosticStatus.ERROR if self._counts['received'] else
                     DiagnosticStatus.WARN), (
@@ -158,6 +174,11 @@ class Health:
         useless = now - self._last_good > settings.health_stall_timeout_s
         if useless and (new['bad'] or new['faults']):
             return DiagnosticStatus.ERROR, f'no image can be used: {self._last_reason}'
+        arrival = float(np.median(self._arrivals)) if self._arrivals else 0.0
+        if arrival > _CLOCK_FAULT_S:
+            return DiagnosticStatus.WARN, (
+                f'image stamps are {arrival:.1f} s behind the clock of this node; set the clocks '
+                'of both machines (NTP, PTP), or use_sim_time if a recording is played')
         if p95 > settings.health_warn_age_s:
             share = replaced / max(1, self._counts['received'])
             return DiagnosticStatus.WARN, (
@@ -166,9 +187,26 @@ class Health:
         if new['bad'] or new['faults']:
             return DiagnosticStatus.WARN, (
                 f"{new['bad'] + new['faults']} images dropped: {self._last_reason}")
-        odd = [kind for kind in ('zero', 'future', 'back') if new[f'stamps {kind}']]
-        if odd:
+        if new['processed'] and not new['alerts published']:
+            return DiagnosticStatus.WARN, f'no alerts are published: {self._unknown}'
+        if source:
+            return DiagnosticStatus.WARN, source.sentence
+        if odd := [kind for kind in _STAMPS if new[f'stamps {kind}']]:
+            return DiagnosticStatus.WARN, self._about_stamps(odd)
+        if new['regions left over']:
             return DiagnosticStatus.WARN, (
-                f'image stamps: {", ".join(odd)}; check the clock of the camera driver and '
-                'use_sim_time')
+                f"{new['regions left over']} regions beyond the largest "
+                f'{settings.region_max_count} of each frame were left out; raise region.min_area '
+                'or threshold')
         return DiagnosticStatus.OK, f"{new['processed']} results in the last second"
+
+    def _about_stamps(self, odd: list[str]) -> str:
+        """Return what is wrong with the stamps, and what follows."""
+        said = f'image stamps: {", ".join(odd)}'
+        if {'zero', 'constant'} & set(odd):
+            return f'{said}; the time of receipt is used instead; check the camera driver'
+        if 'back' in odd or 'gap' in odd:
+            return f'{said}; tracking began anew: {self._last_reset}'
+        if 'late' in odd:
+            return f'{said}; these frames are left out of tracking; check the order of the driver'
+        return f'{said}; check the clock of the camera driver and use_sim_time'

@@ -11,7 +11,7 @@ from std_msgs.msg import Header
 from vision_msgs.msg import (
     Detection2D, Detection2DArray, LabelInfo, ObjectHypothesisWithPose, VisionClass)
 
-from vl4ad_ros.obstacles.regions import Region
+from vl4ad_ros.obstacles.pipeline import ANOMALY, Finding
 from vl4ad_ros.vocabulary import Vocabulary
 
 NORMAL, ANOMALOUS = 0, 255
@@ -20,15 +20,15 @@ _FIRST_CLASS = 256
 """Classes are numbered from here in `label_info`: no value of a mono8 mask can be meant."""
 
 
-def detections(header: Header,
-               found: Iterable[tuple[Region, str, str]]) -> Detection2DArray:
+def detections(header: Header, found: Iterable[Finding]) -> Detection2DArray:
     """
-    Return (region, id, class name) triples as an array, empty if there are none.
+    Return detections or alerts as an array, empty if there are none.
 
-    Boxes are in pixels of the input image; scores are the regions', 0 to 1.
+    Boxes are in pixels of the input image. Each result has the score of what it names: the first
+    is 'anomaly' with the region's score, the second, where a class names the region, that class
+    with its mean mass; all 0 to 1.
     """
-    return Detection2DArray(header=header, detections=[
-        _detection(header, *one) for one in found])
+    return Detection2DArray(header=header, detections=[_detection(header, one) for one in found])
 
 
 def label_info(header: Header, vocabulary: Vocabulary, threshold: float) -> LabelInfo:
@@ -50,14 +50,21 @@ def status(name: str, level: bytes, message: str, hardware: str,
                             values=[KeyValue(key=k, value=v) for k, v in values.items()])
 
 
-def _detection(header: Header, region: Region, identity: str, class_name: str) -> Detection2D:
-    x, y, width, height = map(float, region.box)
-    hypothesis = ObjectHypothesisWithPose()
-    hypothesis.hypothesis.class_id = class_name
-    hypothesis.hypothesis.score = float(region.score)
-    detection = Detection2D(header=header, id=identity, results=[hypothesis])
+def _detection(header: Header, found: Finding) -> Detection2D:
+    x, y, width, height = map(float, found.region.box)
+    results = [_hypothesis(ANOMALY, found.region.score)]
+    if found.name:
+        results.append(_hypothesis(found.name, found.mass))
+    detection = Detection2D(header=header, id=found.id, results=results)
     detection.bbox.center.position.x = x + width / 2
     detection.bbox.center.position.y = y + height / 2
     detection.bbox.size_x = width
     detection.bbox.size_y = height
     return detection
+
+
+def _hypothesis(name: str, score: float) -> ObjectHypothesisWithPose:
+    hypothesis = ObjectHypothesisWithPose()
+    hypothesis.hypothesis.class_id = name
+    hypothesis.hypothesis.score = float(score)
+    return hypothesis

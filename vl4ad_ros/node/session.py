@@ -89,7 +89,8 @@ def replay(bag: CameraBag, truth: Truth | None, spool: Spool, log: Path, options
     with _process(bag, log, options) as process, _ros_node() as (node, executor):
         player = Player(node, bag, CAMERA_TOPIC, options.rate)
 
-        def receive(stamp_ns: int, received_ns: int, alerts: tuple[Alert, ...]) -> None:
+        def receive(stamp_ns: int, received_ns: int,
+                    alerts: tuple[Alert, ...] | None) -> None:
             index = player.index_of.get(stamp_ns)
             if index is not None:
                 results.append(FrameResult(index, received_ns - stamp_ns, alerts))
@@ -125,8 +126,9 @@ def replay(bag: CameraBag, truth: Truth | None, spool: Spool, log: Path, options
         playing.result()
         on_progress(len(player.stamps_ns))
         last = max(player.stamps_ns)
-        spin(lambda: bool(results) and results[-1].index == last, LAST_ANSWER_TIMEOUT_S)
+        spin(lambda: recorder.answered(player.stamps_ns[last]), LAST_ANSWER_TIMEOUT_S)
         spin(lambda: False, 0.3)
+        recorder.finish()
         spin(lambda: 'backend' in recorder.facts, LAST_ANSWER_TIMEOUT_S)
         if not spin(lambda: caller.done, LAST_ANSWER_TIMEOUT_S) or caller.refusals:
             raise SessionError('the node would not take parameters while frames flowed: '

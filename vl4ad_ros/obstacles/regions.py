@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 
 _BLOCK = 8
+_MANY = 200
 
 
 @dataclass(frozen=True)
@@ -22,15 +23,19 @@ class RegionLimits:
     :ivar min_area: 0..1, smallest region as a share of the image.
     :ivar roi: corners x, y of a polygon in image fractions; a region counts if its foot point, the
         middle of its lowest row, is inside or on it. Empty: everywhere.
+    :ivar max_count: 1..10000, so many of the largest regions count.
     :raises ValueError: if a limit is out of range; the message names it.
     """
 
     threshold: float = 0.5
     min_area: float = 0.0005
     roi: tuple[tuple[float, float], ...] = ()
+    max_count: int = 100
 
     def __post_init__(self) -> None:
         """Check the ranges."""
+        if not 1 <= self.max_count <= 10000:
+            raise ValueError(f'max_count must be 1..10000, not {self.max_count}')
         for name in ('threshold', 'min_area'):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f'{name} must be 0..1, not {getattr(self, name)}')
@@ -61,9 +66,23 @@ class Region:
     centroid: tuple[float, float]
 
 
-def find_regions(score: np.ndarray, limits: RegionLimits) -> tuple[Region, ...]:
+@dataclass(frozen=True)
+class Regions:
     """
-    Find the regions, 8-connected, largest first.
+    The regions of one score map.
+
+    :ivar kept: at most `RegionLimits.max_count`, largest first.
+    :ivar left_over: how many smaller ones were not looked at further; where there is a
+        `RegionLimits.roi` some of them may lie outside.
+    """
+
+    kept: tuple[Region, ...]
+    left_over: int = 0
+
+
+def find_regions(score: np.ndarray, limits: RegionLimits) -> Regions:
+    """
+    Find the regions, 8-connected.
 
     :param score: float32 or float64 (H, W), 0..1.
     :raises ValueError: if `score` is not two-dimensional.
@@ -73,15 +92,22 @@ def find_regions(score: np.ndarray, limits: RegionLimits) -> tuple[Region, ...]:
     least = max(limits.min_area * score.size, 1)
     corners = np.array(limits.roi, float).reshape(-1, 2) * (score.shape[1], score.shape[0])
     polygon = corners.astype(np.float32)
-    regions = []
-    for part in _parts(score, limits.threshold, least):
-        for window in _components(part, least):
-            region = _measure(window, score)
-            x, y, width, height = region.box
-            if region.area >= least and (not limits.roi or cv2.pointPolygonTest(
-                    polygon, (x + width / 2, y + height - 0.5), False) >= 0):
-                regions.append(region)
-    return tuple(sorted(regions, key=lambda r: (-r.area, r.box)))
+    parts = [_components(window, least) for window in _parts(score, limits.threshold, least)]
+    if not parts:
+        return Regions(())
+    # Noise can make a hundred thousand regions, so only those that are kept become objects.
+    table = np.concatenate([part.table for part in parts])
+    owner = np.repeat(np.arange(len(parts)), [len(part.table) for part in parts])
+    order = np.lexsort((*table[:, [4, 3, 2, 1]].T, -table[:, 0]))
+    kept: list[Region] = []
+    for place, index in enumerate(order):
+        if len(kept) == limits.max_count:
+            return Regions(tuple(kept), len(order) - place)
+        area, x, y, width, height, label = map(int, table[index])
+        if not limits.roi or cv2.pointPolygonTest(
+                polygon, (x + width / 2, y + height - 0.5), False) >= 0:
+            kept.append(_measure(parts[owner[index]].window(x, y, width, height, label), score))
+    return Regions(tuple(kept))
 
 
 @dataclass(frozen=True)
@@ -108,22 +134,45 @@ def _measure(window: _Window, score: np.ndarray) -> Region:
          y + 0.5 + float(rows @ np.arange(len(rows))) / area))
 
 
-def _components(part: _Window, least: float) -> Iterator[_Window]:
-    """Yield the connected parts of at least so many pixels."""
+@dataclass(frozen=True)
+class _Components:
+    """
+    The connected parts of a window.
+
+    :ivar table: int (n, 6): area, x, y, width, height in the image, and the part's label.
+    :ivar labels: of the window's pixels; None if all that is inside is one part.
+    """
+
+    whole: _Window
+    table: np.ndarray
+    labels: np.ndarray | None
+
+    def window(self, x: int, y: int, width: int, height: int, label: int) -> _Window:
+        """Return the window of one part."""
+        rows = slice(y - self.whole.y, y - self.whole.y + height)
+        columns = slice(x - self.whole.x, x - self.whole.x + width)
+        inside = self.whole.inside[rows, columns] if self.labels is None else (
+            self.labels[rows, columns] == label).view(np.uint8)
+        return _Window(x, y, inside)
+
+
+def _components(part: _Window, least: float) -> _Components:
+    """Return the connected parts of at least so many pixels."""
     # Grana's algorithm takes a third of the time of OpenCV's default on maps of few regions.
     count, labels = cv2.connectedComponentsWithAlgorithm(part.inside, 8, cv2.CV_32S, cv2.CCL_GRANA)
     if count == 2:
-        yield part
-        return
-    # Statistics take most of the time, so they are made only where they are needed.
-    _, labels, stats, _ = cv2.connectedComponentsWithStatsWithAlgorithm(
-        part.inside, 8, cv2.CV_32S, cv2.CCL_GRANA)
-    large = stats[:, cv2.CC_STAT_AREA] >= least
-    large[0] = False  # the background
-    for label in np.flatnonzero(large):
-        x, y, width, height = map(int, stats[label, :4])
-        inside = labels[y:y + height, x:x + width] == label
-        yield _Window(part.x + x, part.y + y, inside.view(np.uint8))
+        x, y, width, height = cv2.boundingRect(part.inside)
+        table = np.array([(cv2.countNonZero(part.inside), x, y, width, height, 1)])
+        labels = None
+    else:
+        # Statistics take most of the time, so they are made only where they are needed.
+        count, labels, stats, _ = cv2.connectedComponentsWithStatsWithAlgorithm(
+            part.inside, 8, cv2.CV_32S, cv2.CCL_GRANA)
+        table = np.column_stack((
+            stats[:, [cv2.CC_STAT_AREA, cv2.CC_STAT_LEFT, cv2.CC_STAT_TOP, cv2.CC_STAT_WIDTH,
+                      cv2.CC_STAT_HEIGHT]], np.arange(count)))[1:]  # without the background
+    table = table[table[:, 0] >= least]
+    return _Components(part, table + (0, part.x, part.y, 0, 0, 0), labels)
 
 
 def _parts(score: np.ndarray, threshold: float, least: float) -> Iterator[_Window]:
@@ -142,7 +191,8 @@ def _parts(score: np.ndarray, threshold: float, least: float) -> Iterator[_Windo
         blocks, 8, cv2.CV_32S, cv2.CCL_GRANA)
     found = [n for n in range(1, count) if stats[n, cv2.CC_STAT_AREA] * _BLOCK ** 2 >= least]
     boxes = stats[found, cv2.CC_STAT_WIDTH] * stats[found, cv2.CC_STAT_HEIGHT]
-    if boxes.sum() > blocks.size:  # windows that overlap, as of rings, cost more than all at once
+    # Windows that overlap, as of rings, or very many of them cost more than all at once.
+    if boxes.sum() > blocks.size or len(found) > _MANY:
         yield _Window(0, 0, above[:score.shape[0], :score.shape[1]].view(np.uint8))
         return
     for label in found:

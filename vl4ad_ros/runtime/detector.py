@@ -92,23 +92,6 @@ class Prediction:
         best = int(mass.argmax())
         return classes[best].name, float(mass[best])
 
-    def class_in(self, box: tuple[float, float, float, float]) -> tuple[str, str]:
-        """
-        Name the known and the anomaly class that fit the anomalous part of a box best.
-
-        :param box: x, y, width, height in image pixels.
-        :returns: names, each the one with most votes of the box's cells, which weigh as much as
-            their score; the second is ``''`` without anomaly prompts.
-        """
-        cells = self.letterbox.to_cells(box)
-        weights = self.cell_score[cells].ravel() + 1e-6
-        names = []
-        for indices, classes in ((self.best_known, self.prompts.vocabulary.known),
-                                 (self.best_anomaly, self.prompts.vocabulary.anomaly)):
-            votes = np.bincount(np.maximum(indices[cells].ravel(), 0), weights)
-            names.append(classes[int(votes.argmax())].name if classes else '')
-        return names[0], names[1]
-
 
 class Detector:
     """A bundle on a backend. `encode` may be called while another thread is in `detect`."""
@@ -153,6 +136,14 @@ class Detector:
     def default_vocabulary(self) -> Vocabulary:
         """The bundle's own vocabulary."""
         return self.bundle.vocabulary
+
+    def check(self, vocabulary: Vocabulary) -> None:
+        """
+        Refuse a vocabulary that `encode` would refuse, in milliseconds.
+
+        :raises VocabularyError: as `encode`.
+        """
+        self._encoder.check(vocabulary)
 
     def encode(self, vocabulary: Vocabulary) -> Prompts:
         """

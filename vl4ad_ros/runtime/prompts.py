@@ -58,7 +58,7 @@ class PromptEncoder:
         :raises VocabularyError: if a concept has too many tokens, or there are too many concepts
             or classes for the bundle; the message names the entry and the limit.
         """
-        self._check(vocabulary)
+        self.check(vocabulary)
         bundle, count = self._bundle, len(vocabulary.concepts)
         concepts = np.zeros((bundle.capacity.concepts, bundle.text.embed_dim), np.float32)
         concept_class = np.full(bundle.capacity.concepts, -1, np.int64)
@@ -75,7 +75,12 @@ class PromptEncoder:
         digest = hashlib.sha256(f'{bundle.digest} {vocabulary.to_strings()}'.encode())
         return Prompts(vocabulary, *arrays, digest.hexdigest())
 
-    def _check(self, vocabulary: Vocabulary) -> None:
+    def check(self, vocabulary: Vocabulary) -> None:
+        """
+        Refuse a vocabulary that does not fit the bundle, without embedding anything.
+
+        :raises VocabularyError: as a call.
+        """
         bundle, limit = self._bundle, self._tokenizer.context_length
         concepts = 0
         for index, (where, prompt_class) in enumerate(vocabulary.located):

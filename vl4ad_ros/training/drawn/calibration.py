@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 import json
+import math
 import os
 from pathlib import Path
 
@@ -16,8 +17,9 @@ from tqdm import tqdm
 
 from vl4ad_ros.evaluation.alert_metrics import Alert, FrameResult, score_alerts, Truth, TruthFrame
 from vl4ad_ros.evaluation.sample_drive import ROAD_AHEAD, TRACK_LIMITS
-from vl4ad_ros.obstacles.monitor import ObstacleMonitor
-from vl4ad_ros.obstacles.regions import RegionLimits
+from vl4ad_ros.obstacles.pipeline import MAX_MOVE
+from vl4ad_ros.obstacles.regions import find_regions, RegionLimits
+from vl4ad_ros.obstacles.tracks import Tracker
 from vl4ad_ros.runtime.bundle import Calibration, write_manifest
 from vl4ad_ros.runtime.detector import Detector
 from vl4ad_ros.runtime.letterbox import Letterbox
@@ -107,12 +109,14 @@ def _alert_counts(maps: Sequence[tuple[np.ndarray, Letterbox]], truth: Truth,
                   calibration: dict[str, list[float]]) -> np.ndarray:
     """Return missed anomalies, false alerts and anomalies of one drive."""
     curve = Calibration(tuple(calibration['u']), tuple(calibration['score']))
-    monitor = ObstacleMonitor(RegionLimits(roi=ROAD_AHEAD), TRACK_LIMITS)
+    limits, tracker = RegionLimits(roi=ROAD_AHEAD), Tracker(TRACK_LIMITS)
     results = []
     for i, (u, letterbox) in enumerate(maps):
-        confirmed = monitor.update(letterbox.to_image(curve(u))).confirmed
+        score = letterbox.to_image(curve(u))
+        tracks = tracker.update(find_regions(score, limits).kept,
+                                MAX_MOVE * math.hypot(*score.shape))
         results.append(FrameResult(i, 0, tuple(
-            Alert(str(t.id), '', t.region.score, t.region.box) for t in confirmed)))
+            Alert(str(t.id), t.region.score, t.region.box) for t in tracks if t.confirmed)))
     scores = score_alerts(results, truth)
     return np.array([len(scores.anomalies) - len(scores.found), len(scores.false_events),
                      len(scores.anomalies)])
