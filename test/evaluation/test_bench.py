@@ -32,7 +32,7 @@ def test_every_backend_is_measured_or_listed_with_its_reason(mock_bundle, capsys
     assert (report['input_size'], report['image_size']) == ([96, 160], [[360, 640]])
     for result in report['results']:
         assert set(result['stages_ms']) == {
-            'decode', 'resize', 'network', 'upsample', 'mask', 'regions'}
+            'decode', 'resize', 'network', 'upsample', 'mask', 'obstacles'}
         latency = result['latency_ms']
         assert 0 < latency['p50'] <= latency['p90'] <= latency['p99']
         assert sum(result['stages_ms'].values()) == pytest.approx(latency['p50'], rel=0.5)

@@ -53,7 +53,9 @@ def test_replay_writes_the_report(bag, mock_bundle, tmp_path, capsys):
     assert 'not for driving' in metrics['notice']
     with Reader(out / 'result_bag') as reader:
         counts = {c.topic: c.msgcount for c in reader.connections}
-    assert counts['/vl4ad_detector/alerts'] == metrics['frames_processed']
+    assert counts['/vl4ad_detector/detections'] == metrics['frames_processed']
+    withheld = counts['/vl4ad_detector/detections'] - counts['/vl4ad_detector/alerts']
+    assert withheld == metrics['frames_unknown'] >= 4
     assert counts['/vl4ad_detector/mask'] >= 0.8 * FRAMES
     names = {p.name for p in out.iterdir()}
     assert names == {'metrics.json', 'overlay.mp4', 'contact_sheet.png', 'result_bag', 'node.log'}

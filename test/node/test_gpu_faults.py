@@ -126,7 +126,7 @@ def test_out_of_memory_on_and_on_deactivates_and_activating_again_recovers(ros, 
             bench.spin_for(0.05)
         bench.until(lambda: bench.state == 'inactive', 'the node to deactivate itself')
         bench.status('model', lambda s: s.level == b'\x02' and OUT_OF_MEMORY in s.message
-                     and '2 inference failures in a row' in s.message)
+                     and '2 failures in a row' in s.message)
         fake_gpu.plan = Plan()
         assert bench.change('activate')
         bench.wait_for_match()

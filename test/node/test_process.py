@@ -80,7 +80,7 @@ def test_signal_before_anything_is_configured_ends_it_with_0():
     ({'threshold': 1}, 'threshold: expected double in 0.0 to 1.0, such as 0.5'),
     ({'threshold': 3.0}, 'threshold: expected double in 0.0 to 1.0, such as 0.5'),
     ({'prompts': {'known': []}}, 'prompts.known is an empty list; expected at least one entry'),
-    ({'prompts': {'known': 'road'}}, 'prompts.known: expected string_array'),
+    ({'prompts': {'known': 'road'}}, 'prompts.known: expected string[]'),
     ({'prompts': {'known': ['road', 'road'], 'anomaly': ['cow']}}, "prompts.known[1] 'road'"),
     ({'alert': {'confirm_hits': 9}}, 'alert.confirm_hits 9 is more than alert.confirm_window 5'),
 ])
