@@ -12,6 +12,7 @@ FILES = sorted((ROOT / 'vl4ad_ros').rglob('*.py'))
 
 MAY_IMPORT = {
     '__init__': set(),
+    'files': set(),
     'synonyms': set(),
     'vocabulary': {'synonyms'},
     'vocabularies': {'vocabulary'},
