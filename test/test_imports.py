@@ -13,9 +13,10 @@ FILES = sorted((ROOT / 'vl4ad_ros').rglob('*.py'))
 MAY_IMPORT = {
     '__init__': set(),
     'files': set(),
-    'synonyms': set(),
-    'vocabulary': {'synonyms'},
-    'vocabularies': {'vocabulary'},
+    'characters': set(),
+    'synonyms': {'characters'},
+    'vocabulary': {'characters', 'synonyms'},
+    'vocabularies': {'characters', 'files', 'vocabulary'},
     'scenes': set(),
     'obstacles': set(),
     'obstacles/pipeline.py': {'runtime'},
