@@ -12,9 +12,11 @@ FILES = sorted((ROOT / 'vl4ad_ros').rglob('*.py'))
 
 MAY_IMPORT = {
     '__init__': set(),
-    'synonyms': set(),
-    'vocabulary': {'synonyms'},
-    'vocabularies': {'vocabulary'},
+    'files': set(),
+    'characters': set(),
+    'synonyms': {'characters'},
+    'vocabulary': {'characters', 'synonyms'},
+    'vocabularies': {'characters', 'files', 'vocabulary'},
     'scenes': set(),
     'obstacles': set(),
     'obstacles/pipeline.py': {'runtime'},

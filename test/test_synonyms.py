@@ -26,9 +26,22 @@ TABLES = yaml.safe_load(Path(synonyms.__file__).with_name('synonyms.yaml').read_
     ('aeroplane', 'airplanes'), ('plane', 'airplane'), ('motorbikes', 'motorcycle'),
     ('bikes', 'bicycle'), ('cattle', 'cows'), ('sidewalk', 'pavement'),
     ('trash cans', 'dustbin'), ('garbage bin', 'wheelie bins'), ('zebra crossing', 'crosswalk'),
+    ('owl', 'An owl'), ('cars', 'the  car'), ('bus stop', 'a bus-stop!'), ('car', 'the "car"'),
+    ('boat on a trailer', 'boat on trailer'), ('owls', 'the owl?'), ('cow', 'A (cow)...'),
 ])
 def test_the_same(one, other):
     assert meaning(one) == meaning(other)
+
+
+@pytest.mark.parametrize('car', [
+    'CAR', 'Car!', 'car.', 'car?', 'car;', '-car', '– car', 'car—', '(car)', '[car]', '{cars}',
+    '"car"', "'car'", '“car”', '‘cars’', '«car»', '„car“', '`car`', '´car´', '【car】', '｢car｣',
+    '*car*', '_car_', '#car', 'car…', '¿car?', '¡the car!', 'a car', 'The cars', '(an) "car"',
+    'car\u200b', '\ufeffcar', 'c\u00adar', 'c\u200dar', '\u202ecar\u202c', 'c\u2060ar',
+    'car\ufe0f', 'ca\u034fr', 'car\u3164', '\xa0car\u3000', 'ｃａｒ', '𝐜𝐚𝐫', 'Ⓒⓐⓡ', 'car™', "car's",
+    'c.a.r.', '🚗 car'])
+def test_what_cannot_be_seen_or_said_makes_no_difference(car):
+    assert meaning(car) == meaning('car') == meaning('automobiles')
 
 
 @pytest.mark.parametrize('one, other', [
@@ -39,7 +52,9 @@ def test_the_same(one, other):
     ('car', 'cart'), ('train', 'trainer'), ('boat', 'boat trailer'), ('trash can', 'trash'),
     ('trash bag', 'trash can'), ('snowboard', 'snow'), ('seahorse', 'horse'),
     ('hot dog', 'dog'), ('fire truck', 'truck'), ('street light', 'street'), ('gas', 'ga'),
-    ('tennis', 'tenni'), ('log', 'logo'), ('caravan', 'van'), ('rock', 'rocket'),
+    ('tennis', 'tenni'), ('log', 'logo'), ('A-frame sign', 'frame sign'), ('plan a', 'plan'),
+    ('an', 'a'), ('jersey barrier (concrete)', 'jersey barrier'), ('道路', '道'), ('कि', 'क'),
+    ('caravan', 'van'), ('rock', 'rocket'),
 ])
 def test_not_the_same(one, other):
     assert meaning(one) != meaning(other)

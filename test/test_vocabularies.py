@@ -3,18 +3,24 @@
 """The shipped vocabularies, those of files, and references in both (needs PyYAML)."""
 
 import hashlib
+import itertools
+import os
 from pathlib import Path
+import random
+import time
 
 import pytest
 
 from vl4ad_ros import vocabularies
 from vl4ad_ros.runtime.bundle import Bundle
 from vl4ad_ros.synonyms import meaning
-from vl4ad_ros.vocabularies import concepts_of, expand, load, open_list, read
+from vl4ad_ros.vocabularies import (check_entries, concepts_of, expand, LARGEST_FILE, load,
+                                    names_file, open_list, read)
 from vl4ad_ros.vocabulary import Vocabulary, VocabularyError
 
 KNOWN = ('cityscapes', 'cityscapes_merged', 'mapillary')
 ANOMALY = ('road_obstacles', 'animals', 'unusual_vehicles', 'everything')
+YAML = 'known: [],{}-\n"\'&*!|>%@`?#\\ \t\0~<>.\x85\ufeff道'
 FOLDER = Path(vocabularies.__file__).parent
 TINY = Bundle.open('tiny')
 
@@ -151,6 +157,17 @@ def test_files_refer_to_names_and_to_files_beside_them(folder):
      "line 2 'way: roads': 'roads' means the same as 'road' in f.yaml, line 1 'road'; remove"),
     ('known: ["road', 'f.yaml, line 1: not YAML'),
     ('known: [\a]', 'f.yaml: not YAML'),
+    ('known: ["\\UFFFFFFFF"]', 'f.yaml: not YAML'),  # an OverflowError of PyYAML
+    ('known: ["\\U00110000"]', 'f.yaml: not YAML'),  # a ValueError
+    ('%YAML 1.' + '9' * 5000 + '\n---\nknown: [a]', 'f.yaml: not YAML'),
+    ('known: ["\\ud800"]', r"f.yaml, line 1 '\ud800': the character U+D800"),
+    ('known: ["ro\\0ad"]', r"f.yaml, line 1 'ro\x00ad': the character U+0000"),
+    ('known: ["road; sky"]', "f.yaml, line 1 'road; sky': a list in an entry without a name"),
+    ('known:\n- |\n  road\n  sky', "line 2 'road\\nsky': a list in an entry without a name"),
+    ('known: [<~nouser/x.yaml>]', "'~nouser/x.yaml' is no path of a file (Could not determine"),
+    ('known: ["<a\\0.yaml>"]', r"'a\x00.yaml' is no path of a file (embedded null byte)"),
+    ('known: ["<a\\ud800.yaml>"]', r"'a\ud800.yaml' is no path of a file"),
+    ('known: [<site.yaml>]', "'site.yaml' is a directory; expected a regular file"),
     ('known: [<nothing>]', "line 1 '<nothing>': no vocabulary 'nothing'; expected one of animals"),
     ('known: [<bundle>]', "no vocabulary 'bundle'"),
     ('known: [<animals>]', "line 1 '<animals>': 'animals' has no known: list; of the shipped"),
@@ -160,6 +177,7 @@ def test_files_refer_to_names_and_to_files_beside_them(folder):
 ])
 def test_refusals_name_file_line_and_cure(folder, text, reason):
     (folder / 'f.yaml').write_text(text)
+    (folder / 'site.yaml').mkdir()
     with pytest.raises(VocabularyError) as refused:
         load('f.yaml')
     assert reason in str(refused.value) and '\n' not in str(refused.value)
@@ -173,6 +191,146 @@ def test_files_in_a_circle_and_in_no_encoding_are_refused(folder):
     (folder / 'c.yaml').write_bytes(b'known: [\xff]')
     with pytest.raises(VocabularyError, match='c.yaml: expected text in UTF-8'):
         load('c.yaml')
+
+
+def test_block_styles_of_yaml_and_aliases_are_read(folder):
+    (folder / 'f.yaml').write_text(
+        '\ufeffknown:\n- |\n  road\n- >\n  vehicle: car,\n  truck\nanomaly: [&a cow, <g.yaml>]\n')
+    (folder / 'g.yaml').write_text('anomaly: &a [box]\nknown: *a\n')
+    assert load('f.yaml').to_strings() == (['road', 'vehicle: car, truck'], ['cow', 'box'])
+
+
+def refusals(path):
+    """Yield what each function says that takes the path of a list."""
+    for opens in (load, open_list, lambda p: load('cityscapes', p),
+                  lambda p: read([f'<{p}>']), lambda p: read(['road'], [f'<{p}>'])):
+        with pytest.raises(VocabularyError) as refused:
+            opens(path)
+        said = str(refused.value)
+        assert '\n' not in said and len(said) < 900
+        said.encode()
+        yield said
+
+
+@pytest.mark.parametrize('path, reason', [
+    ('pipe.yaml', "'pipe.yaml' is a named pipe; expected a regular file"),
+    ('zero.yaml', "'zero.yaml' is a device; expected a regular file"),
+    ('folder.yaml', "'folder.yaml' is a directory; expected a regular file"),
+    ('large.yaml', "'large.yaml' has 262145 bytes; expected at most 262144"),
+    ('loop.yaml', "'loop.yaml' cannot be read (Too many levels of symbolic links)"),
+    ('loop.yaml/f.yaml', "'loop.yaml/f.yaml' cannot be read (Too many levels of symbolic links)"),
+    ('~nouser/f.yaml', "'~nouser/f.yaml' is no path of a file (Could not determine home"),
+    ('a\0.yaml', r"'a\x00.yaml' is no path of a file"),
+    ('a\ud800.yaml', r"'a\ud800.yaml' is no path of a file"),
+    ('a\udcff.yaml', r"'a\udcff.yaml' cannot be read (No such file"),
+    ('x' * 4000 + '.yaml', "xxx...' cannot be read (File name too long)"),
+    ('\n.yaml', r"'\n.yaml' cannot be read (No such file"),
+    ('n' * 4000, "no vocabulary 'nnn"),
+], ids=itertools.count())
+def test_odd_files_and_paths_are_refused(folder, path, reason):
+    os.mkfifo(folder / 'pipe.yaml')
+    (folder / 'zero.yaml').symlink_to('/dev/zero')
+    (folder / 'loop.yaml').symlink_to('loop.yaml')
+    (folder / 'folder.yaml').mkdir()
+    (folder / 'large.yaml').write_bytes(b'#' * (LARGEST_FILE + 1))
+    assert all(reason in said for said in refusals(path))
+
+
+@pytest.mark.parametrize('text, reason', [
+    (f'anomaly: [{"a," * 100_000}]', 'f.yaml, line 1: not YAML of lists of words (more than 4000'),
+    ('known: ' + '[' * 200_000, 'f.yaml, line 1: not YAML of lists of words (more than'),
+    (f'anomaly: []\nknown: ["{"a" * 100_001}"]', 'line 2: known has 100001 characters, at most'),
+    (f'known: [&a "x: {"y," * 40}y"{", *a" * 99}]', 'line 1: known has 4100 concepts, at most'),
+    ('known: [&a0 [x, x]' + ''.join(
+        f', &a{i} [{", ".join(9 * [f"*a{i - 1}"])}]' for i in range(1, 50)) + ']',
+     'line 1: expected one entry in quotes'),
+    ('known: &a [x, *a]', 'line 1: expected one entry in quotes'),
+    ('known: [<0.yaml>]', 'files refer to each other more than 8 levels deep; put their entries'),
+    ('known: [' + ', '.join(f'<one{i}.yaml>' for i in range(40)) + ']',
+     "line 1 '<one31.yaml>': more than 32 files; put their entries into fewer files"),
+    ('known: [' + '<word.yaml>, ' * 3000 + ']',
+     "line 1 '<word.yaml>': with this entry the list has more than 4000 concepts; remove some"),
+], ids=itertools.count())
+def test_files_beyond_a_limit_are_refused_soon(folder, text, reason):
+    (folder / 'f.yaml').write_text(text)
+    (folder / 'word.yaml').write_text('known: [a, b]')
+    for i in range(40):
+        (folder / f'one{i}.yaml').write_text(f'known: [word {i}]')
+    for i in range(400):
+        (folder / f'{i}.yaml').write_text(f'known: [<{i + 1}.yaml>, <{i + 1}.yaml>]')
+    started = time.process_time()
+    with pytest.raises(VocabularyError) as refused:
+        load('f.yaml')
+    assert time.process_time() - started < 1 and len(str(refused.value)) < 500
+    assert reason in str(refused.value)
+
+
+def test_home_of_nobody_is_refused(folder, monkeypatch):
+    monkeypatch.delenv('HOME')
+    monkeypatch.setattr('pwd.getpwuid', lambda uid: {}[uid])
+    assert all('is no path of a file (Could not' in said for said in refusals('~/f.yaml'))
+
+
+def test_each_file_is_opened_once_in_a_reading(folder, monkeypatch):
+    opened = []
+    monkeypatch.setattr(vocabularies, 'read_regular',
+                        lambda path, limit: opened.append(path) or Path(path).read_bytes())
+    for i in range(5):
+        (folder / f'{i}.yaml').write_text(
+            f'known: [road {i}]\nanomaly: [' + f'<{i + 1}.yaml>, ' * 500 + ']')
+    (folder / '5.yaml').write_text('anomaly: []')
+    started = time.process_time()
+    read(['<0.yaml>', '<1.yaml>'], ['<0.yaml>', f'<{folder}/1.yaml>'])
+    assert len(opened) == 6 and time.process_time() - started < 2
+
+
+def test_entries_are_checked_without_opening_files(folder, monkeypatch):
+    def read_regular(path, limit):
+        raise AssertionError(f'{path} was opened')
+
+    assert open_list('everything') and open_list('cityscapes')  # in memory from now on
+    monkeypatch.setattr(vocabularies, 'read_regular', read_regular)
+    entries = ['<none.yaml>', '<~nouser/x.yml>', 'road', 'vehicle: car', '<bundle>']
+    check_entries(entries, 'known')
+    check_entries([*entries, '<everything>'], 'anomaly')
+    check_entries([''], 'anomaly')
+    for entry, reason in (('cow, sheep', 'a list in an entry'), ('<none>', "no vocabulary 'none'"),
+                          ('<cityscapes>', 'has no anomaly: list'), ('x' * 300, 'at most 200'),
+                          ('', 'empty name')):
+        with pytest.raises(VocabularyError, match=rf'prompts.anomaly\[1\].*{reason}'):
+            check_entries(['box', entry], 'anomaly')
+    with pytest.raises(VocabularyError, match='5000 entries'):
+        check_entries(['<x.yaml>'] * 5000, 'known')
+
+
+@pytest.mark.parametrize('entries, named', [
+    (['road', ' <site/mine.yaml> '], True), (['<x.yml>'], True),
+    (['<bundle>', '<animals>'], False),
+    (['road', '<nothing>', 'x.yaml', 'a: <x.yaml>', ''], False), ([], False)])
+def test_whether_entries_name_a_file(entries, named):
+    assert names_file(entries) is named
+
+
+def test_odd_files_are_read_or_refused_and_nothing_else(folder):
+    rng = random.Random(0)
+    read_ones = 0
+    for _ in range(600):
+        text = rng.choice(['known: [', 'known:\n- ', 'known: ["', 'anomaly: [<f.yaml>, ', '%']) + (
+            ''.join(rng.choices(YAML, k=rng.randint(0, 12)))
+            + rng.choice(['', ']', '"]']))
+        (folder / 'f.yaml').write_text(text)
+        try:
+            read(['<f.yaml>'], ['<f.yaml>', ''.join(rng.choices('<>~/.yaml\0\ud800', k=8))])
+            open_list('f.yaml')
+        except VocabularyError as error:
+            assert '\n' not in str(error)
+            str(error).encode()
+        try:
+            open_list('f.yaml')
+            read_ones += 1
+        except VocabularyError:
+            pass
+    assert read_ones > 10
 
 
 @pytest.mark.parametrize('name, reason', [

@@ -48,6 +48,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         options = _parser(arguments).parse_args(arguments)
         signal.signal(signal.SIGTERM, _terminate)
+        if hasattr(sys.stdout, 'reconfigure'):  # for words and paths that it cannot encode
+            sys.stdout.reconfigure(errors='backslashreplace')
         code = VERBS[options.verb].run(options) or 0
         sys.stdout.flush()
         return code

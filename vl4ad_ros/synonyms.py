@@ -7,9 +7,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
-import re
 from typing import Any
 
+from vl4ad_ros.characters import letters, plain
 import yaml
 
 _KEPT_ENDINGS = ('ss', 'us', 'is')
@@ -19,9 +19,10 @@ def meaning(concept: str) -> str:
     """
     Return a key that two concepts share if they mean the same, by the tables in synonyms.yaml.
 
-    Case, hyphens, spaces, singular or plural, and British or American spelling do not matter:
-    ``'Tyres'`` and ``'tire'`` share a key, ``'toy car'`` and ``'car'`` do not. For comparing
-    only: it is no word, and no prompt is ever replaced by it.
+    Case, hyphens, spaces, singular or plural, British or American spelling, and what
+    `characters.plain` leaves out do not matter: ``'The Tyres!'`` and ``'tire'`` share a key,
+    ``'toy car'`` and ``'car'`` do not. For comparing only: it is no word, and no prompt is ever
+    replaced by it.
     """
     key = _key(concept)
     return _groups().get(key, key)
@@ -29,7 +30,7 @@ def meaning(concept: str) -> str:
 
 def _key(concept: str) -> str:
     tables = _tables()
-    words = re.sub(r"['’]", '', concept.lower()).replace('-', ' ').replace('_', ' ').split()
+    words = letters(plain(concept).replace("'", '')).split()
     singular = (_singular(word, tables['plurals']) for word in words)
     # Without spaces: 'wheel barrow' is 'wheelbarrow'.
     return ''.join(tables['spellings'].get(word, word) for word in singular)

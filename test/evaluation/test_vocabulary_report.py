@@ -2,6 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """`vl4ad vocabulary`: what it prints, and its exit codes (needs onnxruntime, no ROS)."""
 
+import json
+import os
+import subprocess
+import sys
+
 import pytest
 
 from vl4ad_ros import vocabularies
@@ -94,6 +99,45 @@ def test_check_without_anomaly_words_has_nothing_to_compare(vocabulary, tmp_path
     assert code == 0 and lines[-1] == 'no anomaly words: nothing to compare'
 
 
+def test_check_warns_of_words_in_unknown_scripts(vocabulary, mock_bundle, tmp_path):
+    file = tmp_path / 'f.yaml'
+    file.write_text("known: ['道路', '汽车', sky]\nanomaly: ['牛', 'дом: house, дом']\n")
+    code, lines, _ = vocabulary('check', file)
+    text = ' '.join(lines)
+    assert code == 0
+    assert ('warning: the text model knows Latin script only, not Han, and so does not know '
+            "'道路', '汽车', '牛'; write them in English") in text
+    assert "not Cyrillic, and so does not know 'дом'; write them in English" in text
+    file.write_text('known: [road]\nanomaly: [cow]\n')
+    assert 'warning' not in ' '.join(vocabulary('check', file)[1])
+
+
+def test_check_asks_the_bundle_which_scripts_it_knows(vocabulary, mock_bundle, tmp_path):
+    from mock_bundle import write_mock_bundle
+    text = json.loads((mock_bundle / 'manifest.json').read_text())['text']
+    bundle = write_mock_bundle(tmp_path / 'other', text={**text, 'scripts': ['Latin', 'Han']})
+    file = tmp_path / 'f.yaml'
+    file.write_text("known: ['道路']\nanomaly: ['дом']\n")
+    text = ' '.join(vocabulary('check', file, '--bundle', bundle)[1])
+    assert 'knows Latin and Han script only, not Cyrillic' in text and 'not Han' not in text
+
+
+@pytest.mark.parametrize('environment', [
+    {'LC_ALL': 'C'}, {'LC_ALL': 'C', 'PYTHONUTF8': '0', 'PYTHONCOERCECLOCALE': '0'},
+    {'PYTHONIOENCODING': 'ascii'}, {'LC_ALL': 'POSIX', 'HOME': ''}])
+def test_odd_words_and_paths_are_printed_in_every_locale(tmp_path, environment):
+    name = os.fsdecode(b'\xff\xe9.yaml')
+    (tmp_path / name).write_text("known: ['道路']\nanomaly: [Kühe]\n", encoding='utf-8')
+    for file, code, said in ((name, 0, '1 known classes'), ('none' + name, 1, 'cannot be read'),
+                             ('~nouser/道路.yaml', 1, 'is no path of a file')):
+        done = subprocess.run(
+            [sys.executable, '-m', 'vl4ad_ros.cli', 'vocabulary', 'show', file], cwd=tmp_path,
+            capture_output=True, env={**os.environ, **environment}, timeout=60)
+        assert done.returncode == code
+        assert said in (done.stderr if code else done.stdout).decode(errors='replace')
+        assert done.stderr.count(b'\n') == code and b'codec' not in done.stderr
+
+
 @pytest.mark.parametrize('arguments, reason', [
     (['mapillary'], "bundle 'tiny' takes at most 96 classes"),
     (['nothing'], "no vocabulary 'nothing'; expected one of animals"),
@@ -101,6 +145,9 @@ def test_check_without_anomaly_words_has_nothing_to_compare(vocabulary, tmp_path
     (['coco_panoptic', '--anomaly', 'animals'],
      "vocabulary 'animals', line 10 'cow: cow, cows, cattle': class 'cow' is also"),
     (['cityscapes', '--bundle', 'nowhere'], "no bundle at 'nowhere'"),
+    (['~nouser/x.yaml'], "'~nouser/x.yaml' is no path of a file"),
+    (['a\0\ud800.yaml'], r"'a\x00\ud800.yaml' is no path of a file"),
+    (['/dev/zero.yaml'], "'/dev/zero.yaml' cannot be read"),
 ])
 def test_check_fails_with_the_reason(vocabulary, arguments, reason):
     code, lines, err = vocabulary('check', *arguments)

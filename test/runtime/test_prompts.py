@@ -130,6 +130,15 @@ def test_vocabulary_beyond_a_limit_names_the_entry(encoder, known, anomaly, mess
     assert encoder.network.rows == 0
 
 
+def test_tokens_of_too_many_words_are_not_counted(encoder, monkeypatch):
+    def count(text):
+        raise AssertionError(f'{text} was counted')
+
+    monkeypatch.setattr(encoder.tokenizer, 'count', count)
+    with pytest.raises(VocabularyError, match='takes at most 6 concepts'):
+        encoder(Vocabulary.from_strings(['x: ' + ', '.join(f'w{i}' for i in range(3000))]))
+
+
 def test_vocabulary_at_both_limits_is_taken(encoder):
     prompts = encoder(Vocabulary.from_strings(['a: a, b, c', 'd'], ['e', 'f']))
     assert prompts.concept_class.tolist() == [0, 0, 0, 1, 2, 3]

@@ -16,7 +16,7 @@ from vl4ad_ros.runtime.detector import Detector
 from vl4ad_ros.runtime.prompts import Prompts
 from vl4ad_ros.runtime.tokenizer import Tokenizer
 from vl4ad_ros.vocabularies import DEFAULT_ANOMALY, DEFAULT_KNOWN, load, names, open_list
-from vl4ad_ros.vocabulary import PromptClass, Vocabulary
+from vl4ad_ros.vocabulary import PromptClass, script_warnings, Vocabulary
 
 COLUMNS = 99
 
@@ -42,11 +42,12 @@ def run(options: argparse.Namespace) -> None:
         print('\n'.join(index()))
         return
     name = options.name or DEFAULT_KNOWN
-    if options.anomaly is None and open_list(name).known is None:
+    words = open_list(name)
+    if options.anomaly is None and words.known is None:
         vocabulary, name = load(DEFAULT_KNOWN, name), f'{DEFAULT_KNOWN} with {name}'
     else:
         vocabulary = load(name, options.anomaly)
-        if open_list(name).anomaly is None or options.anomaly:
+        if words.anomaly is None or options.anomaly:
             name = f'{name} with {options.anomaly or DEFAULT_ANOMALY}'
     if options.action == 'show':
         print('\n'.join([name, size(vocabulary),
@@ -58,6 +59,7 @@ def run(options: argparse.Namespace) -> None:
     finally:
         detector.close()
     print('\n'.join([f"bundle '{detector.bundle.name}' takes {name}", size(vocabulary),
+                     *warnings(vocabulary, detector.bundle),
                      *likeness(prompts, detector.bundle, options.pairs)]))
 
 
@@ -102,6 +104,12 @@ def contents(vocabulary: Vocabulary, bundle: Bundle) -> Iterator[str]:
             lines = textwrap.wrap(', '.join(c.concepts), max(COLUMNS - width - 10, 30))
             yield f'{c.name:{width}}  {tokens(c):6}  {lines[0]}'
             yield from (' ' * (width + 10) + line for line in lines[1:])
+
+
+def warnings(vocabulary: Vocabulary, bundle: Bundle) -> Iterator[str]:
+    """Yield what a user must know of words that the bundle's text network cannot know."""
+    for sentence in script_warnings(vocabulary, bundle.text.scripts):
+        yield from textwrap.wrap(f'warning: {sentence}', COLUMNS)
 
 
 def likeness(prompts: Prompts, bundle: Bundle, count: int) -> Iterator[str]:

@@ -94,6 +94,7 @@ class Text:
     The text network: rows of at most `context_length` tokens in, `embed_dim` numbers out.
 
     :ivar embeddings: file of concepts that are embedded already, or None.
+    :ivar scripts: names of the scripts that it was trained on, as `characters.scripts_of` gives.
     """
 
     file: str
@@ -103,6 +104,7 @@ class Text:
     sot: int
     eot: int
     pad: int
+    scripts: tuple[str, ...] = ('Latin',)
 
 
 @dataclass(frozen=True)
@@ -454,7 +456,8 @@ def _parse(manifest: Any, directory: Path) -> Bundle:
         text=Text(text.file('file'), text.optional_file('embeddings'),
                   text.integer('context_length', 3, 4096),
                   text.integer('embed_dim', 1, 65536),
-                  *(text.integer(key, 0, 2 ** 31 - 1) for key in ('sot', 'eot', 'pad'))),
+                  *(text.integer(key, 0, 2 ** 31 - 1) for key in ('sot', 'eot', 'pad')),
+                  _parse_scripts(text)),
         weights=root.optional_files('weights'),
         network=network and NetworkRecord(
             network.table('config').values, network.table('classification').values,
@@ -488,6 +491,13 @@ def _parse_graphs(vision: _Table) -> tuple[Graph, ...]:
     if len({(g.dtype, g.sampling) for g in graphs}) < len(graphs):
         vision.refuse('graphs', 'a list with one graph a dtype and sampling')
     return graphs
+
+
+def _parse_scripts(text: _Table) -> tuple[str, ...]:
+    scripts = text.texts('scripts') if 'scripts' in text.values else ('Latin',)
+    if not scripts or not all(re.fullmatch('[A-Z][a-z-]+', script) for script in scripts):
+        text.refuse('scripts', "a list of names of scripts, such as 'Latin' and 'Han'")
+    return scripts
 
 
 def _parse_calibration(table: _Table) -> Calibration:

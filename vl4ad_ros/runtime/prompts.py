@@ -91,6 +91,8 @@ class PromptEncoder:
                     raise VocabularyError(
                         f"{where}: bundle '{bundle.name}' takes at most {most} {noun} (known and "
                         f'anomaly together), this makes {seen}; remove some')
+        # Only now: counting tokens is slow, and useless where there are too many words.
+        for where, prompt_class in vocabulary.located:
             for text in (t for c in prompt_class.concepts for t in self._sentences(c)):
                 tokens = self._tokenizer.count(text)
                 if tokens > limit:

@@ -1,0 +1,59 @@
+# Copyright 2026 vl4ad_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Only regular files up to a size are read, and nothing is waited for (needs nothing)."""
+
+import os
+import socket
+import time
+
+import pytest
+
+from vl4ad_ros.files import FileRefused, read_regular
+
+
+def test_a_file_is_read_up_to_the_limit(tmp_path):
+    file = tmp_path / 'f'
+    file.write_bytes(b'12345')
+    (tmp_path / 'link').symlink_to(file)
+    assert read_regular(file, 5) == read_regular(str(tmp_path / 'link'), 9) == b'12345'
+    with pytest.raises(FileRefused, match="f' has 5 bytes; expected at most 4"):
+        read_regular(file, 4)
+    (tmp_path / 'empty').touch()
+    assert read_regular(tmp_path / 'empty', 0) == b''
+
+
+def test_a_file_that_hides_its_size_is_read_up_to_the_limit():
+    if not os.path.exists('/proc/self/status'):
+        pytest.skip('no /proc')
+    assert b'Name' in read_regular('/proc/self/status', 1 << 20)
+    with pytest.raises(FileRefused, match="status' has more than 10 bytes"):
+        read_regular('/proc/self/status', 10)
+
+
+def test_what_is_no_regular_file_is_refused_at_once(tmp_path):
+    os.mkfifo(tmp_path / 'pipe')
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(tmp_path / 'socket'))
+        started = time.monotonic()
+        for path, kind in ((tmp_path / 'pipe', 'a named pipe'), ('/dev/zero', 'a device'),
+                           (tmp_path, 'a directory'), (tmp_path / 'socket', 'a socket')):
+            with pytest.raises(FileRefused, match=f'{path}. is {kind}; expected a regular file'):
+                read_regular(path, 100)
+        assert time.monotonic() - started < 1
+
+
+@pytest.mark.parametrize('path', ['a\0b', 'a\ud800b'])
+def test_what_is_no_path_is_refused_in_words_that_can_be_printed(path):
+    with pytest.raises(FileRefused, match='is no path of a file') as refused:
+        read_regular(path, 100)
+    str(refused.value).encode()
+
+
+def test_errors_of_the_system_stay_what_they_are(tmp_path):
+    (tmp_path / 'loop').symlink_to(tmp_path / 'loop')
+    with pytest.raises(FileNotFoundError):
+        read_regular(tmp_path / 'none', 1)
+    with pytest.raises(OSError, match='symbolic links'):
+        read_regular(tmp_path / 'loop', 1)
+    with pytest.raises(OSError, match='too long'):
+        read_regular('x' * 5000, 1)
