@@ -21,7 +21,7 @@ MAY_IMPORT = {
     'obstacles': set(),
     'obstacles/pipeline.py': {'runtime'},
     'runtime': {'vocabulary'},
-    'settings': {'vocabulary', 'vocabularies', 'runtime', 'obstacles'},
+    'settings': {'files', 'vocabulary', 'vocabularies', 'runtime', 'obstacles'},
     'evaluation': {'vocabulary', 'vocabularies', 'runtime', 'obstacles', 'settings', 'scenes'},
     'node': {'vocabulary', 'vocabularies', 'runtime', 'obstacles', 'settings', 'evaluation'},
     'network': {'vocabulary', 'vocabularies'},

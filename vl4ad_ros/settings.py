@@ -12,19 +12,21 @@ import math
 from pathlib import Path
 from typing import Any
 
+from vl4ad_ros.files import read_regular
 from vl4ad_ros.obstacles.pipeline import Limits
 from vl4ad_ros.obstacles.regions import RegionLimits
 from vl4ad_ros.obstacles.scene_time import TimeLimits
 from vl4ad_ros.obstacles.tracks import TrackLimits
 from vl4ad_ros.runtime.backends import BackendOptions
 from vl4ad_ros.runtime.bundle import DTYPES
-from vl4ad_ros.vocabularies import BUNDLE, expand, read
+from vl4ad_ros.vocabularies import BUNDLE, check_entries, names_file, read
 from vl4ad_ros.vocabulary import Vocabulary
 import yaml
 
 BUNDLE_LIST = (BUNDLE,)
 """Value of a prompt list that stands for the list inside the bundle."""
 NODE_NAME = 'vl4ad_detector'
+_LARGEST_FILE = 1 << 20  # bytes of a parameter file
 _OF_RCLPY = ('use_sim_time', 'start_type_description_service')
 _KINDS = {bool: 'true or false', int: 'an integer', float: 'a number with a point, such as 1.0',
           str: 'text'}
@@ -143,11 +145,11 @@ class Settings:
             self.limits
         except ValueError as error:
             raise ParameterError(f'region.{error}') from error
-        if not self.names_file:
-            known, anomaly = (expand(self.prompts_known, 'known'),
-                              expand(self.prompts_anomaly, 'anomaly'))
-            if BUNDLE not in map(str.strip, self.prompts_known + self.prompts_anomaly):
-                Vocabulary(known, anomaly)
+        check_entries(self.prompts_known, 'known')
+        check_entries(self.prompts_anomaly, 'anomaly')
+        if not self.names_file and BUNDLE not in map(
+                str.strip, self.prompts_known + self.prompts_anomaly):
+            read(*self.prompts)
 
     @property
     def backend_options(self) -> BackendOptions:
@@ -175,8 +177,7 @@ class Settings:
     @property
     def names_file(self) -> bool:
         """Whether an entry of the prompts refers to a file of the user's."""
-        return any(entry.strip().endswith(('.yaml>', '.yml>'))
-                   for entry in self.prompts_known + self.prompts_anomaly)
+        return names_file(self.prompts_known + self.prompts_anomaly)
 
     def vocabulary(self, bundled: Vocabulary) -> Vocabulary:
         """
@@ -299,8 +300,8 @@ def read_parameter_file(file: Path, node_name: str = NODE_NAME) -> dict[str, Any
     :raises ParameterError: if the file cannot be read or no section of it is for the node.
     """
     try:
-        tree = yaml.safe_load(file.read_text(encoding='utf-8'))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        tree = yaml.safe_load(read_regular(file, _LARGEST_FILE).decode())
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
         raise ParameterError(f"parameter file '{file}' cannot be read: "
                              f'{" ".join(str(error).split())}') from error
     sections = list(_sections(tree))

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import os
 from threading import Event
 
 from harness import Bench, GREY, PURPLE, RED, scene
@@ -161,6 +162,23 @@ def test_prompts_are_encoded_once_and_only_when_they_change(ros, mock_bundle, mo
         bench.until(lambda: bench.received['label_info'], 'label_info')
         in_force(bench, prompts__anomaly=['caravan'])
         assert len(count) == 2
+
+
+def test_words_in_another_script_are_warned_of(bench, capfd):
+    in_force(bench, prompts__anomaly=['牛', 'caravan'])
+    said = capfd.readouterr().err
+    assert '牛' in said and 'Han' in said and 'caravan' not in said
+
+
+def test_only_regular_files_are_read(bench, tmp_path):
+    """A named pipe used to hang the node so that only SIGKILL ended it."""
+    os.mkfifo(tmp_path / 'pipe.yaml')
+    (tmp_path / 'zero.yaml').symlink_to('/dev/zero')
+    for name, kind in (('pipe', 'a named pipe'), ('zero', 'a device')):
+        answer = bench.set(prompts__anomaly=[f'<{tmp_path}/{name}.yaml>'])
+        assert not answer.successful and f'is {kind}; expected a regular file' in answer.reason
+    assert bench.state == 'active'
+    bench.ask(scene())
 
 
 def test_a_file_that_cannot_be_read_at_once_holds_nothing_up(bench, tmp_path, monkeypatch):

@@ -29,6 +29,7 @@ from vl4ad_ros.runtime.backends import EngineMissing, FatalBackendError
 from vl4ad_ros.runtime.detector import Detector
 from vl4ad_ros.runtime.prompts import Prompts
 from vl4ad_ros.settings import NODE_NAME, ParameterError, ROWS, Settings, unknown_names
+from vl4ad_ros.vocabulary import script_warnings
 
 _DIAGNOSTICS_S = 1.0
 _POLL_S = 0.1
@@ -111,6 +112,7 @@ class DetectorNode(PatientLifecycleNode):
             f'{len(vocabulary.anomaly)} anomaly classes')
         if detector.bundle.notice:
             self.get_logger().warning(f'model {detector.bundle.name}: {detector.bundle.notice}')
+        self._warn_of_scripts(self._loaded, prompts)
         self._publish_label_info(self._loaded)
         return super().on_configure(state)
 
@@ -250,7 +252,12 @@ class DetectorNode(PatientLifecycleNode):
             return
         self._prompt_trouble = ''
         loaded.camera.configuration = Configuration(self._settings, outcome.result())
+        self._warn_of_scripts(loaded, outcome.result())
         self._publish_label_info(loaded)
+
+    def _warn_of_scripts(self, loaded: _Loaded, prompts: Prompts) -> None:
+        for sentence in script_warnings(prompts.vocabulary, loaded.detector.bundle.text.scripts):
+            self.get_logger().warning(sentence)
 
     def _publish_label_info(self, loaded: _Loaded) -> None:
         header = Header(stamp=self.get_clock().now().to_msg())

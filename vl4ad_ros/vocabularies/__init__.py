@@ -143,11 +143,6 @@ def names_file(entries: Sequence[str]) -> bool:
     return any(_is_file(_reference(entry)) for entry in entries)
 
 
-def has_reference(entries: Sequence[str]) -> bool:
-    """Return whether any entry stands for a whole list."""
-    return any(map(_reference, entries))
-
-
 def open_list(name: str) -> WordList:
     """
     Read a shipped vocabulary by its name, or a YAML file by its path.
