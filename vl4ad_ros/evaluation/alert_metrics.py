@@ -11,7 +11,7 @@ from statistics import median
 import numpy as np
 
 from vl4ad_ros.evaluation.pixel_metrics import IGNORE
-from vl4ad_ros.obstacles.pipeline import ANOMALY, caption
+from vl4ad_ros.obstacles.pipeline import ANOMALY, caption, Result
 
 MIN_PIXELS = 100
 MIN_SHARE = 0.1
@@ -63,6 +63,12 @@ class FrameResult:
     index: int
     age_ns: int
     alerts: tuple[Alert, ...] | None
+
+    @staticmethod
+    def of(index: int, result: Result) -> FrameResult:
+        """Return what the pipeline says of a frame, offline."""
+        return FrameResult(index, 0, None if result.alerts is None else tuple(
+            Alert(a.id, a.region.score, a.region.box, a.name, a.mass) for a in result.alerts))
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from vl4ad_ros.evaluation.alert_metrics import Alert, AlertLog, FrameResult, score_alerts
+from vl4ad_ros.evaluation.alert_metrics import AlertLog, FrameResult, score_alerts
 from vl4ad_ros.evaluation.bag_reader import CameraBag
 from vl4ad_ros.evaluation.pixel_metrics import PixelMetrics
 from vl4ad_ros.evaluation.replay import described, quality
@@ -41,8 +41,7 @@ def evaluate(bag: CameraBag, detector: Detector, settings: Settings = Settings()
     for frame in bag.frames():
         prediction = detector.detect(bag.decode(frame), prompts)
         result = pipeline.process(prediction, frame.stamp_ns, frame.time_ns, settings.limits)
-        results.append(FrameResult(frame.index, 0, None if result.alerts is None else tuple(
-            Alert(a.id, a.region.score, a.region.box, a.name, a.mass) for a in result.alerts)))
+        results.append(FrameResult.of(frame.index, result))
         log.add(results[-1])
         if ahead and ahead[0] == frame.index:
             pixels.add(prediction.score, ahead[1])

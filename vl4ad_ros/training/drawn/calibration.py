@@ -6,23 +6,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 import json
-import math
 import os
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
-from vl4ad_ros.evaluation.alert_metrics import Alert, FrameResult, score_alerts, Truth, TruthFrame
+from vl4ad_ros.evaluation.alert_metrics import FrameResult, score_alerts, Truth, TruthFrame
 from vl4ad_ros.evaluation.sample_drive import ROAD_AHEAD, TRACK_LIMITS
-from vl4ad_ros.obstacles.pipeline import MAX_MOVE
-from vl4ad_ros.obstacles.regions import find_regions, RegionLimits
-from vl4ad_ros.obstacles.tracks import Tracker
+from vl4ad_ros.obstacles.pipeline import Limits, Pipeline
+from vl4ad_ros.obstacles.regions import RegionLimits
 from vl4ad_ros.runtime.bundle import Calibration, write_manifest
-from vl4ad_ros.runtime.detector import Detector
-from vl4ad_ros.runtime.letterbox import Letterbox
+from vl4ad_ros.runtime.detector import Detector, Prediction
 from vl4ad_ros.scenes.drive import Drive
 from vl4ad_ros.scenes.kinds import kinds_in
 from vl4ad_ros.training.drawn.pictures import PictureSet
@@ -86,17 +83,16 @@ def choose_threshold(detector: Detector, drives: Sequence[Drive],
     prompts = detector.encode(detector.default_vocabulary)
     counts = np.zeros((len(THRESHOLDS), 3), int)
     for number, drive in enumerate(drives):
-        maps: list[tuple[np.ndarray, Letterbox]] = []
+        predictions: list[Prediction] = []
         truths: dict[int, TruthFrame] = {}
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             frames = pool.map(drive.draw, range(len(drive)))
             for i, shot in enumerate(tqdm(frames, f'validation drive {number + 1}', len(drive))):
-                prediction = detector.detect(shot.frame.image, prompts)
-                maps.append((prediction.uncertainty, prediction.letterbox))
+                predictions.append(detector.detect(shot.frame.image, prompts))
                 truths[i] = TruthFrame.of(shot.anomaly, shot.anomaly_ids)
         truth = Truth(truths, [int(1e9 * i / drive.rate_hz) for i in range(len(drive))])
         for row, threshold in zip(counts, THRESHOLDS):
-            row += _alert_counts(maps, truth, knots(*ends, float(threshold)))
+            row += _alert_counts(predictions, truth, knots(*ends, float(threshold)))
     cost = counts[:, 0] + counts[:, 1]
     # The middle of the best stretch is the least likely to be best by accident.
     winner = np.flatnonzero(cost == cost.min())
@@ -105,18 +101,15 @@ def choose_threshold(detector: Detector, drives: Sequence[Drive],
     return Choice(float(THRESHOLDS[winner]), missed, false_alerts, anomalies)
 
 
-def _alert_counts(maps: Sequence[tuple[np.ndarray, Letterbox]], truth: Truth,
+def _alert_counts(predictions: Sequence[Prediction], truth: Truth,
                   calibration: dict[str, list[float]]) -> np.ndarray:
     """Return missed anomalies, false alerts and anomalies of one drive."""
     curve = Calibration(tuple(calibration['u']), tuple(calibration['score']))
-    limits, tracker = RegionLimits(roi=ROAD_AHEAD), Tracker(TRACK_LIMITS)
-    results = []
-    for i, (u, letterbox) in enumerate(maps):
-        score = letterbox.to_image(curve(u))
-        tracks = tracker.update(find_regions(score, limits).kept,
-                                MAX_MOVE * math.hypot(*score.shape))
-        results.append(FrameResult(i, 0, tuple(
-            Alert(str(t.id), t.region.score, t.region.box) for t in tracks if t.confirmed)))
+    pipeline, limits = Pipeline(), Limits(RegionLimits(roi=ROAD_AHEAD), TRACK_LIMITS)
+    # Stamps of 0 are none: the bag time of the frames is their time.
+    results = [FrameResult.of(i, pipeline.process(
+        replace(prediction, calibration=curve), 0, truth.times_ns[i], limits))
+        for i, prediction in enumerate(predictions)]
     scores = score_alerts(results, truth)
     return np.array([len(scores.anomalies) - len(scores.found), len(scores.false_events),
                      len(scores.anomalies)])
