@@ -2,7 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The cached drive: drawn once, never half, never stale."""
 
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import replace
+from threading import Event
 
 import pytest
 
@@ -59,15 +61,20 @@ def test_interrupted_drawing_leaves_nothing(cache, drawn):
     assert sample_drive.sample_drive().is_dir()
 
 
-def test_another_process_may_be_faster(cache, drawn, monkeypatch):
-    def race(done, total):
-        if done == 1:
-            path = cache / f'drive-{sample_drive.__version__}-{sample_drive._digest()}-7'
-            path.mkdir()
-            (path / 'theirs').touch()
-    path = sample_drive.sample_drive(7, race)
-    assert [p.name for p in path.iterdir()] == ['theirs']
-    assert list(cache.iterdir()) == [path]
+def test_two_at_once_draw_once(cache, drawn):
+    entered, go_on = Event(), Event()
+
+    def hold(done, total):
+        entered.set()
+        assert go_on.wait(10)
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(sample_drive.sample_drive, 7, hold)
+        assert entered.wait(10)
+        second = pool.submit(sample_drive.sample_drive, 7)
+        assert not wait([second], 0.3).done
+        go_on.set()
+        assert first.result(10) == second.result(10) and len(drawn) == 1
+    assert list(cache.iterdir()) == [first.result()]
 
 
 def test_the_second_scene_is_kept_by_its_script(cache, monkeypatch):

@@ -10,6 +10,7 @@ import pytest
 from vl4ad_ros.evaluation.bag_reader import CameraBag
 from vl4ad_ros.evaluation.video_bag import VideoError, write_video_bag
 from vl4ad_ros.node.convert import compressed_to_rgb, image_to_rgb
+from vl4ad_ros.outputs import OutputError
 
 
 @pytest.fixture
@@ -53,6 +54,9 @@ def test_refusals_leave_nothing(video, tmp_path):
     (tmp_path / 'there').mkdir()
     with pytest.raises(VideoError, match='exists already'):
         write_video_bag(video, tmp_path / 'there')
+    for out in (video, video / 'bag'):
+        with pytest.raises(OutputError, match='choose another folder with --out'):
+            write_video_bag(video, out)
     assert sorted(p.name for p in tmp_path.iterdir()) == ['in.mp4', 'text.mp4', 'there']
 
 

@@ -84,9 +84,10 @@ def test_broken_off_bag_is_removed(tmp_path):
     def stop(index, frame):
         if index == 3:
             raise KeyboardInterrupt
+        assert not (tmp_path / 'bag').exists()
     with pytest.raises(KeyboardInterrupt):
         write_drive(short(), tmp_path / 'bag', on_frame=stop)
-    assert not (tmp_path / 'bag').exists()
+    assert not list(tmp_path.iterdir())
 
 
 def test_command_writes_bag_and_preview(tmp_path, capsys):

@@ -9,11 +9,11 @@ import hashlib
 import os
 from pathlib import Path
 import shutil
-from tempfile import mkdtemp
 
 from vl4ad_ros import __version__, scenes
 from vl4ad_ros.evaluation.second_act import SCRIPT, Script
 from vl4ad_ros.obstacles.tracks import TrackLimits
+from vl4ad_ros.outputs import beside
 from vl4ad_ros.scenes.bag import write_drive
 from vl4ad_ros.scenes.drive import Drive
 from vl4ad_ros.scenes.halt import Halt
@@ -60,23 +60,15 @@ def kept(name: str, scene: Callable[[], Drive | Halt], on_frame: OnFrame) -> Pat
     path = folder / name.format(f'{__version__}-{_digest()}')
     if path.is_dir():
         return path
-    folder.mkdir(parents=True, exist_ok=True)
-    workshop = Path(mkdtemp(prefix='.drawing.', dir=folder))
-    try:
-        drawn = scene()
-        on_frame(0, len(drawn))
-        write_drive(drawn, workshop / path.name,
-                    on_frame=lambda index, frame: on_frame(index + 1, len(drawn)))
-        try:
-            (workshop / path.name).rename(path)
-        except OSError:
-            if not path.is_dir():  # else another process was faster
-                raise
-        for other in folder.glob(name.format('*')):
-            if other != path:
-                shutil.rmtree(other, ignore_errors=True)
-    finally:
-        shutil.rmtree(workshop, ignore_errors=True)
+    with beside(path, wait=True) as partial:
+        if not path.is_dir():  # Another process may have drawn it while this one waited.
+            drawn = scene()
+            on_frame(0, len(drawn))
+            write_drive(drawn, partial,
+                        on_frame=lambda index, frame: on_frame(index + 1, len(drawn)))
+    for other in folder.glob(name.format('*')):
+        if other != path:
+            shutil.rmtree(other, ignore_errors=True)
     return path
 
 

@@ -7,8 +7,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 import os
 from pathlib import Path
-import shutil
-from tempfile import mkdtemp
 
 import cv2
 import numpy as np
@@ -16,6 +14,7 @@ from rosbags.rosbag2 import StoragePlugin, Writer
 
 from vl4ad_ros.evaluation.bag_reader import COMPRESSED, RAW
 from vl4ad_ros.evaluation.message_types import typestore
+from vl4ad_ros.outputs import beside, keep_apart
 
 TOPIC, FRAME_ID, JPEG_QUALITY = '/camera/image', 'camera_optical', 95
 
@@ -36,17 +35,17 @@ def write_video_bag(video: Path, bag: Path, storage: str = 'mcap', compressed: b
     :param compressed: JPEG in `/camera/image/compressed` instead of raw rgb8.
     :param rate_hz: frames per second to keep, at most the video's own rate, which is the default.
     :raises VideoError: if the video cannot be read, its rate is unknown, or `bag` exists.
+    :raises OutputError: if `bag` is the video, or another run is writing to it.
     """
+    keep_apart(bag, [video])
     if bag.exists():
         raise VideoError(f"'{bag}' exists already; remove it or choose another --out")
     frames = _frames(video, rate_hz, max_seconds)
     kind = COMPRESSED if compressed else RAW
-    bag.parent.mkdir(parents=True, exist_ok=True)
-    folder = Path(mkdtemp(prefix=f'.{bag.name}.', dir=bag.parent))
     plugin = StoragePlugin.MCAP if storage == 'mcap' else StoragePlugin.SQLITE3
     store, count = typestore(), 0
-    try:
-        with Writer(folder / bag.name, version=9, storage_plugin=plugin) as writer:
+    with beside(bag) as path:
+        with Writer(path, version=9, storage_plugin=plugin) as writer:
             topic = f'{TOPIC}/compressed' if compressed else TOPIC
             connection = writer.add_connection(topic, kind, typestore=store)
             for stamp, bgr in frames:
@@ -57,9 +56,6 @@ def write_video_bag(video: Path, bag: Path, storage: str = 'mcap', compressed: b
         if not count:
             raise VideoError(f"'{video}' holds no frame that OpenCV can decode; convert it first: "
                              'ffmpeg -i VIDEO -c:v libx264 OUT.mp4')
-        (folder / bag.name).rename(bag)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
     return count
 
 

@@ -10,7 +10,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 import json
 from pathlib import Path
-import shutil
 
 import cv2
 import numpy as np
@@ -18,6 +17,7 @@ from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, W
 from rosbags.typesys import get_typestore, Stores
 
 from .drive import Drive, DriveFrame
+from ..outputs import beside
 
 FRAME_ID = 'camera_optical'
 START_NS = 1_700_000_000 * 10**9
@@ -32,7 +32,7 @@ _TYPES = get_typestore(Stores.ROS2_HUMBLE)
 def write_drive(drive: Drive, path: str | Path, storage: str = 'mcap', image_format: str = 'raw',
                 on_frame: Callable[[int, DriveFrame], None] = lambda index, frame: None) -> Path:
     """
-    Write a drive to the new bag directory `path` and return it.
+    Write a drive to the new bag directory `path` and return it; it appears once it is complete.
 
     Topics: `/camera/image` (sensor_msgs/Image rgb8, or with image_format='jpeg'
     `/camera/image/compressed`, sensor_msgs/CompressedImage), `/camera/camera_info`,
@@ -50,16 +50,12 @@ def write_drive(drive: Drive, path: str | Path, storage: str = 'mcap', image_for
             raise ValueError(f'{name}: expected one of {known}, got {value!r}')
     if path.exists():
         raise FileExistsError(f'{path} exists: remove it or name another directory for the bag')
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        writer = Writer(path, version=9, storage_plugin=_STORAGES[storage])
+    with beside(path) as partial:
+        writer = Writer(partial, version=9, storage_plugin=_STORAGES[storage])
         if storage == 'mcap':  # labels shrink a thousandfold; sqlite3 knows no such chunks
             writer.set_compression(CompressionMode.STORAGE, CompressionFormat.ZSTD)
         with writer:
             _write(writer, drive, image_format, on_frame)
-    except BaseException:
-        shutil.rmtree(path, ignore_errors=True)
-        raise
     return path
 
 

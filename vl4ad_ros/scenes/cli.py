@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from .bag import write_drive
 from .drive import Drive, DriveFrame
+from ..outputs import beside
 
 _SPLITS = ('train', 'validation', 'test')
 _GROUPS = ('masks', 'words', 'unseen')
@@ -76,6 +77,6 @@ def _write_sheet(path: Path, pictures: list[np.ndarray]) -> None:
     pictures = pictures + [blank] * (-len(pictures) % columns)
     sheet = np.vstack([np.hstack(pictures[k:k + columns])
                        for k in range(0, len(pictures), columns)])
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if not cv2.imwrite(str(path), cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR)):
-        raise OSError(f'{path}: cannot write the contact sheet there; is its folder writable?')
+    with beside(path) as partial:
+        if not cv2.imwrite(str(partial), cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR)):
+            raise OSError(f'{path}: cannot write the contact sheet there; is its folder writable?')

@@ -1,0 +1,36 @@
+# Copyright 2026 vl4ad_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Ctrl-C and SIGTERM, held back where they would leave something half done."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+import signal
+from threading import current_thread, main_thread
+
+STOPPING = (signal.SIGINT, signal.SIGTERM)
+"""Signals by which a user or a service manager ends a program."""
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """
+    Do the whole block, and act on a Ctrl-C or SIGTERM that came meanwhile after it.
+
+    For short blocks: moving results into place, ending a child process, removing a folder.
+    Python delivers signals to the main thread only, so in other threads this does nothing.
+    """
+    if current_thread() is not main_thread():
+        yield
+        return
+    came: list[int] = []
+    before = {number: signal.signal(number, lambda number, frame: came.append(number))
+              for number in STOPPING}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        if came:
+            signal.raise_signal(came[0])
