@@ -16,10 +16,12 @@ import sys
 from typing import Any
 
 from vl4ad_ros import __version__
+from vl4ad_ros.signals import ignore
 
 _TRAINING = ('torch', 'torchvision', 'open_clip', 'onnx', 'onnx_ir', 'onnxscript', 'timm',
              'safetensors', 'tensorboard')
-_ROS = ('rclpy', 'sensor_msgs', 'vision_msgs', 'lifecycle_msgs', 'diagnostic_msgs')
+_ROS = ('rclpy', 'rosgraph_msgs', 'sensor_msgs', 'vision_msgs', 'lifecycle_msgs',
+        'diagnostic_msgs')
 
 
 @dataclass(frozen=True)
@@ -43,19 +45,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     A failure is one message on stderr; `--debug` shows the traceback.
     """
-    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        signal.signal(signal.SIGTERM, _terminate)
+        try:
+            return _run(list(sys.argv[1:] if arguments is None else arguments))
+        finally:
+            if arguments is None:
+                ignore()
+    except KeyboardInterrupt:
+        print('vl4ad: stopped', file=sys.stderr)
+        return 130
+
+
+def _run(arguments: list[str]) -> int:
     debug = '--debug' in arguments
     try:
         options = _parser(arguments).parse_args(arguments)
-        signal.signal(signal.SIGTERM, _terminate)
         if hasattr(sys.stdout, 'reconfigure'):  # for words and paths that it cannot encode
             sys.stdout.reconfigure(errors='backslashreplace')
         code = VERBS[options.verb].run(options) or 0
         sys.stdout.flush()
         return code
-    except KeyboardInterrupt:
-        print('vl4ad: stopped', file=sys.stderr)
-        return 130
     except BrokenPipeError:
         # Whoever read our output, such as `head`, has seen enough.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -116,10 +126,12 @@ def _positive(text: str) -> float:
 def _add_replay_arguments(parser: argparse.ArgumentParser, out: str) -> None:
     parser.add_argument('--bundle', default='tiny', metavar='B',
                         help="model bundle: 'tiny' or a directory (default: %(default)s)")
-    parser.add_argument('--rate', type=_positive, default=1.0, metavar='R',
-                        help='speed, 1 is as recorded (default: %(default)s)')
+    parser.add_argument('--rate', type=_positive, metavar='R',
+                        help='speed, 1 is as recorded (default: 1; with --lockstep as fast as '
+                        'the node answers)')
     parser.add_argument('--out', type=Path, default=Path(out), metavar='DIR',
-                        help='folder for the report (default: %(default)s)')
+                        help='folder for the report, whose older report is replaced; the '
+                        'recording must not lie in it (default: %(default)s)')
 
 
 def _add_demo(parser: argparse.ArgumentParser) -> None:
@@ -131,7 +143,8 @@ def _demo(options: argparse.Namespace) -> None:
     from tqdm import tqdm
     from vl4ad_ros.evaluation import sample_drive
     from vl4ad_ros.evaluation.second_act import SCRIPT
-    from vl4ad_ros.node.playback import show, show_second_act
+    from vl4ad_ros.node.playback import new_report, show, show_second_act, tell
+    from vl4ad_ros.node.session import open_bag
     seed = sample_drive.SEED if options.seed is None else options.seed
 
     def draw(drawn: int, total: int) -> None:
@@ -140,30 +153,46 @@ def _demo(options: argparse.Namespace) -> None:
             bar.reset(total)
         bar.update(drawn - bar.n)
 
-    with tqdm(unit='frame', disable=None, leave=False) as bar:
-        bag = sample_drive.sample_drive(seed, draw)
-        scene = sample_drive.second_scene(SCRIPT, draw)
-    limits = sample_drive.TRACK_LIMITS
-    print('alerts come from the road ahead, and from what '
-          f'{limits.confirm_hits} of {limits.confirm_window} frames show')
-    show(bag, options.out, f'Sample drive {seed}', None,
-         _session_options(options, sample_drive.PARAMETERS))
-    show_second_act(scene, options.out, SCRIPT, _session_options(options))
+    inputs = [sample_drive.cache_folder(), *_bundle_folder(options)]
+    with new_report(options.out, inputs) as folder:
+        with tqdm(unit='frame', disable=None, leave=False) as bar:
+            bag = sample_drive.sample_drive(seed, draw)
+            scene = sample_drive.second_scene(SCRIPT, draw)
+        limits = sample_drive.TRACK_LIMITS
+        print('alerts come from the road ahead, and from what '
+              f'{limits.confirm_hits} of {limits.confirm_window} frames show')
+        files = show(open_bag(bag), folder, f'Sample drive {seed}',
+                     _session_options(options, sample_drive.PARAMETERS))
+        files |= show_second_act(open_bag(scene), folder, SCRIPT, _session_options(options))
+    tell(files, options.out)
 
 
 def _add_replay(parser: argparse.ArgumentParser) -> None:
     _add_bag_arguments(parser)
     _add_replay_arguments(parser, 'out/replay')
+    parser.add_argument('--lockstep', action='store_true',
+                        help='send each frame after the answer to the one before, so that none is '
+                        'lost and the same recording gives the same results')
 
 
 def _replay(options: argparse.Namespace) -> None:
-    from vl4ad_ros.node.playback import show
-    show(options.bag, options.out, options.bag.name, options.topic, _session_options(options))
+    from vl4ad_ros.node.playback import new_report, show, tell
+    from vl4ad_ros.node.session import open_bag
+    bag = open_bag(options.bag, options.topic)
+    with new_report(options.out, [options.bag, *_bundle_folder(options)]) as folder:
+        files = show(bag, folder, options.bag.name, _session_options(options))
+    tell(files, options.out)
 
 
 def _session_options(options: argparse.Namespace, parameters: Mapping[str, Any] = {}):
     from vl4ad_ros.node.session import SessionOptions
-    return SessionOptions(_bundle(options.bundle), options.rate, parameters)
+    lockstep = getattr(options, 'lockstep', False)
+    return SessionOptions(_bundle(options.bundle), options.rate or (None if lockstep else 1.0),
+                          lockstep, parameters)
+
+
+def _bundle_folder(options: argparse.Namespace) -> list[Path]:
+    return [] if options.bundle == 'tiny' else [Path(options.bundle)]
 
 
 def _bundle(name: str) -> str:

@@ -34,3 +34,14 @@ def undisturbed() -> Iterator[None]:
             signal.signal(number, handler)
         if came:
             signal.raise_signal(came[0])
+
+
+def ignore() -> None:
+    """
+    Ignore Ctrl-C and SIGTERM from here on.
+
+    For a process whose exit code is settled. While the interpreter ends, it first restores the
+    default handlers, with which a signal would still kill the process.
+    """
+    for number in STOPPING:
+        signal.signal(number, signal.SIG_IGN)

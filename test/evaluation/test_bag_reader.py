@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from rosbags.rosbag2 import Writer
 
-from vl4ad_ros.evaluation.bag_reader import BagError, CameraBag, restamp, stamp_of
+from vl4ad_ros.evaluation.bag_reader import BagError, CameraBag, stamp_of
 from vl4ad_ros.evaluation.message_types import typestore
 
 
@@ -46,17 +46,11 @@ def test_compressed(tmp_path):
     assert list(bag.images()) == [b'\xff\xd8'] * 2
 
 
-def test_restamp_changes_only_the_stamp():
-    store, kind = typestore(), 'sensor_msgs/msg/Image'
-    image = make_image(scene(4)[0], 'rgb8', START_NS)
+def test_the_stamp_is_read_in_either_byte_order():
+    image = make_image(scene(4)[0], 'rgb8', START_NS + 56)
     for little in (True, False):
-        cdr = bytes(store.serialize_cdr(image, kind, little_endian=little))
-        moved = restamp(cdr, 1234 * 10**9 + 56)
-        assert stamp_of(moved) == 1234 * 10**9 + 56
-        again = store.deserialize_cdr(moved, kind)
-        assert (again.header.frame_id, again.encoding) == ('camera_optical', 'rgb8')
-        np.testing.assert_array_equal(again.data, image.data)
-        assert restamp(moved, START_NS) == cdr
+        cdr = typestore().serialize_cdr(image, 'sensor_msgs/msg/Image', little_endian=little)
+        assert stamp_of(bytes(cdr)) == START_NS + 56
 
 
 def test_topic_choice(tmp_path):

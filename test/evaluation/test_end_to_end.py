@@ -95,7 +95,11 @@ def test_a_bundle_that_is_not_there_is_one_message(bag, tmp_path, capsys):
                      '--out', str(tmp_path / 'out')])
     said = capsys.readouterr().err
     assert code == 1 and 'would not configure' in said and str(tmp_path / 'none') in said
-    assert 'Traceback' not in said and not old.exists()
+    assert 'Traceback' not in said
+    # The older report stays, and what the node said is kept beside it.
+    assert old.read_text() == '{}' and {p.name for p in old.parent.iterdir()} == {
+        'metrics.json', 'failed_node.log'}
+    assert str(old.with_name('failed_node.log')) in said
 
 
 def test_ctrl_c_leaves_no_process_behind(bag, mock_bundle, tmp_path):
@@ -106,7 +110,7 @@ def test_ctrl_c_leaves_no_process_behind(bag, mock_bundle, tmp_path):
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         # A shell lets what it starts in the background ignore Ctrl-C.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
-    log = tmp_path / 'out' / 'node.log'
+    log = tmp_path / 'out' / '.partial' / 'new' / 'node.log'
     end = time.monotonic() + 30
     while not (log.is_file() and 'not for driving' in log.read_text()):
         assert time.monotonic() < end and process.poll() is None
@@ -115,7 +119,7 @@ def test_ctrl_c_leaves_no_process_behind(bag, mock_bundle, tmp_path):
     process.send_signal(signal.SIGINT)
     said = process.communicate(timeout=20)[1]
     assert process.returncode == 130 and said.strip().endswith('vl4ad: stopped')
-    assert 'Traceback' not in said
+    assert 'Traceback' not in said and not (tmp_path / 'out').exists()
     assert not [p for p in Path('/proc').glob('[0-9]*') if _is_marked(p, mark)]
 
 

@@ -66,7 +66,7 @@ def test_each_frame_is_answered_with_one_set_of_prompts(bag, mock_bundle, tmp_pa
     with closing(Spool(tmp_path)) as spool:
         replayed = session.replay(opened, opened.truth(), spool, tmp_path / 'log',
                                   session.SessionOptions(str(mock_bundle), calls=calls))
-        assert len(replayed.stamps_ns) == FRAMES
+        assert len(replayed.sent_ns) == FRAMES
         # On a busy machine frames are lost; a node that stood still would lose a second of them.
         assert max(np.diff([0, *sorted(replayed.by_index), FRAMES])) < 10
         heard, names = [], {}
@@ -74,7 +74,7 @@ def test_each_frame_is_answered_with_one_set_of_prompts(bag, mock_bundle, tmp_pa
             gaps = [np.abs(replayed.score(index) - e).max() for e in expected]
             assert min(gaps) < 1e-3, f'frame {index} fits no set of prompts: {gaps}'
             heard.append(int(np.argmin(gaps)))
-            cdr = spool.find('/vl4ad_detector/detections', replayed.stamps_ns[index])
+            cdr = spool.read(replayed.answers[index])
             found = typestore().deserialize_cdr(cdr, DETECTIONS).detections
             names.setdefault(heard[-1], set()).add(
                 tuple(d.results[0].hypothesis.class_id for d in found))
@@ -85,7 +85,8 @@ def test_each_frame_is_answered_with_one_set_of_prompts(bag, mock_bundle, tmp_pa
 
 def test_the_second_act_is_added_to_the_report(bag, mock_bundle, tmp_path, capsys):
     (tmp_path / 'metrics.json').write_text('{"frames_processed": 7}')
-    show_second_act(bag, tmp_path, SCRIPT, session.SessionOptions(str(mock_bundle)))
+    show_second_act(session.open_bag(bag), tmp_path, SCRIPT,
+                    session.SessionOptions(str(mock_bundle)))
     said = capsys.readouterr().out
     assert 'the model did as it was told' in said and 'NOT' not in said
     metrics = json.loads((tmp_path / 'metrics.json').read_text())

@@ -2,16 +2,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """The report of a replay whose answers are made up, so that every figure is known."""
 
+import dataclasses
 import json
 
-from bags import make_image, scene, write_bag
+from bags import make_image, scene, START_NS, write_bag
 import cv2
 import numpy as np
 import pytest
 from rosbags.rosbag2 import Reader
 
 from vl4ad_ros.evaluation.alert_metrics import Alert, FrameResult
-from vl4ad_ros.evaluation.bag_reader import BagError, CameraBag, RAW, stamp_of
+from vl4ad_ros.evaluation.bag_reader import CameraBag, RAW, stamp_of
 from vl4ad_ros.evaluation.live import LiveLines
 from vl4ad_ros.evaluation.message_types import typestore
 from vl4ad_ros.evaluation.replay import Replay, table
@@ -39,20 +40,21 @@ def make_replay(tmp_path):
         bag = CameraBag(write_bag(tmp_path / 'bag', FRAMES, truth=truth), decode=decode)
         spool = Spool(tmp_path)
         spools.append(spool)
-        results, stamps = [], {}
+        results, sent, answers = [], {}, {}
         for i in range(FRAMES):
-            stamps[i] = SENT_NS + i * 10**8
+            sent[i], stamp = SENT_NS + i * 10**8, START_NS + i * 10**8
             if i == 7:
                 continue
             label = scene(i)[1]
-            images = {'mask': make_image(np.uint8(255) * (label == 1), 'mono8', stamps[i]),
-                      'score': make_image(np.float32(label == 1) * 0.8, '32FC1', stamps[i])}
+            images = {'mask': make_image(np.uint8(255) * (label == 1), 'mono8', stamp),
+                      'score': make_image(np.float32(label == 1) * 0.8, '32FC1', stamp)}
             for name, message in images.items():
                 cdr = bytes(typestore().serialize_cdr(message, RAW))
-                spool.append(f'/detector/{name}', stamps[i] + 10**7, cdr)
+                entry = spool.append(f'/detector/{name}', sent[i] + 10**7, cdr)
+            answers[i] = entry
             alerts = (ALERT,) * (i >= 6) + (STRAY,) * (i == 12)
             results.append(FrameResult(i, (50 + i) * 10**6, alerts))
-        return Replay(bag, bag.truth(), results, stamps, spool, '/detector', ABOUT)
+        return Replay(bag, bag.truth(), results, sent, answers, spool, '/detector', ABOUT)
 
     yield make
     for spool in spools:
@@ -103,7 +105,6 @@ def test_report_files(make_replay, tmp_path, truth):
 def test_result_bag(make_replay, tmp_path):
     replay = make_replay()
     write_result_bag(replay, tmp_path / 'result')
-    write_result_bag(replay, tmp_path / 'result')
     with Reader(tmp_path / 'result') as reader:
         counts = {c.topic: c.msgcount for c in reader.connections}
         assert counts['/camera/image/compressed'] == 20
@@ -112,10 +113,17 @@ def test_result_bag(make_replay, tmp_path):
             message = typestore().deserialize_cdr(cdr, connection.msgtype)
             if connection.topic == '/detector/score':
                 assert message.data.view(np.float32).max() in (0, np.float32(np.float16(0.8)))
-                assert time_ns - stamp_of(cdr) == 10**7
-    (tmp_path / 'other').mkdir()
-    with pytest.raises(BagError, match='is no bag; move it away'):
-        write_result_bag(replay, tmp_path / 'other')
+            # Recorded stamps and times: an answer comes 10 ms after its frame.
+            after_ns = 10**7 if connection.topic.startswith('/detector') else 0
+            assert time_ns - stamp_of(cdr) == after_ns and stamp_of(cdr) - START_NS < 2 * 10**9
+
+
+def test_answers_keep_the_time_of_the_recording_at_any_rate(make_replay):
+    replay = make_replay()
+    assert replay.bag_time_ns(SENT_NS - 10**9) == START_NS - 10**9
+    fast = dataclasses.replace(replay, about={**ABOUT, 'rate': 4.0},
+                               sent_ns={i: SENT_NS + i * 25 * 10**6 for i in range(FRAMES)})
+    assert fast.bag_time_ns(SENT_NS + 3 * 25 * 10**6 + 10**6) == START_NS + 304 * 10**6
 
 
 def test_live_lines(make_replay):

@@ -205,11 +205,6 @@ def stamp_of(cdr: bytes) -> int:
     return seconds * 10**9 + nanoseconds
 
 
-def restamp(cdr: bytes, stamp_ns: int) -> bytes:
-    """Return the serialised message with another stamp in its header."""
-    return cdr[:4] + _STAMP[cdr[1] & 1].pack(*divmod(stamp_ns, 10**9)) + cdr[12:]
-
-
 def _object_names(reader: Reader) -> dict[int, str]:
     """Return what each ground-truth object is, as a drawn drive tells; empty for other bags."""
     custom = reader.storage.metadata.custom or {}

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,7 +19,7 @@ from vl4ad_ros.evaluation.alert_metrics import (
 from vl4ad_ros.evaluation.bag_reader import CameraBag, RAW
 from vl4ad_ros.evaluation.message_types import typestore
 from vl4ad_ros.evaluation.pixel_metrics import PixelMetrics, PixelScores
-from vl4ad_ros.evaluation.spool import Spool
+from vl4ad_ros.evaluation.spool import Entry, Spool
 
 DEFINITIONS = {
     'frames_published': 'camera messages sent to the node',
@@ -69,7 +70,8 @@ class Replay:
     :ivar bag: what was played.
     :ivar truth: what it shows, where the bag says so.
     :ivar results: one per processed frame, in order of arrival.
-    :ivar stamps_ns: header stamp under which each published frame went out, by frame index.
+    :ivar sent_ns: when each published frame went out, ns since the epoch, by frame index.
+    :ivar answers: where the detections message of each processed frame lies, by frame index.
     :ivar spool: all raw messages that arrived.
     :ivar namespace: the node's own prefix, as in `/vl4ad_detector`.
     :ivar about: `model`, `backend`, `ros_distro` and other plain facts for the report.
@@ -79,7 +81,8 @@ class Replay:
     bag: CameraBag
     truth: Truth | None
     results: Sequence[FrameResult]
-    stamps_ns: Mapping[int, int]
+    sent_ns: Mapping[int, int]
+    answers: Mapping[int, Entry]
     spool: Spool
     namespace: str
     about: Mapping[str, Any]
@@ -124,18 +127,34 @@ class Replay:
         return self._map('score', index, np.float32)
 
     def _map(self, name: str, index: int, dtype: type) -> np.ndarray | None:
-        stamp = self.stamps_ns.get(index)
-        cdr = stamp and self.spool.find(f'{self.namespace}/{name}', stamp)
+        answer = self.answers.get(index)
+        cdr = answer and self.spool.beside(answer, f'{self.namespace}/{name}')
         if not cdr:
             return None
         message = typestore().deserialize_cdr(cdr, RAW)
         return message.data.view(dtype).reshape(message.height, message.width)
 
+    def bag_time_ns(self, time_ns: int) -> int:
+        """
+        Return where in the bag's time something happened during the replay.
+
+        :param time_ns: ns since the epoch.
+        :returns: the recorded time of the newest frame that was out, plus the time since then.
+        """
+        index = max(0, bisect_right(self._sent, time_ns, key=lambda sent: sent[0]) - 1)
+        sent_ns, frame = self._sent[index]
+        since_ns = int((time_ns - sent_ns) * self.about.get('rate', 1))
+        return max(0, self.bag.times_ns[frame] + since_ns)
+
+    @cached_property
+    def _sent(self) -> list[tuple[int, int]]:
+        return sorted((sent_ns, index) for index, sent_ns in self.sent_ns.items())
+
     def metrics(self) -> dict[str, Any]:
         """Return what `metrics.json` holds; a figure that cannot be known is absent."""
         ages = [r.age_ns / 1e6 for r in self.by_index.values()]
         found = {
-            'frames_published': len(self.stamps_ns),
+            'frames_published': len(self.sent_ns),
             'frames_processed': len(self.by_index),
             'frames_unknown': sum(r.alerts is None for r in self.by_index.values()),
             'age_ms': {'p50': float(np.percentile(ages, 50)),

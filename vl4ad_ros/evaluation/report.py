@@ -112,7 +112,7 @@ def decoded(replay: Replay) -> Iterator[tuple[int, np.ndarray, np.ndarray | None
     for frame in replay.bag.frames():
         while ahead and ahead[0] < frame.index:
             ahead = next(maps, None)
-        if frame.index not in replay.stamps_ns:
+        if frame.index not in replay.sent_ns:
             continue
         try:
             image = replay.bag.decode(frame)

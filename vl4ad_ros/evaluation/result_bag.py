@@ -5,13 +5,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-import shutil
 
 import cv2
 import numpy as np
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
 
-from vl4ad_ros.evaluation.bag_reader import BagError, COMPRESSED, RAW, restamp
+from vl4ad_ros.evaluation.bag_reader import BagError, COMPRESSED, RAW
 from vl4ad_ros.evaluation.message_types import typestore
 from vl4ad_ros.evaluation.replay import Replay
 
@@ -24,17 +23,12 @@ def write_result_bag(replay: Replay, path: Path) -> Path:
     """
     Write camera, mask, score, detections, alerts and diagnostics as an mcap bag.
 
-    Answers keep the header and the time of arrival that they had in the replay, so the difference
-    is their age. Camera frames are JPEG; scores are rounded to half precision (11 bits), so that
-    the file compresses better.
+    Everything has the time of the recording: headers are as recorded, and each answer lies as long
+    after its frame as it took to arrive. Camera frames are JPEG; scores are rounded to half
+    precision (11 bits), so that the file compresses better.
 
-    :param path: the bag's folder; an older bag there is replaced.
-    :raises BagError: if something else is there.
+    :param path: the bag's folder, which must not exist.
     """
-    if path.exists():
-        if not (path / 'metadata.yaml').is_file():
-            raise BagError(f"'{path}' exists and is no bag; move it away")
-        shutil.rmtree(path)
     types = {f'{replay.namespace}/{name}': kind for name, kind in (
         ('mask', RAW), ('score', RAW), ('detections', DETECTIONS), ('alerts', DETECTIONS))}
     types |= {'/diagnostics': DIAGNOSTICS, CAMERA_TOPIC: COMPRESSED}
@@ -44,14 +38,14 @@ def write_result_bag(replay: Replay, path: Path) -> Path:
     with writer:
         connections = {t: writer.add_connection(t, k, typestore=store) for t, k in types.items()}
         for frame in replay.bag.frames():
-            stamp = replay.stamps_ns.get(frame.index)
-            cdr = stamp and _jpeg(replay, frame)
+            cdr = _jpeg(replay, frame) if frame.index in replay.sent_ns else None
             if cdr:
-                writer.write(connections[CAMERA_TOPIC], stamp, restamp(cdr, stamp))
+                writer.write(connections[CAMERA_TOPIC], frame.time_ns, cdr)
         for entry, cdr in replay.spool:
             if entry.topic.endswith('/score'):
                 cdr = _halved(cdr)
-            writer.write(connections[entry.topic], entry.received_ns, cdr)
+            time_ns = replay.bag_time_ns(entry.received_ns)
+            writer.write(connections[entry.topic], time_ns, cdr)
     return path
 
 

@@ -260,11 +260,11 @@ def observe(replay: Replay, script: Script, prompts: Sequence[Vocabulary],
             (times[index] - times[0]) / 1e9, sum(index >= start for start, _ in starts),
             {kind: float(p.mean()) for kind, p in pixels.items()},
             {kind: float(np.median(p)) for kind, p in pixels.items()}))
-    began = replay.stamps_ns[min(replay.stamps_ns)]
+    began = min(replay.sent_ns.values())
     rate = replay.about['rate']
     return Act(script, tuple(prompts), tuple(frames),
                tuple((call.sent_ns - began) / 1e9 * rate for call in replay.calls),
-               tuple(latency for _, latency in starts), len(replay.stamps_ns))
+               tuple(latency for _, latency in starts), len(replay.sent_ns))
 
 
 def _first_frame(replay: Replay, number: int, prompts: Sequence[Vocabulary],
@@ -279,7 +279,7 @@ def _first_frame(replay: Replay, number: int, prompts: Sequence[Vocabulary],
     call = replay.calls[number]
     later = replay.calls[number + 1:number + 2]
     end_ns = later[0].sent_ns if later else float('inf')
-    arrivals = {i: replay.stamps_ns[i] + r.age_ns for i, r in replay.by_index.items()}
+    arrivals = {i: replay.sent_ns[i] + r.age_ns for i, r in replay.by_index.items()}
     for frame in replay.bag.frames():
         arrival = arrivals.get(frame.index, 0)
         answer = replay.score(frame.index)
@@ -289,8 +289,8 @@ def _first_frame(replay: Replay, number: int, prompts: Sequence[Vocabulary],
         old, new = (np.abs(answer - score(image, p)).mean() for p in prompts[number:number + 2])
         if new < old:
             return frame.index, (arrival - call.sent_ns) / 1e6
-    after = [i for i, stamp in replay.stamps_ns.items() if stamp > call.answered_ns]
-    return min(after, default=len(replay.stamps_ns)), None
+    after = [i for i, sent_ns in replay.sent_ns.items() if sent_ns > call.answered_ns]
+    return min(after, default=len(replay.sent_ns)), None
 
 
 def _without(classes: Iterable[PromptClass], kinds: Iterable[str]) -> tuple[PromptClass, ...]:

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -13,17 +15,18 @@ from vl4ad_ros.evaluation.bag_reader import stamp_of
 
 
 class Entry(NamedTuple):
-    """Where one message lies, and when it arrived (ns since the epoch)."""
+    """Where one message lies, its header's stamp, and when it arrived (ns since the epoch)."""
 
-    topic: str
     received_ns: int
+    topic: str
+    stamp_ns: int
     offset: int
     size: int
 
 
 class Spool:
     """
-    Serialised messages in order of arrival, found again by topic and header stamp.
+    Serialised messages in order of arrival.
 
     The file has no name, so that it vanishes with the process however that ends.
     """
@@ -32,29 +35,43 @@ class Spool:
         """Start empty in an existing folder on a disk with room."""
         self._file = TemporaryFile(dir=folder)
         self._entries: list[Entry] = []
-        self._by_stamp: dict[tuple[str, int], Entry] = {}
+        self._by_stamp: dict[tuple[str, int], list[Entry]] = defaultdict(list)
 
-    def append(self, topic: str, received_ns: int, cdr: bytes) -> None:
-        """Store one message; a later one with the same topic and stamp replaces it in `find`."""
-        entry = Entry(topic, received_ns, self._file.seek(0, 2), len(cdr))
+    def append(self, topic: str, received_ns: int, cdr: bytes) -> Entry:
+        """Store one message and return where it lies."""
+        entry = Entry(received_ns, topic, stamp_of(cdr), self._file.seek(0, 2), len(cdr))
         self._file.write(cdr)
         self._entries.append(entry)
-        self._by_stamp[topic, stamp_of(cdr)] = entry
+        self._by_stamp[topic, entry.stamp_ns].append(entry)
+        return entry
 
-    def find(self, topic: str, stamp_ns: int) -> bytes | None:
-        """Return the message of a topic whose header has that stamp; None if there is none."""
-        entry = self._by_stamp.get((topic, stamp_ns))
-        return entry and self._read(entry)
+    def read(self, entry: Entry) -> bytes:
+        """Return a message."""
+        self._file.seek(entry.offset)
+        return self._file.read(entry.size)
+
+    def beside(self, answer: Entry, topic: str) -> bytes | None:
+        """
+        Return the message of another topic that belongs to the same frame; None if there is none.
+
+        It has the same stamp. Where a recording repeats stamps, the two are those that arrived
+        nearest to each other: the node publishes all about a frame before it begins the next.
+        """
+        found = self._nearest(answer, topic)
+        mutual = found is not None and self._nearest(found, answer.topic) == answer
+        return self.read(found) if mutual else None
 
     def __iter__(self) -> Iterator[tuple[Entry, bytes]]:
         """Yield all messages in order of arrival."""
         for entry in self._entries:
-            yield entry, self._read(entry)
+            yield entry, self.read(entry)
 
     def close(self) -> None:
         """Give the disk back."""
         self._file.close()
 
-    def _read(self, entry: Entry) -> bytes:
-        self._file.seek(entry.offset)
-        return self._file.read(entry.size)
+    def _nearest(self, entry: Entry, topic: str) -> Entry | None:
+        entries = self._by_stamp.get((topic, entry.stamp_ns), [])
+        place = bisect_left(entries, entry.received_ns, key=lambda e: e.received_ns)
+        return min(entries[max(0, place - 1):place + 1], default=None,
+                   key=lambda e: abs(e.received_ns - entry.received_ns))

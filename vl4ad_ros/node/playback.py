@@ -4,103 +4,127 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextlib import closing
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import replace
 import json
 from pathlib import Path
+import shutil
 
 import numpy as np
 from tqdm import tqdm
 
+from vl4ad_ros.evaluation.bag_reader import CameraBag
 from vl4ad_ros.evaluation.live import LiveLines
 from vl4ad_ros.evaluation.replay import table
-from vl4ad_ros.evaluation.report import METRICS, write_report
+from vl4ad_ros.evaluation.report import METRICS, ReportError, write_report
 from vl4ad_ros.evaluation.result_bag import write_result_bag
-from vl4ad_ros.evaluation.second_act import Act, observe, Script, THRESHOLD
+from vl4ad_ros.evaluation.second_act import observe, Script, THRESHOLD
 from vl4ad_ros.evaluation.second_act_pictures import write_pictures
 from vl4ad_ros.evaluation.spool import Spool
 from vl4ad_ros.node import session
+from vl4ad_ros.outputs import keep_apart, replaced
 from vl4ad_ros.runtime.bundle import Bundle
 from vl4ad_ros.runtime.detector import Detector
 from vl4ad_ros.vocabulary import Vocabulary
 
 
-def show(bag_path: Path, out: Path, title: str, topic: str | None = None,
-         options: session.SessionOptions = session.SessionOptions()) -> dict:
-    """
-    Replay a bag through the node, tell what happens, and write the report into `out`.
+FILES = (METRICS, 'overlay.mp4', 'contact_sheet.png', 'result_bag', 'node.log',
+         'second_act.png', 'second_act.mp4', 'second_act.csv', 'second_act.log')
+"""Everything that a report may consist of."""
+FAILED = 'failed_'
+"""Put before the name of a log that a node left which failed."""
 
-    :returns: the content of `metrics.json`.
+
+@contextmanager
+def new_report(out: Path, inputs: Iterable[Path]) -> Iterator[Path]:
+    """
+    Give a folder for a report that takes the place of an older one in `out` once it is complete.
+
+    Otherwise the older report stays. If the node failed, its log is kept beside that.
+
+    :param inputs: what the replay reads.
+    :raises OutputError: if `out` could overwrite an input, or another run is writing to it.
+    :raises ReportError: if `out` holds something else under a name of the report.
+    """
+    keep_apart(out, inputs)
+    bag = out / 'result_bag'
+    if bag.exists() and not (bag / 'metadata.yaml').is_file():
+        raise ReportError(f"'{bag}' exists and is no bag; move it away")
+    logs = [name for name in FILES if name.endswith('.log')]
+    with replaced(out, [*FILES, *(FAILED + name for name in logs)]) as folder:
+        try:
+            yield folder
+        except session.SessionError as error:
+            for log in folder.glob('*.log'):
+                kept = shutil.move(log, out / (FAILED + log.name))
+            raise session.SessionError(f'{error}\nAll that it said is in {kept}') from error
+
+
+def show(bag: CameraBag, folder: Path, title: str,
+         options: session.SessionOptions = session.SessionOptions()) -> dict[str, Path]:
+    """
+    Replay a bag through the node, tell what happens, and write the report into a folder.
+
+    :returns: the files written, by what they are.
     :raises BagError: if the bag cannot be used.
     :raises SessionError: if the node fails.
     """
-    bag = session.open_bag(bag_path, topic)
-    out.mkdir(parents=True, exist_ok=True)
-    (out / METRICS).unlink(missing_ok=True)  # A failed run must not leave the last one's figures.
     truth = bag.truth()
-    print(f'playing {bag.topic} of {bag_path}: {len(bag.times_ns)} frames, '
+    print(f'playing {bag.topic} of {bag.path}: {len(bag.times_ns)} frames, '
           f'{bag.duration_s:.1f} s', flush=True)
-    spool = Spool(out)
-    try:
+    with closing(Spool(folder)) as spool:
         lines = LiveLines(bag.times_ns, truth, tqdm.write)
         with _progress(len(bag.times_ns)) as bar:
-            replayed = session.replay(bag, truth, spool, out / 'node.log', options, lines.add,
+            replayed = session.replay(bag, truth, spool, folder / 'node.log', options, lines.add,
                                       lambda published: bar.update(published - bar.n))
-        metrics = replayed.metrics()
-        print(f'{table(metrics)}\nwriting the report', flush=True)
+        print(f'{table(replayed.metrics())}\nwriting the report', flush=True)
         with closing(_Scorer(options.bundle)) as score:
-            files = write_report(replayed, out, title, score)
-        files['result bag'] = write_result_bag(replayed, out / 'result_bag')
-    finally:
-        spool.close()
-    _tell(files)
-    return metrics
+            files = write_report(replayed, folder, title, score)
+        files['result bag'] = write_result_bag(replayed, folder / 'result_bag')
+    return files
 
 
-def show_second_act(bag_path: Path, out: Path, script: Script,
-                    options: session.SessionOptions = session.SessionOptions()) -> Act:
+def show_second_act(bag: CameraBag, folder: Path, script: Script,
+                    options: session.SessionOptions = session.SessionOptions()) -> dict[str, Path]:
     """
     Set prompts while the script's scene plays, tell what came of it, and add it to the report.
 
-    :param bag_path: the script's scene.
-    :param out: where `show` left its report.
+    :param bag: the script's scene.
+    :param folder: where `show` left its report.
+    :returns: the files written, by what they are.
     :raises SessionError: if the node fails, or refuses the prompts.
     """
-    bag = session.open_bag(bag_path)
     bundled = Bundle.open(options.bundle).vocabulary
     options = replace(options, calls=script.calls(bundled),
                       parameters={**options.parameters, 'threshold': THRESHOLD})
     print(f'second act: {" and ".join(f"a {kind}" for kind in script.kinds)} before a standing '
           'camera; prompts are set while frames flow', flush=True)
-    spool = Spool(out)
-    try:
+    with closing(Spool(folder)) as spool:
         with _progress(len(bag.times_ns)) as bar:
             replayed = session.replay(
-                bag, bag.truth(), spool, out / 'second_act.log', options,
+                bag, bag.truth(), spool, folder / 'second_act.log', options,
                 on_progress=lambda published: bar.update(published - bar.n))
         with closing(_Scorer(options.bundle)) as score:
             act = observe(replayed, script, script.prompts(bundled), score)
-        print('\n'.join(act.lines()))
-        metrics = json.loads((out / METRICS).read_text())
-        (out / METRICS).write_text(
+        print('\n'.join(act.lines()), flush=True)
+        metrics = json.loads((folder / METRICS).read_text())
+        (folder / METRICS).write_text(
             json.dumps({**metrics, 'second_act': act.figures()}, indent=2) + '\n')
-        files = write_pictures(act, replayed, out, 'Prompts set while frames flow')
-        files['its frames'] = out / 'second_act.csv'
-        files['its frames'].write_text(act.table())
-    finally:
-        spool.close()
-    _tell(files)
-    return act
+        files = write_pictures(act, replayed, folder, 'Prompts set while frames flow')
+    files['its frames'] = folder / 'second_act.csv'
+    files['its frames'].write_text(act.table())
+    return files
+
+
+def tell(files: Mapping[str, Path], out: Path) -> None:
+    """Print where the files of a finished report are."""
+    for what, path in files.items():
+        print(f'  {what:<14}{out / path.name}')
 
 
 def _progress(frames: int) -> tqdm:
     return tqdm(total=frames, unit='frame', disable=None, leave=False)
-
-
-def _tell(files: Mapping[str, Path]) -> None:
-    for what, path in files.items():
-        print(f'  {what:<14}{path}')
 
 
 class _Scorer:

@@ -15,94 +15,70 @@ from sensor_msgs.msg import Image
 from vision_msgs.msg import Detection2D, Detection2DArray
 
 from vl4ad_ros.evaluation.alert_metrics import Alert
-from vl4ad_ros.evaluation.bag_reader import stamp_of
-from vl4ad_ros.evaluation.spool import Spool
+from vl4ad_ros.evaluation.spool import Entry, Spool
 
-_PATIENCE = 10
-"""Frames whose alerts are waited for at most."""
+DETECTOR = '/vl4ad_detector'
+"""The detector's name in what is recorded: that which it has on a vehicle by default."""
 TYPES = {'mask': Image, 'score': Image, 'alerts': Detection2DArray,
          'detections': Detection2DArray}
 
 
 class Recorder:
     """
-    Subscribes to the detector's outputs and spools them undecoded.
+    Subscribes to the detector's outputs and spools them undecoded, below `DETECTOR`.
 
-    :ivar topics: what it subscribed to.
-    :ivar facts: the latest key-value pairs that the detector reported in /diagnostics.
+    :ivar facts: the latest key-value pairs that the detector reported in diagnostics.
     """
 
-    def __init__(self, node: Node, namespace: str, spool: Spool, with_score: bool,
-                 on_answer: Callable[[int, int, tuple[Alert, ...] | None], None]) -> None:
+    def __init__(self, node: Node, spool: Spool, with_score: bool,
+                 on_detections: Callable[[Entry], None], on_facts: Callable[[], None]) -> None:
         """
         Start listening; the executor of `node` does the rest.
 
-        :param namespace: the detector's full name, such as ``/vl4ad_detector``.
+        :param node: has the namespace in which the detector is `vl4ad_detector`, and in which
+            nobody else publishes diagnostics.
         :param with_score: also take the score maps: the detector computes them only then.
-        :param on_answer: called for each answered frame, in order, with its header's stamp (ns),
-            the arrival of its detections (ns since the epoch), and its alerts, None if the node
-            published none.
+        :param on_detections: called with each detections message: every frame that the detector
+            processes has one.
+        :param on_facts: called whenever `facts` was updated.
         """
-        self._spool, self._on_answer = spool, on_answer
-        self._last = -1
-        self._waiting: dict[int, int] = {}
-        self._alerts: dict[int, tuple[Alert, ...]] = {}
-        self._name = namespace.strip('/')
+        self._node, self._spool = node, spool
+        self._on_detections, self._on_facts = on_detections, on_facts
         self.facts: dict[str, str] = {}
-        names = [n for n in TYPES if with_score or n != 'score']
-        self.topics = [f'{namespace}/{n}' for n in names]
-        for name, topic in zip(names, self.topics):
-            node.create_subscription(TYPES[name], topic, self._keeper(name, topic),
+        self._names = [n for n in TYPES if with_score or n != 'score']
+        for name in self._names:
+            node.create_subscription(TYPES[name], self._topic(name), self._keeper(name),
                                      QoSProfile(depth=10), raw=True)
-        node.create_subscription(DiagnosticArray, '/diagnostics', self._diagnose,
+        node.create_subscription(DiagnosticArray, 'diagnostics', self._diagnose,
                                  QoSProfile(depth=10), raw=True)
 
-    def _keeper(self, name: str, topic: str) -> Callable[[bytes], None]:
+    @property
+    def is_connected(self) -> bool:
+        """Whether the detector publishes all that is listened to."""
+        return all(self._node.count_publishers(self._topic(n)) for n in self._names)
+
+    def alerts(self, detections: Entry) -> tuple[Alert, ...] | None:
+        """Return the alerts of the frame that a detections message is of; None if unknown."""
+        cdr = self._spool.beside(detections, f'{DETECTOR}/alerts')
+        if cdr is None:
+            return None
+        return tuple(map(_alert, deserialize_message(cdr, Detection2DArray).detections))
+
+    def _topic(self, name: str) -> str:
+        return f'{self._node.get_namespace()}{DETECTOR}/{name}'
+
+    def _keeper(self, name: str) -> Callable[[bytes], None]:
         def keep(cdr: bytes) -> None:
-            now = time.time_ns()
-            self._spool.append(topic, now, cdr)
-            if name == 'alerts':
-                message = deserialize_message(cdr, Detection2DArray)
-                self._alerts[stamp_of(cdr)] = tuple(map(_alert, message.detections))
-                self._hand_over(until=stamp_of(cdr))
-            elif name == 'detections':
-                self._waiting[stamp_of(cdr)] = now
-                self._hand_over(until=stamp_of(cdr))
+            entry = self._spool.append(f'{DETECTOR}/{name}', time.time_ns(), cdr)
+            if name == 'detections':
+                self._on_detections(entry)
         return keep
-
-    def _hand_over(self, until: int) -> None:
-        """
-        Hand over the answers up to a frame of which both messages are there.
-
-        Each topic keeps its order, so an earlier frame without alerts will not get any more. A
-        frame that nothing follows waits for a few others: its alerts may be on their way.
-        """
-        if until in self._waiting and until in self._alerts:
-            while self._next() != until:
-                pass
-        while len(self._waiting) > _PATIENCE:
-            self._next()
-
-    def _next(self) -> int:
-        stamp = next(iter(self._waiting))
-        self._last = stamp
-        self._on_answer(stamp, self._waiting.pop(stamp), self._alerts.pop(stamp, None))
-        return stamp
-
-    def answered(self, stamp_ns: int) -> bool:
-        """Tell whether the frame of that stamp was answered."""
-        return stamp_ns in self._waiting or stamp_ns == self._last
-
-    def finish(self) -> None:
-        """Hand over what still waits; nothing more is to come."""
-        while self._waiting:
-            self._next()
 
     def _diagnose(self, cdr: bytes) -> None:
         self._spool.append('/diagnostics', time.time_ns(), cdr)
         for status in deserialize_message(cdr, DiagnosticArray).status:
-            if self._name in status.name:
-                self.facts.update((v.key, v.value) for v in status.values)
+            self.facts.update((v.key, v.value) for v in status.values)
+        self._on_facts()
 
 
 def _alert(detection: Detection2D) -> Alert:

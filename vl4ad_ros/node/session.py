@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ import json
 import os
 from pathlib import Path
 import random
+import secrets
 import signal
 import subprocess
 import sys
@@ -27,20 +29,24 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
-from vl4ad_ros.evaluation.alert_metrics import Alert, FrameResult, Truth
+from vl4ad_ros.evaluation.alert_metrics import FrameResult, Truth
 from vl4ad_ros.evaluation.bag_reader import CameraBag
+from vl4ad_ros.evaluation.ledger import Ledger
 from vl4ad_ros.evaluation.replay import ParameterCall, Replay
-from vl4ad_ros.evaluation.spool import Spool
+from vl4ad_ros.evaluation.spool import Entry, Spool
 from vl4ad_ros.node.caller import Caller
 from vl4ad_ros.node.convert import compressed_to_rgb, image_to_rgb
 from vl4ad_ros.node.dds import use_profile
-from vl4ad_ros.node.player import Player
-from vl4ad_ros.node.recorder import Recorder
+from vl4ad_ros.node.player import Player, UnansweredError
+from vl4ad_ros.node.recorder import DETECTOR, Recorder, TYPES
+from vl4ad_ros.signals import undisturbed
 
-DETECTOR = '/vl4ad_detector'
-CAMERA_TOPIC = '/camera/image'
 START_TIMEOUT_S = 60.0
 LAST_ANSWER_TIMEOUT_S = 2.0
+ANSWER_TIMEOUT_S = 60.0
+"""Seconds that a frame may take in lockstep."""
+_ALERTS_TIMEOUT_S = 0.25
+"""Seconds after a frame's detections when there will be no alerts of that frame any more."""
 _DISTROS = {'3': 'humble', '7': 'jazzy', '9': 'kilted'}
 
 
@@ -54,13 +60,15 @@ class SessionOptions:
     How to replay.
 
     :ivar bundle: model bundle, ``tiny`` or a directory.
-    :ivar rate: speed, 1 is as recorded.
+    :ivar rate: speed, 1 is as recorded; None: each frame as soon as it may be sent.
+    :ivar lockstep: send a frame only after the answer to the one before.
     :ivar parameters: further parameters of the node, by name.
     :ivar calls: parameters to set while the bag plays.
     """
 
     bundle: str = 'tiny'
-    rate: float = 1.0
+    rate: float | None = 1.0
+    lockstep: bool = False
     parameters: Mapping[str, Any] = field(default_factory=dict)
     calls: Sequence[ParameterCall] = ()
 
@@ -74,74 +82,143 @@ def replay(bag: CameraBag, truth: Truth | None, spool: Spool, log: Path, options
            on_result: Callable[[FrameResult], None] = lambda result: None,
            on_progress: Callable[[int], None] = lambda published: None) -> Replay:
     """
-    Play `bag` through a fresh node in real time and return what came back.
+    Play `bag` through a fresh node and return what came back.
 
-    Score maps are large: they are asked for only where `truth` can measure them.
+    Node, topics, diagnostics and clock have a namespace of their own, so that nothing of this
+    replay reaches another node of the same domain, nor the other way round. Score maps are large:
+    they are asked for only where `truth` can measure them.
 
-    :param log: where the node's own output goes.
-    :param on_result: called for every processed frame as it arrives.
+    :param log: where the node's own output goes; a file of the same name that ends in `.yaml`
+        tells it its parameters.
+    :param on_result: called for every processed frame soon after its answer arrived.
     :param on_progress: called now and then with the number of frames published.
     :raises SessionError: if the node does not start, refuses to be activated, dies, never
-        answers or refuses a parameter.
+        answers or refuses a parameter, or in lockstep leaves a frame without an answer.
     """
     prepare_environment()
-    results: list[FrameResult] = []
-    with _process(bag, log, options) as process, _ros_node() as (node, executor):
-        player = Player(node, bag, CAMERA_TOPIC, options.rate)
+    namespace = f'/vl4ad_replay_{secrets.token_hex(8)}'
+    with _process(bag, namespace, log, options) as process, (
+            _ros_node(namespace)) as (node, executor):
+        return _Session(bag, truth, spool, options, on_result, on_progress, process, node,
+                        executor).run()
 
-        def receive(stamp_ns: int, received_ns: int,
-                    alerts: tuple[Alert, ...] | None) -> None:
-            index = player.index_of.get(stamp_ns)
-            if index is not None:
-                results.append(FrameResult(index, received_ns - stamp_ns, alerts))
-                on_result(results[-1])
 
-        recorder = Recorder(node, DETECTOR, spool, truth is not None, receive)
-        caller = Caller(node, DETECTOR, options.calls, options.rate)
+class _Session:
+    """One replay, with the node's process started and this process's own node there."""
 
-        def spin(until: Callable[[], bool], seconds: float) -> bool:
-            end = time.monotonic() + seconds
-            while not until() and time.monotonic() < end:
-                process.check()
-                executor.spin_once(timeout_sec=0.05)
-            return until()
+    def __init__(self, bag: CameraBag, truth: Truth | None, spool: Spool, options: SessionOptions,
+                 on_result: Callable[[FrameResult], None], on_progress: Callable[[int], None],
+                 process: _NodeProcess, node: Node, executor: SingleThreadedExecutor) -> None:
+        self._bag, self._truth, self._spool, self._options = bag, truth, spool, options
+        self._on_result, self._on_progress = on_result, on_progress
+        self._process, self._node, self._executor = process, node, executor
+        self._ledger = Ledger()
+        self._player = Player(node, bag, self._ledger, options.rate,
+                              ANSWER_TIMEOUT_S if options.lockstep else None)
+        self._recorder = Recorder(node, spool, truth is not None, self._receive, self._count)
+        self._caller = Caller(node, f'{node.get_namespace()}{DETECTOR}', options.calls,
+                              options.rate or 1.0)
+        self._answers: dict[int, Entry] = {}
+        self._unsettled: deque[int] = deque()
+        self._results: list[FrameResult] = []
+        self._refused = 0
 
-        _activate(node, spin, process)
-        matched = spin(lambda: caller.ready and player.publisher.get_subscription_count() and all(
-            node.count_publishers(t) for t in recorder.topics), START_TIMEOUT_S)
-        if not matched:
-            raise SessionError(f'the node is active but does not listen to {CAMERA_TOPIC}; '
-                               f'its output is in {log}')
-        spin(lambda: False, 0.5)
-        stop = Event()
-        with ThreadPoolExecutor(1, 'player') as pool:
-            playing = pool.submit(player.play, stop)
-            try:
-                spin(lambda: bool(player.stamps_ns) or playing.done(), START_TIMEOUT_S)
-                caller.start()
-                while not spin(playing.done, 0.2):
-                    on_progress(len(player.stamps_ns))
-            finally:
-                stop.set()
-        playing.result()
-        on_progress(len(player.stamps_ns))
-        last = max(player.stamps_ns)
-        spin(lambda: recorder.answered(player.stamps_ns[last]), LAST_ANSWER_TIMEOUT_S)
-        spin(lambda: False, 0.3)
-        recorder.finish()
-        spin(lambda: 'backend' in recorder.facts, LAST_ANSWER_TIMEOUT_S)
-        if not spin(lambda: caller.done, LAST_ANSWER_TIMEOUT_S) or caller.refusals:
+    def run(self) -> Replay:
+        """Activate the node, play the bag, wait for the last answers, and return all."""
+        self._activate()
+        if not self._spin(lambda: (self._caller.ready and self._player.has_listeners
+                                   and self._recorder.is_connected), START_TIMEOUT_S):
+            raise SessionError('the node is active but does not listen to the images or does not '
+                               f'publish results; {self._process.tail()}')
+        self._player.show_start()
+        self._spin(lambda: False, 0.5)
+        self._play()
+        sent, facts, caller = self._ledger.sent_ns, self._recorder.facts, self._caller
+        self._spin(lambda: max(sent) in self._answers, LAST_ANSWER_TIMEOUT_S)
+        self._spin(lambda: False, 0.3)
+        self._spin(lambda: 'backend' in facts, LAST_ANSWER_TIMEOUT_S)
+        if not self._spin(lambda: caller.done, LAST_ANSWER_TIMEOUT_S) or caller.refusals:
             raise SessionError('the node would not take parameters while frames flowed: '
-                               f'{caller.refusals or "no answer"}; {process.tail()}')
-        if not results:
-            raise SessionError(f'the node answered none of {last + 1} frames; {process.tail()}')
-        about = {'model': recorder.facts.get('bundle', options.bundle),
-                 'backend': recorder.facts.get('backend', 'unknown'),
-                 'ros_distro': ros_distro(), 'rate': options.rate}
-        if recorder.facts.get('notice'):
-            about['notice'] = recorder.facts['notice']
-    return Replay(bag, truth, tuple(results), dict(player.stamps_ns), spool, DETECTOR, about,
-                  tuple(caller.made))
+                               f'{caller.refusals or "no answer"}; {self._process.tail()}')
+        if not self._results:
+            raise SessionError(f'the node answered none of {len(sent)} frames; '
+                               f'{self._process.tail()}')
+        about = {'model': facts.get('bundle', self._options.bundle),
+                 'backend': facts.get('backend', 'unknown'), 'ros_distro': ros_distro()}
+        about |= {'rate': self._options.rate} if self._options.rate else {}
+        about |= {'lockstep': True} if self._options.lockstep else {}
+        about |= {'notice': facts['notice']} if facts.get('notice') else {}
+        return Replay(self._bag, self._truth, tuple(self._results), dict(sent), self._answers,
+                      self._spool, DETECTOR, about, tuple(caller.made))
+
+    def _activate(self) -> None:
+        client = self._node.create_client(
+            ChangeState, f'{self._node.get_namespace()}{DETECTOR}/change_state')
+        if not self._spin(client.service_is_ready, START_TIMEOUT_S):
+            raise SessionError(f'the node did not appear within {START_TIMEOUT_S:.0f} s; '
+                               f'{self._process.tail()}')
+        for name, number in (('configure', Transition.TRANSITION_CONFIGURE),
+                             ('activate', Transition.TRANSITION_ACTIVATE)):
+            future = client.call_async(ChangeState.Request(transition=Transition(id=number)))
+            if not self._spin(future.done, START_TIMEOUT_S) or not future.result().success:
+                raise SessionError(f'the node would not {name}; {self._process.tail()}')
+
+    def _play(self) -> None:
+        sent, stop = self._ledger.sent_ns, Event()
+        pool = ThreadPoolExecutor(1, 'player')
+        try:
+            playing = pool.submit(self._player.play, stop)
+            self._spin(lambda: bool(sent) or playing.done(), START_TIMEOUT_S)
+            self._caller.start()
+            while not self._spin(playing.done, 0.2):
+                self._on_progress(len(sent))
+        finally:
+            with undisturbed():
+                stop.set()
+                pool.shutdown()
+        try:
+            playing.result()
+        except UnansweredError as error:
+            raise SessionError(f'{error}; {self._process.tail()}') from error
+        self._on_progress(len(sent))
+
+    def _spin(self, until: Callable[[], bool], seconds: float) -> bool:
+        """Receive until something is the case, or for some time; return whether it is."""
+        end = time.monotonic() + seconds
+        while not until() and time.monotonic() < end:
+            self._process.check()
+            self._executor.spin_once(timeout_sec=0.05)
+            self._settle()
+        return until()
+
+    def _receive(self, detections: Entry) -> None:
+        index = self._ledger.answer(detections.stamp_ns, detections.received_ns)
+        if index is not None:
+            self._answers[index] = detections
+            self._unsettled.append(index)
+            self._player.go_on()
+
+    def _count(self) -> None:
+        """In lockstep, go on after a frame that the node counts as one it could not use."""
+        refused = sum(int(self._recorder.facts.get(name, 0)) for name in ('bad', 'faults'))
+        latest = max(self._ledger.sent_ns, default=None)
+        if self._options.lockstep and refused > self._refused and latest not in self._answers:
+            self._ledger.refuse(latest)
+            self._player.go_on()
+        self._refused = refused
+
+    def _settle(self) -> None:
+        """Turn answers into results once their alerts are there, or will not come."""
+        while self._unsettled:
+            index = self._unsettled[0]
+            answer = self._answers[index]
+            alerts = self._recorder.alerts(answer)
+            if alerts is None and time.time_ns() - answer.received_ns < 1e9 * _ALERTS_TIMEOUT_S:
+                return
+            self._unsettled.popleft()
+            age_ns = answer.received_ns - self._ledger.sent_ns[index]
+            self._results.append(FrameResult(index, age_ns, alerts))
+            self._on_result(self._results[-1])
 
 
 def prepare_environment() -> None:
@@ -181,10 +258,10 @@ class _NodeProcess:
             raise SessionError(f'the node ended on its own ({how}); {self.tail()}')
 
     def tail(self) -> str:
-        """Return the node's last words and where to read the rest."""
+        """Return the node's last words."""
         lines = self._log.read_text(errors='replace').splitlines()[-8:]
         said = '\n    '.join(lines) if lines else '(nothing)'
-        return f'its last output, in full in {self._log}:\n    {said}'
+        return f'its last output:\n    {said}'
 
     def stop(self) -> None:
         """End it as Ctrl-C would; by force if it does not go."""
@@ -198,13 +275,13 @@ class _NodeProcess:
 
 
 @contextmanager
-def _process(bag: CameraBag, log: Path, options: SessionOptions) -> Iterator[_NodeProcess]:
-    parameters = {**options.parameters, 'model.bundle': options.bundle,
-                  'image_transport': 'compressed' if bag.compressed else 'raw'}
-    command = [sys.executable, '-m', 'vl4ad_ros.node', '--ros-args',
-               '-r', f'image:={CAMERA_TOPIC}']
-    for name, value in parameters.items():
-        command += ['-p', f'{name}:={json.dumps(value)}']
+def _process(bag: CameraBag, namespace: str, log: Path,
+             options: SessionOptions) -> Iterator[_NodeProcess]:
+    command = [sys.executable, '-m', 'vl4ad_ros.node.child', str(os.getpid()), '--ros-args',
+               '--params-file', str(_write_parameters(bag, namespace, log, options)),
+               '--disable-rosout-logs', '-r', f'__ns:={namespace}']
+    for topic in ('/clock', '/diagnostics'):
+        command += ['-r', f'{topic}:={namespace}{topic}']
     with log.open('wb') as out:
         # A session of its own: Ctrl-C reaches only us, and we stop the node in order.
         process = _NodeProcess(subprocess.Popen(
@@ -213,34 +290,41 @@ def _process(bag: CameraBag, log: Path, options: SessionOptions) -> Iterator[_No
         try:
             yield process
         finally:
-            process.stop()
+            with undisturbed():
+                process.stop()
+
+
+def _write_parameters(bag: CameraBag, namespace: str, log: Path, options: SessionOptions) -> Path:
+    """Write all parameters of the node as a file and return it."""
+    parameters = {**options.parameters, 'model.bundle': options.bundle, 'use_sim_time': True,
+                  'image_transport': 'compressed' if bag.compressed else 'raw'}
+    if options.lockstep:
+        # Nothing may be lost on the way, nor replaced by something newer before it is sent.
+        image = f'{namespace}/image{"/compressed" if bag.compressed else ""}'
+        parameters[f'qos_overrides.{image}.subscription.reliability'] = 'reliable'
+        parameters |= {f'qos_overrides.{namespace}{DETECTOR}/{name}.publisher.depth': 10
+                       for name in TYPES}
+    path = log.with_suffix('.yaml')
+    # JSON is YAML.
+    path.write_text(json.dumps({'/**': {'ros__parameters': parameters}}, ensure_ascii=False),
+                    encoding='utf-8')
+    return path
 
 
 @contextmanager
-def _ros_node() -> Iterator[tuple[Node, SingleThreadedExecutor]]:
+def _ros_node(namespace: str) -> Iterator[tuple[Node, SingleThreadedExecutor]]:
     context = rclpy.Context()
     rclpy.init(context=context, signal_handler_options=SignalHandlerOptions.NO)
     try:
-        node = Node('vl4ad_replay', context=context)
+        node = Node('vl4ad_replay', context=context, namespace=namespace, enable_rosout=False)
         executor = SingleThreadedExecutor(context=context)
         executor.add_node(node)
         try:
             yield node, executor
         finally:
-            executor.shutdown()
-            node.destroy_node()
+            with undisturbed():
+                executor.shutdown()
+                node.destroy_node()
     finally:
-        rclpy.shutdown(context=context)
-
-
-def _activate(node: Node, spin: Callable[[Callable[[], bool], float], bool],
-              process: _NodeProcess) -> None:
-    client = node.create_client(ChangeState, f'{DETECTOR}/change_state')
-    if not spin(client.service_is_ready, START_TIMEOUT_S):
-        raise SessionError(f'the node did not appear within {START_TIMEOUT_S:.0f} s; '
-                           f'{process.tail()}')
-    for name, number in (('configure', Transition.TRANSITION_CONFIGURE),
-                         ('activate', Transition.TRANSITION_ACTIVATE)):
-        future = client.call_async(ChangeState.Request(transition=Transition(id=number)))
-        if not spin(future.done, START_TIMEOUT_S) or not future.result().success:
-            raise SessionError(f'the node would not {name}; {process.tail()}')
+        with undisturbed():
+            rclpy.shutdown(context=context)

@@ -1,0 +1,82 @@
+# Copyright 2026 vl4ad_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Answers find their frames, whatever the stamps of a recording are (needs nothing)."""
+
+import random
+
+import pytest
+
+from vl4ad_ros.evaluation.ledger import Ledger
+
+MS = 10**6
+
+
+def drive(stamps, work_ms, period_ms=100, late_ms=2, seed=0):
+    """
+    Answer frames as the node does: one at a time, then the newest that waits.
+
+    Return the true frame of each answer and the frame that the ledger says, in order.
+    """
+    jitter = random.Random(seed)
+    ledger, true, said = Ledger(), [], []
+    sent = [i * period_ms * MS for i in range(len(stamps))]
+    free_at, index, answers = 0, 0, []
+    while index < len(stamps):
+        begun = max(free_at, sent[index] + late_ms * MS)
+        waiting = [i for i in range(index, len(stamps)) if sent[i] + late_ms * MS <= begun]
+        index = waiting[-1]
+        free_at = begun + int(work_ms * jitter.uniform(0.8, 1.2)) * MS
+        answers.append((free_at + late_ms * MS, index))
+        index += 1
+    events = sorted([(time, 0, i) for i, time in enumerate(sent)]
+                    + [(time, 1, i) for time, i in answers])
+    for time, is_answer, i in events:
+        if is_answer:
+            true.append(i)
+            said.append(ledger.answer(stamps[i], time))
+        else:
+            ledger.send(i, stamps[i], time)
+    return true, said
+
+
+@pytest.mark.parametrize('work_ms', [20, 95, 130, 250, 990])
+@pytest.mark.parametrize('stamps', [
+    [0] * 60, [i // 2 for i in range(60)], [i % 5 for i in range(60)],
+    list(range(60))[::-1], list(range(60))], ids=['zero', 'pairs', 'loop', 'back', 'good'])
+def test_every_answer_has_its_frame(stamps, work_ms):
+    true, said = drive(stamps, work_ms)
+    assert None not in said and len(set(said)) == len(said)
+    assert [stamps[i] for i in said] == [stamps[i] for i in true]
+    # A frame that went out while an answer was on its way may be taken for the next one.
+    assert all(abs(a - b) <= 1 for a, b in zip(said, true))
+    assert sum(a != b for a, b in zip(said, true)) <= len(true) / 8
+    if len(set(stamps)) == len(stamps) or work_ms < 90:
+        assert said == true
+
+
+def test_no_answer_is_lost_where_the_order_of_events_misleads():
+    """A frame went out before the answer arrived, and the node had not seen it yet."""
+    ledger = Ledger()
+    ledger.send(0, 7, 0)
+    assert ledger.answer(7, 50) == 0
+    ledger.send(1, 7, 100)
+    ledger.send(2, 7, 101)
+    ledger._last_ns = 102
+    assert ledger.answer(7, 150) == 2  # It was 1.
+    assert ledger.answer(7, 200) == 1 and ledger.answer(7, 210) is None
+
+
+def test_an_answer_to_nothing_is_not_counted():
+    ledger = Ledger()
+    assert ledger.answer(7, 0) is None
+    ledger.send(0, 7, 10)
+    assert ledger.answer(8, 20) is None and ledger.answer(7, 20) == 0
+    assert ledger.answer(7, 30) is None
+
+
+def test_a_refused_frame_takes_no_answer():
+    ledger = Ledger()
+    ledger.send(0, 7, 0)
+    ledger.refuse(0)
+    ledger.send(1, 7, 10)
+    assert ledger.answer(7, 20) == 1
