@@ -77,7 +77,7 @@ def test_each_frame_is_answered_with_one_set_of_prompts(bag, mock_bundle, tmp_pa
             cdr = spool.read(replayed.answers[index])
             found = typestore().deserialize_cdr(cdr, DETECTIONS).detections
             names.setdefault(heard[-1], set()).add(
-                tuple(d.results[0].hypothesis.class_id for d in found))
+                tuple(d.results[-1].hypothesis.class_id for d in found))
         assert heard == sorted(heard) and {0, 2, 3} <= set(heard)
         assert names[0] == {('cow',)} and names[2] == {()} and len(*names[3]) == 1
         assert all(call.sent_ns < call.answered_ns for call in replayed.calls)
