@@ -81,6 +81,43 @@ def test_missing_libraries_have_a_cure(missing, message, capsys, monkeypatch):
     assert re.search(message, capsys.readouterr().err)
 
 
+def test_evaluate_takes_the_parameter_file_of_the_node(tmp_path, mock_bundle, capsys):
+    bag, file = write_bag(tmp_path / 'bag', 8), tmp_path / 'detector.yaml'
+    file.write_text(f"""
+/**:
+  ros__parameters:
+    model: {{bundle: '{mock_bundle}', backend: onnxruntime}}
+    alert.confirm_window: 3
+    tresholt: 0.4
+""")
+    assert cli.main(['evaluate', str(bag), '--params', str(file)]) == 0
+    said = capsys.readouterr()
+    assert said.err == ("vl4ad: warning: there is no parameter 'tresholt', so its value is "
+                        "ignored; did you mean 'threshold'?\n")
+    metrics = json.loads(said.out)
+    assert (metrics['model'], metrics['backend']) == ('mock', 'onnxruntime')
+    assert metrics['frames_unknown'] == 2
+    # The command line counts more than the file.
+    assert cli.main(['evaluate', str(bag), '--params', str(file), '--bundle', 'none']) == 1
+    assert "/none': manifest.json is missing" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize('verb', ['evaluate', 'replay'])
+@pytest.mark.parametrize('content, message', [
+    ('/**: {ros__parameters: {threshold: 2.0}}', 'threshold is 2.0; expected 0.0 to 1.0'),
+    ('/**: {ros__parameters: {threshold: high}}', "threshold is 'high'; expected a number"),
+    ('/other: {ros__parameters: {threshold: 0.5}}', "no section for the node 'vl4ad_detector'"),
+    ('a: [', 'cannot be read')])
+def test_a_bad_parameter_file_is_refused_before_anything(tmp_path, capsys, verb, content, message):
+    bag, file = write_bag(tmp_path / 'bag', 2), tmp_path / 'detector.yaml'
+    file.write_text(content)
+    out = ['--out', str(tmp_path / 'out')] if verb == 'replay' else []
+    assert cli.main([verb, str(bag), '--params', str(file), *out]) == 1
+    said = capsys.readouterr()
+    assert said.err.startswith('vl4ad: error: ') and message in said.err and not said.out
+    assert not (tmp_path / 'out').exists()
+
+
 def test_evaluate_prints_json(tmp_path, mock_bundle, capsys):
     bag = write_bag(tmp_path / 'bag', 6)
     assert cli.main(['evaluate', str(bag), '--bundle', str(mock_bundle)]) == 0

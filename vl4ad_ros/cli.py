@@ -124,14 +124,24 @@ def _positive(text: str) -> float:
 
 
 def _add_replay_arguments(parser: argparse.ArgumentParser, out: str) -> None:
-    parser.add_argument('--bundle', default='tiny', metavar='B',
-                        help="model bundle: 'tiny' or a directory (default: %(default)s)")
+    _add_bundle_argument(parser)
     parser.add_argument('--rate', type=_positive, metavar='R',
                         help='speed, 1 is as recorded (default: 1; with --lockstep as fast as '
                         'the node answers)')
     parser.add_argument('--out', type=Path, default=Path(out), metavar='DIR',
                         help='folder for the report, whose older report is replaced; the '
                         'recording must not lie in it (default: %(default)s)')
+
+
+def _add_bundle_argument(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument('--bundle', metavar='B',
+                        help="model bundle: 'tiny' or a directory (default: model.bundle of "
+                        "--params where there is one, else 'tiny')")
+
+
+def _add_params_argument(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument('--params', type=Path, metavar='FILE',
+                        help="the node's parameter file (YAML); its values count as in the node")
 
 
 def _add_demo(parser: argparse.ArgumentParser) -> None:
@@ -153,7 +163,8 @@ def _demo(options: argparse.Namespace) -> None:
             bar.reset(total)
         bar.update(drawn - bar.n)
 
-    inputs = [sample_drive.cache_folder(), *_bundle_folder(options)]
+    parameters = _parameters(options)
+    inputs = [sample_drive.cache_folder(), *_inputs(options, parameters)]
     with new_report(options.out, inputs) as folder:
         with tqdm(unit='frame', disable=None, leave=False) as bar:
             bag = sample_drive.sample_drive(seed, draw)
@@ -162,14 +173,16 @@ def _demo(options: argparse.Namespace) -> None:
         print('alerts come from the road ahead, and from what '
               f'{limits.confirm_hits} of {limits.confirm_window} frames show')
         files = show(open_bag(bag), folder, f'Sample drive {seed}',
-                     _session_options(options, sample_drive.PARAMETERS))
-        files |= show_second_act(open_bag(scene), folder, SCRIPT, _session_options(options))
+                     _session_options(options, {**parameters, **sample_drive.PARAMETERS}))
+        files |= show_second_act(open_bag(scene), folder, SCRIPT,
+                                 _session_options(options, parameters))
     tell(files, options.out)
 
 
 def _add_replay(parser: argparse.ArgumentParser) -> None:
     _add_bag_arguments(parser)
     _add_replay_arguments(parser, 'out/replay')
+    _add_params_argument(parser)
     parser.add_argument('--lockstep', action='store_true',
                         help='send each frame after the answer to the one before, so that none is '
                         'lost and the same recording gives the same results')
@@ -178,26 +191,43 @@ def _add_replay(parser: argparse.ArgumentParser) -> None:
 def _replay(options: argparse.Namespace) -> None:
     from vl4ad_ros.node.playback import new_report, show, tell
     from vl4ad_ros.node.session import open_bag
+    parameters = _parameters(options)
     bag = open_bag(options.bag, options.topic)
-    with new_report(options.out, [options.bag, *_bundle_folder(options)]) as folder:
-        files = show(bag, folder, options.bag.name, _session_options(options))
+    with new_report(options.out, [options.bag, *_inputs(options, parameters)]) as folder:
+        files = show(bag, folder, options.bag.name, _session_options(options, parameters))
     tell(files, options.out)
 
 
-def _session_options(options: argparse.Namespace, parameters: Mapping[str, Any] = {}):
+def _session_options(options: argparse.Namespace, parameters: Mapping[str, Any]):
     from vl4ad_ros.node.session import SessionOptions
     lockstep = getattr(options, 'lockstep', False)
-    return SessionOptions(_bundle(options.bundle), options.rate or (None if lockstep else 1.0),
+    return SessionOptions(parameters['model.bundle'], options.rate or (None if lockstep else 1.0),
                           lockstep, parameters)
 
 
-def _bundle_folder(options: argparse.Namespace) -> list[Path]:
-    return [] if options.bundle == 'tiny' else [Path(options.bundle)]
+def _parameters(options: argparse.Namespace) -> dict[str, Any]:
+    """
+    Return the node's parameters as `--params` and `--bundle` give them, checked, by name.
+
+    :raises ParameterError: if the file cannot be read or has a value that the node would refuse.
+    """
+    from vl4ad_ros.settings import read_parameter_file, ROWS, Settings, unknown_names
+    given = read_parameter_file(options.params) if getattr(options, 'params', None) else {}
+    for sentence in unknown_names(given):
+        print(f'vl4ad: warning: {sentence}', file=sys.stderr)
+    values = {name: value for name, value in given.items() if name in ROWS}
+    if options.bundle:
+        values['model.bundle'] = options.bundle
+    bundle = Settings().changed(values).model_bundle
+    # An absolute path means the same in another process.
+    return {**values, 'model.bundle': bundle if bundle == 'tiny' else str(Path(bundle).resolve())}
 
 
-def _bundle(name: str) -> str:
-    """Return 'tiny', or an absolute path that means the same in another process."""
-    return name if name == 'tiny' else str(Path(name).resolve())
+def _inputs(options: argparse.Namespace, parameters: Mapping[str, Any]) -> list[Path]:
+    """Return what a replay reads beside its recording."""
+    params = getattr(options, 'params', None)
+    bundle = parameters['model.bundle']
+    return [*([params] if params else []), *([Path(bundle)] if bundle != 'tiny' else [])]
 
 
 def _add_bag_arguments(parser: argparse.ArgumentParser) -> None:
@@ -208,8 +238,8 @@ def _add_bag_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _add_evaluate(parser: argparse.ArgumentParser) -> None:
     _add_bag_arguments(parser)
-    parser.add_argument('--bundle', default='tiny', metavar='B',
-                        help="model bundle: 'tiny' or a directory (default: %(default)s)")
+    _add_bundle_argument(parser)
+    _add_params_argument(parser)
 
 
 def _evaluate(options: argparse.Namespace) -> None:
@@ -217,11 +247,14 @@ def _evaluate(options: argparse.Namespace) -> None:
     from vl4ad_ros.evaluation.offline import evaluate
     from vl4ad_ros.node.session import open_bag
     from vl4ad_ros.runtime.detector import Detector
+    from vl4ad_ros.settings import Settings
+    settings = Settings().changed(_parameters(options))
     bag = open_bag(options.bag, options.topic)
-    detector = Detector.open(options.bundle)
+    detector = Detector.open(settings.model_bundle, settings.model_backend,
+                             settings.backend_options)
     try:
         with tqdm(total=len(bag.times_ns), unit='frame', disable=None, leave=False) as bar:
-            metrics = evaluate(bag, detector, on_frame=lambda *_: bar.update())
+            metrics = evaluate(bag, detector, settings, lambda *_: bar.update())
     finally:
         detector.close()
     print(json.dumps(metrics, indent=2))

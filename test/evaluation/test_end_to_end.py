@@ -3,14 +3,8 @@
 """The real node in its own process, fed over DDS: what a user of `vl4ad replay` gets."""
 
 import json
-import os
-from pathlib import Path
 import shutil
-import signal
 import subprocess
-import sys
-import time
-import uuid
 
 from bags import write_bag
 import pytest
@@ -100,31 +94,3 @@ def test_a_bundle_that_is_not_there_is_one_message(bag, tmp_path, capsys):
     assert old.read_text() == '{}' and {p.name for p in old.parent.iterdir()} == {
         'metrics.json', 'failed_node.log'}
     assert str(old.with_name('failed_node.log')) in said
-
-
-def test_ctrl_c_leaves_no_process_behind(bag, mock_bundle, tmp_path):
-    mark = uuid.uuid4().hex
-    process = subprocess.Popen(
-        [sys.executable, '-m', 'vl4ad_ros.cli', 'replay', str(bag), '--bundle', str(mock_bundle),
-         '--out', str(tmp_path / 'out'), '--rate', '0.1'], env={**os.environ, 'MARK': mark},
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        # A shell lets what it starts in the background ignore Ctrl-C.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
-    log = tmp_path / 'out' / '.partial' / 'new' / 'node.log'
-    end = time.monotonic() + 30
-    while not (log.is_file() and 'not for driving' in log.read_text()):
-        assert time.monotonic() < end and process.poll() is None
-        time.sleep(0.2)
-    time.sleep(1.0)
-    process.send_signal(signal.SIGINT)
-    said = process.communicate(timeout=20)[1]
-    assert process.returncode == 130 and said.strip().endswith('vl4ad: stopped')
-    assert 'Traceback' not in said and not (tmp_path / 'out').exists()
-    assert not [p for p in Path('/proc').glob('[0-9]*') if _is_marked(p, mark)]
-
-
-def _is_marked(process, mark):
-    try:
-        return mark.encode() in (process / 'environ').read_bytes()
-    except OSError:
-        return False

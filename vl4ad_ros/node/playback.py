@@ -26,6 +26,7 @@ from vl4ad_ros.node import session
 from vl4ad_ros.outputs import keep_apart, replaced
 from vl4ad_ros.runtime.bundle import Bundle
 from vl4ad_ros.runtime.detector import Detector
+from vl4ad_ros.settings import Settings
 from vl4ad_ros.vocabulary import Vocabulary
 
 
@@ -79,7 +80,7 @@ def show(bag: CameraBag, folder: Path, title: str,
             replayed = session.replay(bag, truth, spool, folder / 'node.log', options, lines.add,
                                       lambda published: bar.update(published - bar.n))
         print(f'{table(replayed.metrics())}\nwriting the report', flush=True)
-        with closing(_Scorer(options.bundle)) as score:
+        with closing(_Scorer(options.settings)) as score:
             files = write_report(replayed, folder, title, score)
         files['result bag'] = write_result_bag(replayed, folder / 'result_bag')
     return files
@@ -105,7 +106,7 @@ def show_second_act(bag: CameraBag, folder: Path, script: Script,
             replayed = session.replay(
                 bag, bag.truth(), spool, folder / 'second_act.log', options,
                 on_progress=lambda published: bar.update(published - bar.n))
-        with closing(_Scorer(options.bundle)) as score:
+        with closing(_Scorer(options.settings)) as score:
             act = observe(replayed, script, script.prompts(bundled), score)
         print('\n'.join(act.lines()), flush=True)
         metrics = json.loads((folder / METRICS).read_text())
@@ -130,16 +131,19 @@ def _progress(frames: int) -> tqdm:
 class _Scorer:
     """Scores single frames as the node did."""
 
-    def __init__(self, bundle: str) -> None:
-        self._bundle = bundle
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
         self._detector: Detector | None = None
 
     def __call__(self, image: np.ndarray, vocabulary: Vocabulary | None = None) -> np.ndarray:
-        """Return the score (H, W) of an RGB image, by default with the bundle's own prompts."""
+        """Return the score (H, W) of an RGB image, by default with the prompts of the settings."""
+        settings = self._settings
         if self._detector is None:
-            self._detector = Detector.open(self._bundle)
+            self._detector = Detector.open(settings.model_bundle, settings.model_backend,
+                                           settings.backend_options)
         detector = self._detector
-        prompts = detector.encode(vocabulary or detector.default_vocabulary)
+        prompts = detector.encode(
+            vocabulary or settings.vocabulary(detector.default_vocabulary))
         return detector.detect(image, prompts).score
 
     def close(self) -> None:

@@ -39,6 +39,7 @@ from vl4ad_ros.node.convert import compressed_to_rgb, image_to_rgb
 from vl4ad_ros.node.dds import use_profile
 from vl4ad_ros.node.player import Player, UnansweredError
 from vl4ad_ros.node.recorder import DETECTOR, Recorder, TYPES
+from vl4ad_ros.settings import Settings
 from vl4ad_ros.signals import undisturbed
 
 START_TIMEOUT_S = 60.0
@@ -59,7 +60,7 @@ class SessionOptions:
     """
     How to replay.
 
-    :ivar bundle: model bundle, ``tiny`` or a directory.
+    :ivar bundle: model bundle, ``tiny`` or a directory; counts more than `parameters`.
     :ivar rate: speed, 1 is as recorded; None: each frame as soon as it may be sent.
     :ivar lockstep: send a frame only after the answer to the one before.
     :ivar parameters: further parameters of the node, by name.
@@ -71,6 +72,15 @@ class SessionOptions:
     lockstep: bool = False
     parameters: Mapping[str, Any] = field(default_factory=dict)
     calls: Sequence[ParameterCall] = ()
+
+    @property
+    def settings(self) -> Settings:
+        """
+        What the node is started with.
+
+        :raises ParameterError: if the node would refuse a parameter.
+        """
+        return Settings().changed({**self.parameters, 'model.bundle': self.bundle})
 
 
 def open_bag(path: Path | str, topic: str | None = None) -> CameraBag:
