@@ -56,7 +56,7 @@ class ParameterCall:
 
 @dataclass(frozen=True)
 class CallMade:
-    """When a call was sent and when the node had put it into force; ns since the epoch."""
+    """When a call was sent and when the node had accepted it; ns since the epoch."""
 
     sent_ns: int
     answered_ns: int
