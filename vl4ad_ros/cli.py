@@ -11,12 +11,11 @@ import importlib
 import json
 import os
 from pathlib import Path
-import signal
 import sys
 from typing import Any
 
 from vl4ad_ros import __version__
-from vl4ad_ros.signals import ignore
+from vl4ad_ros.signals import ignore, stoppable
 
 _TRAINING = ('torch', 'torchvision', 'open_clip', 'onnx', 'onnx_ir', 'onnxscript', 'timm',
              'safetensors', 'tensorboard')
@@ -46,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     A failure is one message on stderr; `--debug` shows the traceback.
     """
     try:
-        signal.signal(signal.SIGTERM, _terminate)
+        stoppable()
         try:
             return _run(list(sys.argv[1:] if arguments is None else arguments))
         finally:
@@ -110,10 +109,6 @@ def _say(error: Exception) -> str:
     if isinstance(error, (OSError, ValueError, RuntimeError)):
         return str(error)
     return f'{type(error).__name__}: {error} (--debug shows where)'
-
-
-def _terminate(number: int, frame: object) -> None:
-    raise KeyboardInterrupt
 
 
 def _positive(text: str) -> float:

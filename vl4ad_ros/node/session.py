@@ -125,7 +125,7 @@ class _Session:
         self._ledger = Ledger()
         self._player = Player(node, bag, self._ledger, options.rate,
                               ANSWER_TIMEOUT_S if options.lockstep else None)
-        self._recorder = Recorder(node, spool, truth is not None, self._receive, self._count)
+        self._recorder = Recorder(node, spool, truth is not None, self._receive, self._pass_over)
         self._caller = Caller(node, f'{node.get_namespace()}{DETECTOR}', options.calls,
                               options.rate or 1.0)
         self._answers: dict[int, Entry] = {}
@@ -135,26 +135,29 @@ class _Session:
 
     def run(self) -> Replay:
         """Activate the node, play the bag, wait for the last answers, and return all."""
+        sent, facts, caller = self._ledger.sent_ns, self._recorder.facts, self._caller
         self._activate()
-        if not self._spin(lambda: (self._caller.ready and self._player.has_listeners
-                                   and self._recorder.is_connected), START_TIMEOUT_S):
+        # The recorder listens to diagnostics last. So once they arrive, the node knows of all that
+        # listens here, and not even the first answer is lost.
+        if not self._spin(lambda: (caller.ready and self._player.has_listeners
+                                   and self._recorder.is_connected and 'backend' in facts),
+                          START_TIMEOUT_S):
             raise SessionError('the node is active but does not listen to the images or does not '
                                f'publish results; {self._process.tail()}')
         self._player.show_start()
         self._spin(lambda: False, 0.5)
         self._play()
-        sent, facts, caller = self._ledger.sent_ns, self._recorder.facts, self._caller
         self._spin(lambda: max(sent) in self._answers, LAST_ANSWER_TIMEOUT_S)
         self._spin(lambda: False, 0.3)
-        self._spin(lambda: 'backend' in facts, LAST_ANSWER_TIMEOUT_S)
+        self._settle(final=True)
         if not self._spin(lambda: caller.done, LAST_ANSWER_TIMEOUT_S) or caller.refusals:
             raise SessionError('the node would not take parameters while frames flowed: '
                                f'{caller.refusals or "no answer"}; {self._process.tail()}')
         if not self._results:
             raise SessionError(f'the node answered none of {len(sent)} frames; '
                                f'{self._process.tail()}')
-        about = {'model': facts.get('bundle', self._options.bundle),
-                 'backend': facts.get('backend', 'unknown'), 'ros_distro': ros_distro()}
+        about = {'model': facts['bundle'], 'backend': facts['backend'],
+                 'ros_distro': ros_distro()}
         about |= {'rate': self._options.rate} if self._options.rate else {}
         about |= {'lockstep': True} if self._options.lockstep else {}
         about |= {'notice': facts['notice']} if facts.get('notice') else {}
@@ -208,7 +211,7 @@ class _Session:
             self._unsettled.append(index)
             self._player.go_on()
 
-    def _count(self) -> None:
+    def _pass_over(self) -> None:
         """In lockstep, go on after a frame that the node counts as one it could not use."""
         refused = sum(int(self._recorder.facts.get(name, 0)) for name in ('bad', 'faults'))
         latest = max(self._ledger.sent_ns, default=None)
@@ -217,13 +220,14 @@ class _Session:
             self._player.go_on()
         self._refused = refused
 
-    def _settle(self) -> None:
+    def _settle(self, final: bool = False) -> None:
         """Turn answers into results once their alerts are there, or will not come."""
         while self._unsettled:
             index = self._unsettled[0]
             answer = self._answers[index]
             alerts = self._recorder.alerts(answer)
-            if alerts is None and time.time_ns() - answer.received_ns < 1e9 * _ALERTS_TIMEOUT_S:
+            waited_s = (time.time_ns() - answer.received_ns) / 1e9
+            if alerts is None and waited_s < _ALERTS_TIMEOUT_S and not final:
                 return
             self._unsettled.popleft()
             age_ns = answer.received_ns - self._ledger.sent_ns[index]
