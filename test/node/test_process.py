@@ -136,4 +136,4 @@ def test_profile_is_used_unless_the_user_has_one(monkeypatch):
         monkeypatch.delenv(name)
     monkeypatch.setenv(VARIABLES[0], '/mine.xml')
     use_profile()
-    assert os.environ[VARIABLES[0]] == '/mine.xml' and VARIABLES[1] not in os.environ
+    assert [os.environ[name] for name in VARIABLES] == ['/mine.xml'] * 2
