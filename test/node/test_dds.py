@@ -13,19 +13,49 @@ import subprocess
 import sys
 from threading import Event, Thread
 
+from diagnostic_msgs.msg import DiagnosticStatus
+from harness import Bench
 import pytest
 from rclpy.node import Node
 from vl4ad_ros.node import dds
 
 ROOT = Path(__file__).resolve().parents[2]
 HEX = '0123456789abcdef'
+HERE = Path(__file__).parent
+DIAGNOSED = """
+from vl4ad_ros.node.dds import use_profile
+use_profile()
+import rclpy
+from harness import Bench
+context = rclpy.Context()
+rclpy.init(context=context)
+with Bench(context, {}) as bench:
+    status = bench.status('model')
+print(status.level, status.message)
+rclpy.shutdown(context=context)
+"""
+DRIVER = """
+import time
+import numpy as np
+import rclpy
+from rclpy.qos import qos_profile_sensor_data
+from sensor_msgs.msg import Image
+from std_msgs.msg import Header
+from vl4ad_ros.node.convert import to_message
+rclpy.init()
+node = rclpy.create_node('driver')
+publisher = node.create_publisher(Image, '/lossy/image', qos_profile_sensor_data)
+while True:
+    publisher.publish(to_message(Header(), np.zeros((2160, 3840, 3), np.uint8), 'rgb8'))
+    time.sleep(0.2)
+"""
 NODE = """
-from vl4ad_ros.node.dds import shared_memory_problem, use_profile
+from vl4ad_ros.node.dds import use_profile
 use_profile()
 import rclpy
 rclpy.init()
 node = rclpy.create_node('holder')
-print('problem:', shared_memory_problem(), flush=True)
+print('up', flush=True)
 input()
 """
 
@@ -51,7 +81,7 @@ def holder():
 
 def segments(process: subprocess.Popen) -> list[Path]:
     """Return the segments of a process that said it is up, by the locks it holds."""
-    assert process.stdout.readline().startswith('problem:')
+    assert process.stdout.readline().startswith('up')
     locks = (Path(os.readlink(path)) for path in Path(f'/proc/{process.pid}/fd').iterdir())
     found = [lock.with_name(lock.name[:-3]) for lock in locks
              if re.fullmatch('fast(rtps|dds)_[0-9a-f]{16}_el', lock.name)]
@@ -159,10 +189,30 @@ def test_large_images_arrive_with_64_mb_of_shared_memory(small_memory):
                     'container with --ipc host or --shm-size=256m')], ids=['small', 'large'])
 def test_small_shared_memory_is_diagnosed(profile, sentence, small_memory):
     chosen = {dds.VARIABLES[0]: str(dds.profile_path().with_name(profile))} if profile else {}
-    done = subprocess.run([*small_memory, sys.executable, '-c', NODE], input='\n', text=True,
-                          env=environment(**chosen), cwd=ROOT, stdout=subprocess.PIPE)
-    problem = re.search('^problem: (.*)$', done.stdout, re.M).group(1)
-    assert re.fullmatch(sentence, problem), problem
+    done = subprocess.run(
+        [*small_memory, sys.executable, '-c', DIAGNOSED], text=True, cwd=HERE,
+        env=environment(**chosen), stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=True)
+    level, message = done.stdout.splitlines()[-1].split(' ', 1)
+    assert level == str(DiagnosticStatus.WARN)
+    assert re.fullmatch(f'unconfigured: {sentence}', message), message
+    assert len(re.findall(sentence, done.stderr)) == 1
+
+
+def test_images_that_get_lost_are_told_from_a_silent_driver(ros, mock_bundle):
+    """The driver sends images of 25 MB without the profile, and none arrives."""
+    with Bench(ros, {'model.bundle': str(mock_bundle), 'health.stall_timeout_s': 0.5},
+               name='lossy', cli_args=['--ros-args', '-r', 'image:=/lossy/image']) as bench:
+        assert bench.change('configure') and bench.change('activate')
+        domain = {'ROS_DOMAIN_ID': os.environ['ROS_DOMAIN_ID']}
+        driver = subprocess.Popen([sys.executable, '-c', DRIVER], env=environment(**domain))
+        try:
+            status = bench.status('image', lambda s: 'got lost' in s.message)
+            assert status.level == DiagnosticStatus.ERROR
+            assert 'start it with FASTRTPS_DEFAULT_PROFILES_FILE=' in status.message
+            assert int(next(v.value for v in status.values if v.key == 'lost')) > 0
+        finally:
+            driver.kill()
+            driver.wait()
 
 
 def test_nothing_is_wrong_with_enough_shared_memory(node):
@@ -194,10 +244,13 @@ def test_limit_is_that_of_the_profile_in_use(text, limit, tmp_path, monkeypatch)
 
 
 def test_advice_names_fast_dds_only_where_it_is_used(node, monkeypatch):
-    assert 'Fast DDS profile' in dds.why_images_get_lost()
+    assert 'Fast DDS profile' in dds.why_images_get_lost(0)
+    if dds.profile_path().name == 'fastdds.xml':
+        assert 'has 144.0 MB and shared memory carries 67.1 MB' in dds.why_images_get_lost(
+            8000 * 6000 * 3)
     assert '--ipc host' in dds.why_no_image_comes('/image')
     monkeypatch.setattr(dds, 'get_rmw_implementation_identifier', lambda: 'rmw_cyclonedds_cpp')
     assert dds.profile_in_use() is None and dds.largest_image_bytes() == 0
     assert dds.shared_memory_problem() == ''
-    for sentence in (dds.why_images_get_lost(), dds.why_no_image_comes('/image')):
+    for sentence in (dds.why_images_get_lost(0), dds.why_no_image_comes('/image')):
         assert 'Fast' not in sentence and 'profile' not in sentence and 'ipc' not in sentence

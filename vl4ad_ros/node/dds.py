@@ -140,14 +140,22 @@ def shared_memory_problem() -> str:
     return ''
 
 
-def why_images_get_lost() -> str:
-    """Return the likely causes, the first one first, when images get lost on their way here."""
+def why_images_get_lost(image_bytes: int) -> str:
+    """
+    Return the likely causes, the first one first, when images get lost on their way here.
+
+    :param image_bytes: size of an image that came, 0 if none did.
+    """
     if not _fast_dds():
         return 'the network or this machine is too busy: use a smaller or a compressed image'
     problem = shared_memory_problem()
     if problem:
         return problem
     profile, limit = profile_in_use() or profile_path(), largest_image_bytes()
+    if image_bytes > limit > 0:
+        return (f'an image has {_megabytes(image_bytes)} and shared memory carries '
+                f'{_megabytes(limit)}; use a smaller or a compressed image, or a profile with a '
+                f'larger segment (see {profile})')
     larger = f'its images are larger than {_megabytes(limit)}, ' if limit else ''
     return (f'the camera driver runs without the Fast DDS profile (start it with '
             f'{VARIABLES[0]}={profile}), {larger}or the machine is too busy')
