@@ -111,7 +111,9 @@ def test_a_camera_that_says_nothing_is_reported(ros, mock_bundle):
         assert bench.status('model').message == 'unconfigured'
         assert bench.change('configure') and bench.change('activate')
         bench.wait_for_match()
-        assert 'has a publisher' in bench.status('image', lambda s: s.level == ERROR).message
+        said = bench.status('image', lambda s: s.level == ERROR).message
+        assert 'though it has a publisher: its publisher sends nothing' in said
+        assert 'profile' not in said
         bench.ask(scene(thing=RED))
         bench.node.destroy_publisher(bench.camera)
         status = bench.status('image', lambda s: 'nothing publishes /silent/image' in s.message)

@@ -14,7 +14,8 @@ import sys
 
 from harness import Outside, scene
 import pytest
-from rclpy.qos import qos_profile_sensor_data
+from rcl_interfaces.srv import SetParameters
+from rclpy.qos import qos_profile_parameters, qos_profile_sensor_data
 from sensor_msgs.msg import Image
 from vl4ad_ros.node.dds import profile_path, use_profile, VARIABLES
 from vl4ad_ros.node.detector_node import DetectorNode
@@ -115,6 +116,26 @@ def test_large_best_effort_images_arrive_with_the_profile(ros, mock_bundle):
         assert outside.received['mask'][-1].height == 1080
 
 
+def test_two_hundred_parameter_calls_at_once_are_answered(ros, mock_bundle):
+    """
+    The node keeps 1000 requests, and answers each.
+
+    Its client must do the same: with the default profile of services it has room for ten, and
+    loses answers while it does not spin.
+    """
+    with active_process(ros, mock_bundle, 'called') as (_, outside):
+        client = outside.node.create_client(
+            SetParameters, '/called/set_parameters', qos_profile=qos_profile_parameters)
+        outside.until(client.service_is_ready, 'the service')
+        for _ in range(3):
+            outside.send(scene())
+        futures = [client.call_async(outside.setting(threshold=0.2 + i / 1000)[1])
+                   for i in range(200)]
+        outside.until(lambda: all(future.done() for future in futures), 'all answers')
+        assert all(future.result().results[0].successful for future in futures)
+        assert outside.get('threshold') == 0.399
+
+
 def test_health_check_of_the_containers(ros, mock_bundle):
     def check(name: str) -> tuple[int, str]:
         done = subprocess.run([sys.executable, ROOT / 'docker' / 'healthcheck.py', name],
@@ -136,4 +157,4 @@ def test_profile_is_used_unless_the_user_has_one(monkeypatch):
         monkeypatch.delenv(name)
     monkeypatch.setenv(VARIABLES[0], '/mine.xml')
     use_profile()
-    assert os.environ[VARIABLES[0]] == '/mine.xml' and VARIABLES[1] not in os.environ
+    assert [os.environ[name] for name in VARIABLES] == ['/mine.xml'] * 2

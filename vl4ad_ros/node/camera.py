@@ -26,6 +26,11 @@ from vl4ad_ros.runtime.detector import Detector, Prediction
 from vl4ad_ros.runtime.prompts import Prompts
 from vl4ad_ros.settings import Settings
 
+try:
+    from rclpy.event_handler import SubscriptionEventCallbacks
+except ImportError:  # Humble
+    from rclpy.qos_event import SubscriptionEventCallbacks
+
 _QUIET_S = 5.0
 """Seconds between two log lines about the same trouble."""
 
@@ -96,7 +101,9 @@ class Camera:
         self._profile = qos.newest_image()
         self._subscription = self._node.create_subscription(
             self._type, self._topic, self._receive, self._profile,
-            qos_overriding_options=qos.overridable())
+            qos_overriding_options=qos.overridable(),
+            event_callbacks=SubscriptionEventCallbacks(
+                message_lost=lambda event: self._health.lost(event.total_count_change)))
         self._node.get_logger().info(f'taking images from {self._topic}')
 
     def stop(self) -> None:
@@ -141,7 +148,7 @@ class Camera:
         return publisher
 
     def _receive(self, message: Any) -> None:
-        self._health.received()
+        self._health.received(len(message.data))
         self._mailbox.put(Received(message, self._now_ns()))
 
     def _now_ns(self) -> int:

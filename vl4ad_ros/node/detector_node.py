@@ -21,6 +21,7 @@ from vision_msgs.msg import LabelInfo
 from vl4ad_ros.node import messages, qos
 from vl4ad_ros.node.aside import aside
 from vl4ad_ros.node.camera import Camera, Configuration
+from vl4ad_ros.node.dds import shared_memory_problem
 from vl4ad_ros.node.lifecycle import PatientLifecycleNode, transition
 from vl4ad_ros.node.parameters import declare
 from vl4ad_ros.node.prompt_changes import PromptChanges
@@ -79,6 +80,9 @@ class DetectorNode(PatientLifecycleNode):
             raise
         for sentence in unknown_names(self._parameter_overrides):
             self.get_logger().warning(sentence)
+        self._memory_problem = shared_memory_problem()
+        if self._memory_problem:
+            self.get_logger().warning(self._memory_problem)
         self.add_on_set_parameters_callback(self._change_parameters)
         self._give_up_soon = self.create_guard_condition(self._act_on_trouble)
         self._prompts_soon = self.create_guard_condition(self._put_prompts_into_force)
@@ -303,6 +307,8 @@ class DetectorNode(PatientLifecycleNode):
         trouble = self._trouble or (self._prompt_trouble if loaded is not None else '')
         if trouble:
             level, sentence = DiagnosticStatus.ERROR, f'{self._state}: {trouble}'
+        elif self._memory_problem:
+            level, sentence = DiagnosticStatus.WARN, f'{sentence}: {self._memory_problem}'
         statuses = [messages.status(f'{self.get_name()}: model', level, sentence, hardware,
                                     values)]
         if loaded is not None and loaded.camera.running:

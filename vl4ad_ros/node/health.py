@@ -12,6 +12,7 @@ import time
 from diagnostic_msgs.msg import DiagnosticStatus
 import numpy as np
 
+from vl4ad_ros.node.dds import why_images_get_lost, why_no_image_comes
 from vl4ad_ros.node.publishers import SourceProblem
 from vl4ad_ros.obstacles.pipeline import Result
 from vl4ad_ros.settings import Settings
@@ -48,6 +49,7 @@ class Health:
         self._last_good = self._last_received = time.monotonic()
         self._pending_since: float | None = None
         self._last_reason = self._last_reset = self._unknown = ''
+        self._lost_since_received = self._image_bytes = 0
         self.faults_in_a_row = 0
 
     @property
@@ -56,13 +58,25 @@ class Health:
         with self._lock:
             return self._patience()
 
-    def received(self) -> None:
-        """Count an image that arrived."""
+    def received(self, size: int) -> None:
+        """
+        Count an image that arrived.
+
+        :param size: bytes of its data.
+        """
         with self._lock:
             self._counts['received'] += 1
+            self._image_bytes = size
+            self._lost_since_received = 0
             self._last_received = time.monotonic()
             if self._pending_since is None:
                 self._pending_since = self._last_received
+
+    def lost(self, count: int) -> None:
+        """Count images that were published but did not arrive whole."""
+        with self._lock:
+            self._counts['lost'] += count
+            self._lost_since_received += count
 
     def processed(self, result: Result, stamp_ns: int, received_ns: int, published_ns: int,
                   work_s: float, stages_ms: Mapping[str, float]) -> None:
@@ -133,7 +147,7 @@ class Health:
             values = {
                 'topic': self.topic, 'publishers': str(publishers), 'replaced': str(replaced),
                 **{name: str(self._counts[name]) for name in (
-                    'received', 'processed', 'bad', 'faults', 'alerts published',
+                    'received', 'lost', 'processed', 'bad', 'faults', 'alerts published',
                     'alerts withheld', 'resets', 'regions left over',
                     *(f'stamps {kind}' for kind in _STAMPS))},
                 'age p50 (ms)': f'{1e3 * p50:.0f}' if self._ages else '',
@@ -164,9 +178,11 @@ class Health:
                 f'nothing publishes {self.topic} (no image for {gap:.1f} s); '
                 'remap image:=<topic of the camera>')
         if stalled:
+            cause = why_no_image_comes(self.topic) if not self._lost_since_received else (
+                f'{self._lost_since_received} got lost on the way: '
+                f'{why_images_get_lost(self._image_bytes)}')
             return DiagnosticStatus.ERROR, (
-                f'no image for {gap:.1f} s on {self.topic} though it has a publisher; the camera '
-                'stalled, or it needs the Fast DDS profile for large images')
+                f'no image for {gap:.1f} s on {self.topic} though it has a publisher: {cause}')
         if self._pending_since is not None and now - self._pending_since > self._patience():
             return DiagnosticStatus.ERROR, (
                 f'images come, but no result for {now - self._pending_since:.1f} s: an inference '
@@ -187,6 +203,10 @@ class Health:
         if new['bad'] or new['faults']:
             return DiagnosticStatus.WARN, (
                 f"{new['bad'] + new['faults']} images dropped: {self._last_reason}")
+        if new['lost']:
+            return DiagnosticStatus.WARN, (
+                f"{new['lost']} images got lost on the way from the driver: "
+                f'{why_images_get_lost(self._image_bytes)}')
         if new['processed'] and not new['alerts published']:
             return DiagnosticStatus.WARN, f'no alerts are published: {self._unknown}'
         if source:
