@@ -30,7 +30,7 @@ from vl4ad_ros.network.sampling import FORMS, set_sampling
 from vl4ad_ros.network.vl4ad import Vl4ad
 from vl4ad_ros.runtime.bundle import Bundle
 from vl4ad_ros.runtime.detector import Detector
-from vl4ad_ros.runtime.reference import Maps, measure, Reference, TEXT_INPUTS
+from vl4ad_ros.runtime.reference import Maps, measure, OUTPUTS, Reference, TEXT_INPUTS
 from vl4ad_ros.scenes.still import draw_still
 
 # Of an official architecture: concepts, classes, known ones among them.
@@ -88,7 +88,7 @@ def _runner(network: Vl4ad, classes: int) -> Callable[..., Maps]:
     def run(*inputs: np.ndarray) -> Maps:
         tensors = [torch.from_numpy(x.copy()) for x in inputs]
         with torch.inference_mode():
-            return tuple(x.numpy() for x in graph(*tensors)[:3])
+            return Maps(*(x.numpy() for x in graph(*tensors)[:len(OUTPUTS)]))
 
     return run
 
@@ -103,7 +103,8 @@ def _deviations(reference: Reference, run: Callable[..., Maps]) -> dict[str, flo
         for i, answer in enumerate(reference.answers))
     return {'uncertainty': round(total.uncertainty, 4), 'worst_frame': round(worst, 4),
             'known': round(total.known, 5), 'anomaly': round(total.anomaly, 5),
-            'finite': all(bool(np.isfinite(u).all()) for u, _, _ in seen)}
+            'mass': round(total.mass, 5),
+            'finite': all(bool(np.isfinite(values).all()) for maps in seen for values in maps)}
 
 
 if __name__ == '__main__':

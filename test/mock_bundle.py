@@ -12,11 +12,12 @@ Unlisted words are spelt letter by letter and fit no colour.
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 import string
 
 import numpy as np
-from onnx import helper, numpy_helper, save, TensorProto
+from onnx import helper, load, numpy_helper, save, TensorProto
 import tokenizers
 from vl4ad_ros.runtime.bundle import write_manifest
 
@@ -39,12 +40,14 @@ DIMENSION = 32
 
 
 def write_mock_bundle(directory: str | Path, height: int = 96, width: int = 160,
-                      concepts: int = 64, classes: int = 32, **manifest: object) -> Path:
+                      concepts: int = 64, classes: int = 32, minor: int = 1,
+                      **manifest: object) -> Path:
     """
     Write the bundle into `directory` and return it.
 
     :param concepts: capacity.
     :param classes: capacity.
+    :param minor: of the format's version; 0 leaves the output `anomaly_mass` out.
     :param manifest: top-level manifest entries to replace.
     """
     directory = Path(directory)
@@ -54,7 +57,7 @@ def write_mock_bundle(directory: str | Path, height: int = 96, width: int = 160,
     save(_text_network(vocabulary), str(directory / 'text.onnx'))
     save(_vision_network(height, width, concepts, classes), str(directory / 'vision.onnx'))
     write_manifest(directory, {
-        'format': 'vl4ad-bundle', 'version': '2.0', 'name': 'mock',
+        'format': 'vl4ad-bundle', 'version': '2.1', 'name': 'mock',
         'notice': 'Sees colours only: not for driving.',
         'vision': {'height': height, 'width': width, 'stride': 4, 'graphs': [
             {'file': 'vision.onnx', 'dtype': 'fp32', 'sampling': 'grid-sample'}]},
@@ -69,7 +72,24 @@ def write_mock_bundle(directory: str | Path, height: int = 96, width: int = 160,
                       'truck', 'marking'],
             'anomaly': ['cow: cow, cows', 'dog']},
         'provenance': {}, **manifest})
+    if minor == 0:
+        make_version_2_0(directory)
     return directory
+
+
+def make_version_2_0(directory: Path) -> None:
+    """Turn any bundle into one of version 2.0, which does not know the output `anomaly_mass`."""
+    manifest = json.loads((directory / 'manifest.json').read_text(encoding='utf-8'))
+    for entry in manifest['vision']['graphs']:
+        model = load(directory / entry['file'], load_external_data=False)
+        model.graph.output.remove(
+            next(o for o in model.graph.output if o.name == 'anomaly_mass'))
+        save(model, directory / entry['file'])
+    if 'reference' in manifest:
+        values = dict(np.load(directory / manifest['reference']))
+        del values['anomaly_mass']
+        np.savez(directory / manifest['reference'], **values)
+    write_manifest(directory, {**manifest, 'version': '2.0'})
 
 
 def _tokenizer() -> tuple[tokenizers.Tokenizer, list[str]]:
@@ -130,7 +150,7 @@ def _vision_network(height: int, width: int, concepts: int, classes: int):
         'index': np.arange(classes), 'first': np.array([0]), 'last': np.array([classes]),
         'axis': np.array([1]), 'zero': np.int64([0]),
         'minus_one': np.int64([-1]), 'low': np.float32(-1e5), 'tenth': np.float32(0.1),
-        'unit': np.float32(1)}
+        'unit': np.float32(1), 'none': np.float32(0)}
     node = helper.make_node
     nodes = [
         node('Cast', ['image'], ['float'], to=TensorProto.FLOAT),
@@ -179,7 +199,10 @@ def _vision_network(height: int, width: int, concepts: int, classes: int):
         node('GreaterOrEqual', ['last_class', 'num_known'], ['has_anomalies']),
         node('Where', ['has_anomalies', 'best_of_anomalies', 'minus_one'], ['best_anomaly_flat']),
         node('Reshape', ['best_anomaly_flat', 'map'], ['best_anomaly_map']),
-        node('Cast', ['best_anomaly_map'], ['best_anomaly'], to=TensorProto.INT32)]
+        node('Cast', ['best_anomaly_map'], ['best_anomaly'], to=TensorProto.INT32),
+        node('Where', ['is_anomaly', 'probabilities', 'none'], ['anomalies']),
+        node('ReduceMax', ['anomalies', 'axis'], ['mass'], keepdims=0),
+        node('Reshape', ['mass', 'map'], ['anomaly_mass'])]
     return _model(
         nodes,
         [('image', TensorProto.UINT8, [height, width, 3]),
@@ -188,7 +211,8 @@ def _vision_network(height: int, width: int, concepts: int, classes: int):
          ('num_known', TensorProto.INT64, [1]),
          ('ensemble_weight', TensorProto.FLOAT, [classes])],
         [('uncertainty', TensorProto.FLOAT, [h, w]), ('best_known', TensorProto.INT32, [h, w]),
-         ('best_anomaly', TensorProto.INT32, [h, w])], constants)
+         ('best_anomaly', TensorProto.INT32, [h, w]),
+         ('anomaly_mass', TensorProto.FLOAT, [h, w])], constants)
 
 
 def _model(nodes: list, inputs: list, outputs: list, constants: dict[str, np.ndarray]):

@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from mock_bundle import COLOURS, write_mock_bundle
+from mock_bundle import COLOURS, make_version_2_0, write_mock_bundle
 import numpy as np
 import onnx
 from onnx import helper, numpy_helper
@@ -20,8 +20,13 @@ from vl4ad_ros.runtime.tokenizer import Tokenizer
 FORMS = ('gather', 'grid-sample')
 
 
-def write_engine_bundle(directory: Path, forms: tuple[str, ...] = FORMS) -> Bundle:
-    """Write the bundle with one fp32 graph a form, and reference frames from ONNX Runtime."""
+def write_engine_bundle(directory: Path, forms: tuple[str, ...] = FORMS,
+                        minor: int = 1) -> Bundle:
+    """
+    Write the bundle with one fp32 graph a form, and reference frames from ONNX Runtime.
+
+    :param minor: see `write_mock_bundle`.
+    """
     write_mock_bundle(directory)
     bundle = Bundle.open(directory)
     network = onnxruntime.open_backend(bundle, BackendOptions(threads=1))
@@ -44,6 +49,8 @@ def write_engine_bundle(directory: Path, forms: tuple[str, ...] = FORMS) -> Bund
             {'file': f'vision.{form}.onnx', 'dtype': 'fp32', 'sampling': form})
     (directory / 'vision.onnx').unlink()
     write_manifest(directory, manifest)
+    if minor == 0:
+        make_version_2_0(directory)
     return Bundle.open(directory)
 
 

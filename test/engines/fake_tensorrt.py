@@ -30,11 +30,12 @@ def fake_tensorrt(cuda: FakeCuda, version: str = '10.3.0', rtx: bool = False) ->
     Return a stand-in for the module, whose work goes to `cuda`.
 
     Its `faults` make it misbehave: `plans` (built None), `errors` (of the parser), `bytes_needed`
-    (of activations), `noise` (added to the uncertainty by file name), `capture` (fails),
+    (of activations), `noise` (added to the output `noisy` by file name), `capture` (fails),
     `execute` (an error of CUDA), `refuses_timings`, `during_build` (called in the middle).
     """
-    faults = SimpleNamespace(plans=True, errors=(), bytes_needed=1000, noise={}, capture=True,
-                             execute=None, refuses_timings=False, during_build=lambda: None)
+    faults = SimpleNamespace(plans=True, errors=(), bytes_needed=1000, noise={},
+                             noisy='uncertainty', capture=True, execute=None,
+                             refuses_timings=False, during_build=lambda: None)
     counts = SimpleNamespace(executed=0, addresses=0, built=[], timings=[], kernels=[])
     plugins = []
 
@@ -203,7 +204,7 @@ def fake_tensorrt(cuda: FakeCuda, version: str = '10.3.0', rtx: bool = False) ->
             session = self._engine._session
             values = session.run(None, {i.name: self._at(i) for i in session.get_inputs()})
             for output, value in zip(session.get_outputs(), values):
-                if output.name == 'uncertainty':
+                if output.name == faults.noisy:
                     value = value + np.float32(faults.noise.get(self._engine._name, 0))
                 self._at(output)[...] = value
 

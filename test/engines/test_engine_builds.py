@@ -203,7 +203,7 @@ def test_a_tolerance_that_became_tighter_counts(engines, trt, monkeypatch):
     trt.faults.noise = {'vision.gather.onnx': 1e-4}
     engines().build()
     from vl4ad_ros.runtime import reference
-    monkeypatch.setitem(reference.TOLERANCE, 'fp32', reference.Deviation(1e-6, 0, 0))
+    monkeypatch.setitem(reference.TOLERANCE, 'fp32', reference.Deviation(1e-6, 0, 0, 0))
     with pytest.raises(EngineMissing, match='instead of at most 1e-06'):
         engines().find()
 
@@ -214,6 +214,36 @@ def test_a_sidecar_without_a_deviation_is_refused(engines, deviation):
     sidecar.write_text(json.dumps({**json.loads(sidecar.read_text()), 'deviation': deviation}))
     with pytest.raises(EngineMissing, match='deviation from the reference cannot be read'):
         engines().find()
+
+
+def test_engines_of_version_2_0_stay_and_give_no_mass(engines, trt, engine_bundle, tmp_path,
+                                                      folder, capsys):
+    """Also those that were built before 2.1, whose sidecars say nothing of the mass."""
+    old = write_engine_bundle(tmp_path / 'old', minor=0)
+    engines(engine_bundle).build()
+    with pytest.raises(EngineMissing, match='has no engine'):  # that one has another output
+        engines(old).find()
+    stored = engines(old).build()[1]
+    assert stored.sidecar['deviation']['mass'] is None
+    sidecar = stored.file.with_suffix('.json')
+    record = json.loads(sidecar.read_text())
+    del record['deviation']['mass']
+    sidecar.write_text(json.dumps(record))
+    backend = open_backend(old, 'tensorrt', BackendOptions(cache_dir=folder))
+    reference = load_reference(old)
+    assert backend.run(reference.images[0], *reference.texts.values()).anomaly_mass is None
+    backend.close()
+    assert cli.main(['build', '--list', '--cache-dir', str(folder)]) == 0
+    assert [line.count('mass 0') for line in sorted(capsys.readouterr().out.splitlines())] in (
+        [0, 1], [1, 0])
+
+
+def test_an_engine_with_another_mass_is_refused(engines, trt):
+    trt.faults.noise = {'vision.gather.onnx': 0.1}
+    trt.faults.noisy = 'anomaly_mass'
+    building = engines()
+    assert building.build()[0].sampling == 'grid-sample'
+    assert any("reference: deviation of the anomaly's mass 0.0" in line for line in building.said)
 
 
 def test_a_bundle_without_reference_builds_nothing(engines, trt, mock_bundle):

@@ -57,7 +57,7 @@ def test_order_of_a_run(runner, cuda, inputs):
     # One upload, for the image: the prompts are the same arrays as before.
     assert cuda.calls == [
         'cudaSetDevice', 'cudaEventRecord', 'cudaMemcpyAsync', 'cudaEventRecord',
-        'cudaGraphLaunch', 'cudaEventRecord', *['cudaMemcpyAsync'] * 3, 'cudaEventRecord',
+        'cudaGraphLaunch', 'cudaEventRecord', *['cudaMemcpyAsync'] * 4, 'cudaEventRecord',
         'cudaEventSynchronize', *['cudaEventElapsedTime'] * 3]
     assert list(runner.stages) == ['upload', 'network', 'download']
     assert all(ms > 0 for ms in runner.stages.values())
@@ -65,12 +65,12 @@ def test_order_of_a_run(runner, cuda, inputs):
 
 def test_captures_once_and_never_rebinds(runner, cuda, trt, inputs):
     addresses = trt.counts.addresses
-    assert addresses == 8
+    assert addresses == 9
     for _ in range(5):
         runner.run(*inputs)
     assert cuda.calls.count('cudaStreamBeginCapture') == 1
     assert trt.counts.addresses == addresses
-    assert cuda.calls.count('cudaMalloc') == cuda.calls.count('cudaHostAlloc') == 8
+    assert cuda.calls.count('cudaMalloc') == cuda.calls.count('cudaHostAlloc') == 9
 
 
 def test_new_prompts_are_uploaded_and_count(runner, cuda, inputs):
@@ -80,7 +80,7 @@ def test_new_prompts_are_uploaded_and_count(runner, cuda, inputs):
     changed = [inputs[0], other, *inputs[2:]]
     cuda.calls.clear()
     after = runner.run(*changed)
-    assert cuda.calls.count('cudaMemcpyAsync') == 2 + 3
+    assert cuda.calls.count('cudaMemcpyAsync') == 2 + 4
     assert np.abs(after[0] - before[0]).max() > 0.1
     np.testing.assert_array_equal(runner.run(*inputs)[0], before[0])
 
@@ -236,7 +236,7 @@ def test_prompts_of_a_failed_run_are_uploaded_again(runner, cuda, inputs):
         runner.run(inputs[0], other, *inputs[2:])
     cuda.calls.clear()
     np.testing.assert_array_equal(runner.run(*inputs)[0], expected)
-    assert cuda.calls.count('cudaMemcpyAsync') == 5 + 3
+    assert cuda.calls.count('cudaMemcpyAsync') == 5 + 4
 
 
 def test_a_failed_execution_is_told_apart(cuda, trt, plan, engine_bundle):

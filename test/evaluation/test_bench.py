@@ -13,6 +13,7 @@ import pytest
 from vl4ad_ros import cli
 from vl4ad_ros.evaluation import bench
 from vl4ad_ros.runtime.backends import DeviceMemoryError
+from vl4ad_ros.runtime.reference import Maps
 
 CPU = ['--backend', 'onnxruntime', 'openvino']
 
@@ -97,7 +98,7 @@ class Fake:
         Fake.turns.append(self.name)
         time.sleep(0.02 if self.name == 'tensorrt' else 0.001)
         zero = np.zeros(self.shape, np.int32)
-        return zero.astype(np.float32), zero, zero
+        return Maps(zero.astype(np.float32), zero, zero, zero.astype(np.float32))
 
     def encode_text(self, tokens):
         return np.ones((len(tokens), 32), np.float32)

@@ -62,7 +62,7 @@ def test_network_never_touches_the_host(precision, form):
         graph = VisionGraph(
             network, bundle.capacity.classes, Classification(**bundle.network.classification))
         with Watch() as watch:
-            outputs = graph(*inputs)[:3]
+            outputs = graph(*inputs)[:len(bundle.vision_signature.outputs)]
     assert not watch.found
     for value, expected in zip(outputs, bundle.vision_signature.outputs):
         assert value.is_cuda and tuple(value.shape) == expected.shape

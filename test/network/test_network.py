@@ -17,8 +17,11 @@ from vl4ad_ros.network.deformable_attention import DeformableAttention  # noqa: 
 from vl4ad_ros.network.export import (  # noqa: E402
     export_bundle, make_gelu_fusible, STUDY_OUTPUTS, VisionGraph)
 from vl4ad_ros.network.position import cell_centres  # noqa: E402
+from vl4ad_ros.network.reexport import load_network  # noqa: E402
+from vl4ad_ros.network.scoring import semantic_map  # noqa: E402
 from vl4ad_ros.network.vl4ad import Texts, Vl4ad  # noqa: E402
-from vl4ad_ros.runtime.bundle import SHIPPED  # noqa: E402
+from vl4ad_ros.runtime.bundle import Bundle, SHIPPED  # noqa: E402
+from vl4ad_ros.runtime.reference import load_reference  # noqa: E402
 from vl4ad_ros.training.drawn.tokens import special_ids, train_tokenizer  # noqa: E402
 
 CONCEPTS, CLASSES = 12, 8
@@ -143,7 +146,8 @@ def test_export_agrees_with_torch(network, tmp_path, empty_masks):
             assert not (net(image[None], texts).mask_logits > 0).any()
     assert make_gelu_fusible(onnx_ir.load(tmp_path / 'vision.onnx')) == 0  # done already
     model = onnx.load(tmp_path / 'vision.onnx')
-    assert [o.name for o in model.graph.output] == ['uncertainty', 'best_known', 'best_anomaly']
+    assert [o.name for o in model.graph.output] == [
+        'uncertainty', 'best_known', 'best_anomaly', 'anomaly_mass']
     values = {v.name: v for v in model.graph.value_info}
     model.graph.output.extend(values[name] for name in STUDY_OUTPUTS)
     session = onnxruntime.InferenceSession(model.SerializeToString())
@@ -154,3 +158,24 @@ def test_export_agrees_with_torch(network, tmp_path, empty_masks):
         np.testing.assert_allclose(other, mine.numpy(), rtol=1e-4, atol=1e-4)
     assert set(np.unique(theirs[1])) <= {0, 1, 2}
     assert set(np.unique(theirs[2])) <= {0, 1}  # classes 3 and 4, counted from the first anomaly
+
+
+@torch.no_grad()
+def test_the_mass_is_that_of_the_best_anomaly_in_the_semantic_map():
+    """As minus the uncertainty is a known class's; 0 without anomaly prompts."""
+    bundle = Bundle.open('tiny')
+    network, _ = load_network(bundle)
+    reference, classes = load_reference(bundle), bundle.capacity.classes
+    image = torch.from_numpy(reference.images[0])
+    concepts, concept_class, num_known, weight = map(torch.from_numpy, reference.texts.values())
+    queries = network(image[None], Texts(concepts, concept_class, classes, weight))
+    semantic = semantic_map(queries.mask_logits[0].sigmoid(), queries.probability[0])
+    known, used = int(num_known), int(concept_class.max()) + 1
+    graph = VisionGraph(network, classes)
+    u, _, best, mass, *_ = graph(image, concepts, concept_class, num_known, weight)
+    assert mass.dtype == torch.float32 and mass.shape == u.shape
+    assert torch.allclose(-u, semantic[:known].amax(0), atol=1e-5)
+    assert torch.allclose(mass, semantic[known:used].amax(0), atol=1e-5) and mass.max() > 0.5
+    assert torch.allclose(mass, semantic[known:used].gather(0, best[None].long())[0], atol=1e-5)
+    _, _, best, mass, *_ = graph(image, concepts, concept_class, torch.tensor([used]), weight)
+    assert (best == -1).all() and not mass.any()

@@ -7,6 +7,7 @@ import json
 import shutil
 
 import cv2
+from mock_bundle import make_version_2_0
 import numpy as np
 import pytest
 
@@ -21,7 +22,7 @@ from vl4ad_ros.network.reexport import load_network  # noqa: E402
 from vl4ad_ros.network.weight_file import WeightFile  # noqa: E402
 from vl4ad_ros.runtime import reference  # noqa: E402
 from vl4ad_ros.runtime.backends import open_backend  # noqa: E402
-from vl4ad_ros.runtime.bundle import Bundle, BundleError, write_manifest  # noqa: E402
+from vl4ad_ros.runtime.bundle import Bundle, BundleError, MINOR, write_manifest  # noqa: E402
 
 SIZE = ('--input-size', '96x160', '--sampling', 'gather')
 
@@ -66,7 +67,8 @@ def test_the_reference_is_what_the_fp32_graph_says(half):
     backend.close()
     assert not reference.excess(deviation, 'fp32') and deviation.uncertainty < 1e-3
     # Frames that show nothing would prove nothing.
-    assert np.std([u for u, _, _ in frames.answers]) > 0.05
+    assert np.std([maps.uncertainty for maps in frames.answers]) > 0.05
+    assert max(maps.anomaly_mass.max() for maps in frames.answers) > 0.3
 
 
 @pytest.mark.parametrize('file', ['vision.onnx', 'vision.fp16.gather.onnx', 'text.onnx'])
@@ -91,7 +93,62 @@ def test_parameters_are_in_the_weight_files_only(half, file):
 def test_provenance_says_what_was_exported(half):
     made = Bundle.open(half).provenance
     assert made['exports'][-1]['dtype'] == 'fp16' and made['exports'][-1]['forms'] == ['gather']
-    assert 0 < made['exports'][-1]['deviation']['uncertainty'] < 0.05
+    deviation = made['exports'][-1]['deviation']
+    assert 0 < deviation['uncertainty'] < 0.05 and 0 < deviation['mass'] < 0.02
+    assert made['exports'][-1]['format'] == '2.1'
+    assert made['exports'][-1]['from_digest'] == Bundle.open('tiny').digest
+
+
+def outputs(bundle, graph):
+    model = onnx.load(bundle.directory / graph.file, load_external_data=False)
+    return tuple(o.name for o in model.graph.output)
+
+
+def test_all_graphs_of_version_2_0_are_written_anew(half, tmp_path, capsys):
+    """Copied ones would lack an output; a precision that was not asked for is kept too."""
+    shutil.copytree(half, tmp_path / 'old')
+    make_version_2_0(tmp_path / 'old')
+    old = Bundle.open(tmp_path / 'old')
+    assert 'anomaly_mass' not in {name for g in old.vision.graphs for name in outputs(old, g)}
+    assert export(old.directory, tmp_path / 'new', '--dtype', 'bf16', '--sampling', 'gather') == 0
+    bundle = Bundle.open(tmp_path / 'new')
+    assert bundle.minor == 1 and json.loads(
+        (bundle.directory / 'manifest.json').read_text())['version'] == '2.1'
+    assert graphs(bundle) == {
+        ('fp32', 'grid-sample'), ('fp16', 'gather'), ('bf16', 'gather')}
+    assert {outputs(bundle, g) for g in bundle.vision.graphs} == {
+        bundle.vision_signature.output_names}
+    assert [(e['dtype'], e['forms']) for e in bundle.provenance['exports'][-3:]] == [
+        ('fp32', ['grid-sample']), ('bf16', ['gather']), ('fp16', ['gather'])]
+    # Nothing else has changed: weights, texts, and what the fp16 network gives.
+    for file in ('weights.safetensors', 'vision.fp16.safetensors', 'text.onnx', 'tokenizer.json'):
+        assert bundle.files[file] == old.files[file]
+    kept, written = ({g.dtype: d.directory / g.file for g in d.vision.graphs}['fp16']
+                     for d in (old, bundle))
+    session = pytest.importorskip('onnxruntime').InferenceSession
+    frames = reference.load_reference(bundle)
+    values = {'image': frames.images[0], **frames.texts}
+    before, after = (session(str(file), providers=['CPUExecutionProvider']).run(None, values)
+                     for file in (kept, written))
+    assert len(before) == 3 and len(after) == 4
+    assert np.abs(before[0] - after[0]).max() < 1e-3
+
+
+def test_a_newer_minor_version_is_not_exported(tmp_path, capsys):
+    newer = shutil.copytree(Bundle.open('tiny').directory, tmp_path / 'newer')
+    manifest = json.loads((newer / 'manifest.json').read_text())
+    write_manifest(newer, {**manifest, 'version': '2.9'})
+    assert export(newer, tmp_path / 'new') == 1
+    assert 'has version 2.9, but this package writes 2.1; update' in capsys.readouterr().err
+    assert not (tmp_path / 'new').exists()
+
+
+def test_the_shipped_bundle_is_of_todays_version():
+    bundle = Bundle.open('tiny')
+    assert bundle.minor == MINOR
+    assert {outputs(bundle, g) for g in bundle.vision.graphs} == {
+        bundle.vision_signature.output_names}
+    assert all(maps.anomaly_mass.max() > 0.1 for maps in reference.load_reference(bundle).answers)
 
 
 def test_weights_are_the_same_file_and_load_into_pytorch(half):
@@ -115,7 +172,7 @@ def test_a_second_precision_joins_the_first(half, tmp_path):
 
 
 def test_a_precision_that_is_too_coarse_is_refused(half, tmp_path, monkeypatch, capsys):
-    monkeypatch.setitem(reference.TOLERANCE, 'fp16', reference.Deviation(1e-9, 0, 0))
+    monkeypatch.setitem(reference.TOLERANCE, 'fp16', reference.Deviation(1e-9, 0, 0, 0))
     assert export(half, tmp_path / 'new') == 1
     says = capsys.readouterr().err
     assert 'fp16 is too coarse' in says and 'choose another --dtype of bf16, fp32' in says

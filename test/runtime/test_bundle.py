@@ -9,6 +9,7 @@ import json
 from pathlib import Path
 import shutil
 
+from mock_bundle import make_version_2_0
 import numpy as np
 import pytest
 from vl4ad_ros.runtime.backends import open_backend
@@ -160,6 +161,7 @@ def test_absent_directory_is_refused(tmp_path):
     ('version', '1.0', 'version 1.0, but this package reads 2.x; convert the bundle again'),
     ('version', 1.0, 'version must be a string, seen 1.0'),
     ('version', '2', "version must be of the form '1.0'"),
+    ('version', '2.' + 5000 * '1', "version must be of the form '1.0'"),
     ('name', None, 'name must be a string, seen None'),
     ('vision', [], r'vision must be an object, seen \[\]'),
     ('vision.height', 97, 'vision: height must be a multiple of the stride 4, seen 97'),
@@ -211,9 +213,45 @@ def test_manifest_entry_out_of_range_is_named(copy, keys, value, message):
     assert str(copy / 'manifest.json') in str(error.value)
 
 
-def test_newer_minor_version_opens(copy):
-    edit(copy, lambda m: m.update(version='2.7', added_later=True))
-    assert Bundle.open(copy).name == 'mock'
+@pytest.mark.parametrize('backend', ['onnxruntime', 'openvino'])
+def test_newer_minor_version_opens_whatever_it_adds(copy, backend):
+    """Keys of the manifest, files, and outputs of networks."""
+    onnx = pytest.importorskip('onnx')
+    model = onnx.load(copy / 'vision.onnx')
+    model.graph.node.append(onnx.helper.make_node('Neg', ['uncertainty'], ['added_later']))
+    model.graph.output.append(onnx.helper.make_tensor_value_info(
+        'added_later', onnx.TensorProto.FLOAT, (24, 40)))
+    onnx.save(model, copy / 'vision.onnx')
+    write_manifest(copy, json.loads((copy / 'manifest.json').read_text()))
+    with pytest.raises(BundleError, match='added_later float32'):
+        open_backend(Bundle.open(copy), backend)
+
+    def change(manifest):
+        manifest.update(version='2.7', added_later=True)
+        manifest['files']['added.bin'] = '0' * 64
+
+    edit(copy, change)
+    bundle = Bundle.open(copy)
+    assert bundle.minor == 7 and 'added.bin' not in bundle.files
+    maps = open_backend(bundle, backend).run(
+        *(np.zeros(t.shape, t.dtype) for t in bundle.vision_signature.inputs))
+    assert len(maps) == 4 and maps.anomaly_mass is not None
+
+
+@pytest.mark.parametrize('backend', ['onnxruntime', 'openvino'])
+@pytest.mark.parametrize('version', ['2.0', '2.1'])
+def test_the_mass_is_an_output_since_version_2_1(copy, version, backend):
+    """A graph that has it although its manifest says 2.0, or lacks it in 2.1, is refused."""
+    if version == '2.1':
+        make_version_2_0(copy)
+    edit(copy, lambda m: m.update(version=version))
+    bundle = Bundle.open(copy)
+    assert ('anomaly_mass' in bundle.vision_signature.output_names) == (version == '2.1')
+    with pytest.raises(BundleError, match='does not fit its manifest') as error:
+        open_backend(bundle, backend)
+    expected, seen = str(error.value).splitlines()[1:3]
+    assert ('anomaly_mass' in expected, 'anomaly_mass' in seen) == (
+        version == '2.1', version == '2.0')
 
 
 def test_write_manifest_refuses_and_leaves_the_old_one(copy):

@@ -7,15 +7,17 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 import importlib
 from pathlib import Path
+import shutil
 import subprocess
 import sys
 
+from mock_bundle import make_version_2_0
 import numpy as np
 import pytest
 from vl4ad_ros.runtime.backends import BackendError, BackendOptions, REGISTRY
 from vl4ad_ros.runtime.bundle import Bundle
 from vl4ad_ros.runtime.letterbox import Letterbox
-from vl4ad_ros.runtime.reference import other_classes, TEXT_INPUTS
+from vl4ad_ros.runtime.reference import load_reference, other_classes, TEXT_INPUTS
 from vl4ad_ros.scenes.still import draw_still
 from vl4ad_ros.vocabulary import Vocabulary
 
@@ -107,16 +109,39 @@ def assert_agree(seen, expected, what=''):
     """Compare two answers within the stated tolerance."""
     for a, b in zip(seen, expected):
         assert a.dtype == b.dtype and a.shape == b.shape
-    assert np.isfinite(seen[0]).all(), what
     atol, cells = ((FLAT_TOLERANCE, FLAT_OTHER_CELLS) if what in ('grey', 'black', 'white') else
                    (TOLERANCE, OTHER_CELLS))
-    np.testing.assert_allclose(seen[0], expected[0], rtol=0, atol=atol, err_msg=what)
+    for name in ('uncertainty', 'anomaly_mass'):
+        a, b = getattr(seen, name), getattr(expected, name)
+        assert np.isfinite(a).all(), what
+        np.testing.assert_allclose(a, b, rtol=0, atol=atol, err_msg=f'{name} {what}')
     assert max(other_classes(seen, expected)) <= cells, what
 
 
 def test_backends_agree_with_torch(backend, torch_backend, prompts, bundle):
     for what, frame in frames(bundle).items():
         assert_agree(backend.run(frame, *prompts[0]), torch_backend.run(frame, *prompts[0]), what)
+
+
+def test_mass_is_that_of_anomaly_prompts(backend, prompts, bundle):
+    frame = load_reference(bundle).images[0]
+    long, short = (backend.run(frame, *p) for p in prompts)
+    assert long.anomaly_mass.min() >= 0 and long.anomaly_mass.max() > 0.5
+    assert not short.anomaly_mass.any() and (short.best_anomaly == -1).all()  # without any
+
+
+def test_version_2_0_opens_and_gives_no_mass(bundle, torch_backend, prompts, tmp_path):
+    directory = Path(shutil.copytree(bundle.directory, tmp_path / 'old'))
+    make_version_2_0(directory)
+    old = Bundle.open(directory)
+    frame = frames(bundle)['drawn 0']
+    expected = torch_backend.run(frame, *prompts[0])
+    for open_old in (*OPEN.values(), lambda b: backend_module.open_backend(b, OPTIONS)):
+        backend = open_old(old)
+        maps = backend.run(frame, *prompts[0])
+        backend.close()
+        assert maps.anomaly_mass is None
+        assert_agree(maps._replace(anomaly_mass=expected.anomaly_mass), expected)
 
 
 def test_agreement_would_see_a_difference(torch_backend, prompts, bundle):

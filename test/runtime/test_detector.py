@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 from vl4ad_ros.runtime.backends import BackendError, BackendOptions
 from vl4ad_ros.runtime.bundle import BundleError
-from vl4ad_ros.runtime.detector import Detector
+from vl4ad_ros.runtime.detector import Detector, Prediction
+from vl4ad_ros.runtime.letterbox import Letterbox
+from vl4ad_ros.runtime.reference import Maps
 from vl4ad_ros.vocabulary import Vocabulary
 
 KNOWN = ['road', 'sky', 'grass', 'truck']
@@ -85,8 +87,10 @@ def test_uncertainty_is_minus_the_largest_known_softmax_of_concept_maxima(
         if vocabulary.anomaly:
             np.testing.assert_allclose(
                 anomaly_logits[prediction.best_anomaly], anomaly_logits.max(), atol=1e-4)
+            np.testing.assert_allclose(
+                prediction.anomaly_mass, max(softmax[count:-1]), atol=1e-4)
         else:
-            assert (prediction.best_anomaly == -1).all()
+            assert (prediction.best_anomaly == -1).all() and not prediction.anomaly_mass.any()
 
 
 def test_anomaly_prompts_only_take_mass(detector):
@@ -109,7 +113,8 @@ def test_outputs_have_the_size_of_the_image(detector, size):
     assert (prediction.mask(0.5) == 255).all()  # up to every edge: padding has no part in it
     assert (prediction.best_known.dtype, prediction.best_anomaly.dtype) == (np.int32, np.int32)
     assert (prediction.uncertainty.shape == prediction.best_known.shape
-            == prediction.best_anomaly.shape == prediction.letterbox.map_size)
+            == prediction.best_anomaly.shape == prediction.anomaly_mass.shape
+            == prediction.letterbox.map_size)
 
 
 def test_score_is_calibrated(tmp_path):
@@ -149,7 +154,7 @@ def test_results_do_not_depend_on_the_frame_before(detector):
     alone = detector.detect(RED, prompts)
     detector.detect(painted((360, 640), blue=(0, 0, 640, 360)), prompts)
     again = detector.detect(RED, prompts)
-    for name in ('uncertainty', 'best_known', 'best_anomaly', 'score'):
+    for name in ('uncertainty', 'best_known', 'best_anomaly', 'anomaly_mass', 'score'):
         np.testing.assert_array_equal(getattr(alone, name), getattr(again, name))
 
 
@@ -164,8 +169,78 @@ def test_other_images_are_refused(detector, image, seen):
         detector.detect(image, prompts)
 
 
-def test_network_that_gives_nan_is_refused(detector, monkeypatch):
-    outputs = [np.full((24, 40), np.nan, np.float32)] + [np.zeros((24, 40), np.int32)] * 2
+BOX = (40, 40, 32, 24)  # 8 x 6 cells
+
+
+def prediction_of(detector, anomaly, best_anomaly, anomaly_mass, uncertainty=-0.1) -> Prediction:
+    """Return a prediction with these maps in the cells of `BOX`; all else is a sure road."""
+    prompts = detector.encode(Vocabulary.from_strings(['road'], anomaly))
+    box = Letterbox((96, 160), (96, 160), 4)
+    maps = []
+    for values, dtype, elsewhere in ((uncertainty, np.float32, -1), (best_anomaly, np.int32, 0),
+                                     (anomaly_mass, np.float32, 0)):
+        maps.append(np.full((24, 40), elsewhere, dtype))
+        maps[-1][box.to_cells(BOX)] = values
+    return Prediction(maps[0], np.zeros((24, 40), np.int32), maps[1], prompts, box,
+                      detector.bundle.calibration, maps[2])
+
+
+def test_an_anomaly_is_named_by_mass_and_has_its_own_score(detector):
+    # The first 6 of 8 columns of cells are 'sign', weakly; the others are 'cow', surely.
+    columns = np.arange(8)
+    best, mass = np.where(columns < 6, 1, 0), np.where(columns < 6, 0.1, 0.9)
+    prediction = prediction_of(detector, ['cow', 'sign'], best, mass)
+    assert prediction.anomaly_class_in(BOX, 0.5) == ('cow', pytest.approx(0.9 * 2 / 8))
+    # Another order of the prompts, the same answer.
+    prediction = prediction_of(detector, ['sign', 'cow'], 1 - best, mass)
+    assert prediction.anomaly_class_in(BOX, 0.5) == ('cow', pytest.approx(0.9 * 2 / 8))
+
+
+def test_mass_counts_between_0_and_1(detector):
+    columns = np.arange(8)
+    # Two masks over each other give 'sign' 2.4 in 3 columns, which is no more than 1.
+    prediction = prediction_of(detector, ['cow', 'sign'], np.where(columns < 3, 1, 0),
+                               np.where(columns < 3, 2.4, 0.8))
+    assert prediction.anomaly_class_in(BOX, 0.5) == ('cow', pytest.approx(0.8 * 5 / 8))
+    prediction = prediction_of(detector, ['cow'], 0, 2.4)
+    assert prediction.anomaly_class_in(BOX, 0.5) == ('cow', 1.0)
+
+
+def test_cells_below_the_threshold_do_not_name(detector):
+    columns = np.arange(8)
+    prediction = prediction_of(detector, ['cow', 'sign'], np.where(columns < 6, 1, 0), 0.6,
+                               np.where(columns < 6, -0.9, -0.1))
+    assert prediction.anomaly_class_in(BOX, 0.5) == ('cow', pytest.approx(0.6))
+    # All of them do if none is above it.
+    assert prediction.anomaly_class_in(BOX, 0.99) == ('sign', pytest.approx(0.6 * 6 / 8))
+
+
+def test_the_network_names_an_anomaly_by_its_mass(detector):
+    image = painted((96, 160), red=BOX)
+    prediction = detector.detect(image, detector.encode(
+        Vocabulary.from_strings(KNOWN, ['dog', 'cow'])))
+    name, mass = prediction.anomaly_class_in(BOX, 0.5)
+    assert name == 'cow' and mass > 0.9
+    cells = prediction.letterbox.to_cells(BOX)
+    assert mass == pytest.approx(float(prediction.anomaly_mass[cells].mean()), abs=1e-5)
+    without = detector.detect(image, detector.encode(Vocabulary.from_strings(KNOWN)))
+    assert without.anomaly_class_in(BOX, 0.5) == ('', 0.0)
+
+
+def test_version_2_0_names_nothing(tmp_path):
+    detector = Detector.open(write_mock_bundle(tmp_path, minor=0),
+                             options=BackendOptions(threads=1))
+    prediction = detector.detect(painted((96, 160), red=BOX),
+                                 detector.encode(detector.default_vocabulary))
+    assert prediction.mask(0.5)[50, 50] == 255 and prediction.anomaly_mass is None
+    assert prediction.anomaly_class_in(BOX, 0.5) == ('', 0.0)
+
+
+@pytest.mark.parametrize('name', ['uncertainty', 'anomaly_mass'])
+def test_network_that_gives_nan_is_refused(detector, monkeypatch, name):
+    zeros, indices = np.zeros((24, 40), np.float32), np.zeros((24, 40), np.int32)
+    outputs = Maps(zeros, indices, indices, zeros)._replace(
+        **{name: np.full((24, 40), np.nan, np.float32)})
     prompts = detector.encode(detector.default_vocabulary)
     monkeypatch.setattr(detector._backend, 'run', lambda *inputs: outputs)
     with pytest.raises(BackendError, match='mock gave values that are not finite on'):

@@ -31,7 +31,7 @@ from vl4ad_ros.runtime.backends import (
 from vl4ad_ros.runtime.backends.cuda import find_device
 from vl4ad_ros.runtime.bundle import Bundle, BundleError, DTYPES
 from vl4ad_ros.runtime.detector import Detector
-from vl4ad_ros.runtime.reference import load_reference, measure
+from vl4ad_ros.runtime.reference import load_reference, Maps, measure
 from vl4ad_ros.scenes.still import draw_still
 
 STAGES = ('decode', 'resize', 'upload', 'network', 'download', 'upsample', 'mask', 'obstacles')
@@ -148,11 +148,11 @@ class _Timed:
         self._backend = backend
         self.called = self.returned = 0.0
 
-    def run(self, *inputs: np.ndarray) -> tuple[np.ndarray, ...]:
+    def run(self, *inputs: np.ndarray) -> Maps:
         self.called = time.perf_counter()
-        outputs = self._backend.run(*inputs)
+        maps = self._backend.run(*inputs)
         self.returned = time.perf_counter()
-        return outputs
+        return maps
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._backend, name)

@@ -26,7 +26,8 @@ from vl4ad_ros.network.classification import ABSENT, Classification
 from vl4ad_ros.network.scoring import semantic_map
 from vl4ad_ros.network.vl4ad import Texts, Vl4ad
 from vl4ad_ros.network.weight_file import page_out, Progress, silent, WeightFile
-from vl4ad_ros.runtime.bundle import FORMAT, MAJOR, write_manifest
+from vl4ad_ros.runtime.bundle import FORMAT, VERSION, write_manifest
+from vl4ad_ros.runtime.reference import OUTPUTS
 
 OPSET = 18
 # Values of the graph that are no outputs of the shipped file (nobody on a vehicle needs them)
@@ -50,8 +51,8 @@ class VisionGraph(nn.Module):
         """
         Score a frame at network size; see docs/bundle.md for the inputs.
 
-        :return: uncertainty (h, w) float32; best_known, best_anomaly (h, w) int32; then
-            `STUDY_OUTPUTS`, the last only where it is computed.
+        :return: the four maps of `runtime.reference.Maps`, (h, w); then `STUDY_OUTPUTS`, the last
+            only where it is computed.
         """
         texts = Texts(concepts, concept_class, self.classes, ensemble_weight)
         # TensorRT takes uint8 into a cast only, so this comes before anything else.
@@ -62,8 +63,9 @@ class VisionGraph(nn.Module):
         known = torch.where(index < num_known, semantic, ABSENT)
         anomaly = torch.where((index >= num_known) & (index < used), semantic, ABSENT)
         best_anomaly = torch.where(used > num_known, anomaly.argmax(0) - num_known, -1)
+        anomaly_mass = torch.where(used > num_known, anomaly.amax(0), 0.0)
         study = (queries.mask_logits, queries.in_vocabulary, queries.void, queries.out_vocabulary)
-        return (-known.amax(0), known.argmax(0).int(), best_anomaly.int(),
+        return (-known.amax(0), known.argmax(0).int(), best_anomaly.int(), anomaly_mass,
                 *(value for value in study if value is not None))
 
 
@@ -131,7 +133,7 @@ def export_bundle(network: Vl4ad, directory: Path, size: tuple[int, int], concep
         (directory / 'tokenizer.json').write_bytes(tokenizer.read_bytes())
     text = manifest.pop('text')
     write_manifest(directory, {
-        'format': FORMAT, 'version': f'{MAJOR}.0',
+        'format': FORMAT, 'version': VERSION,
         'vision': {
             'height': size[0], 'width': size[1], 'stride': 4,
             'normalisation': {'mean': list(config.mean), 'std': list(config.std)},
@@ -172,7 +174,7 @@ def export_vision(network: Vl4ad, path: Path, size: tuple[int, int], concepts: i
     study = STUDY_OUTPUTS[:3] if options.classifier == 'in' else STUDY_OUTPUTS
     _export(VisionGraph(network, classes, options), example, path,
             ('image', 'concepts', 'concept_class', 'num_known', 'ensemble_weight'),
-            ('uncertainty', 'best_known', 'best_anomaly', *study), weights)
+            (*OUTPUTS, *study), weights)
 
 
 def _export(module: nn.Module, example: tuple[Tensor, ...], path: Path, inputs: tuple[str, ...],

@@ -27,11 +27,11 @@ from vl4ad_ros.network.sampling import set_sampling
 from vl4ad_ros.network.vl4ad import Vl4ad
 from vl4ad_ros.network.weight_file import WeightFile
 from vl4ad_ros.runtime.bundle import (
-    Bundle, BundleError, DTYPES, Graph, REPAIR, SAMPLING, write_manifest)
+    Bundle, BundleError, DTYPES, Graph, MAJOR, MINOR, REPAIR, SAMPLING, VERSION, write_manifest)
 from vl4ad_ros.runtime.letterbox import Letterbox
 from vl4ad_ros.runtime.prompts import PromptEncoder
 from vl4ad_ros.runtime.reference import (
-    Deviation, excess, Maps, measure, Reference, save_reference, TEXT_INPUTS)
+    Deviation, excess, Maps, measure, OUTPUTS, Reference, save_reference, TEXT_INPUTS)
 from vl4ad_ros.runtime.tokenizer import Tokenizer
 from vl4ad_ros.scenes.still import draw_still
 
@@ -80,70 +80,88 @@ def export(bundle: Bundle, out: Path, size: tuple[int, int], dtype: str, forms: 
     """
     Write a new bundle with the network in `dtype`, whole or not at all.
 
-    The fp32 network is in it too, and those of other precisions unless the size is another.
+    The fp32 network is in it too, and those of other precisions unless the size is another. A
+    bundle of an older minor version has all of them written anew, since its graphs lack outputs.
 
     :param size: (height, width) of the network's input, multiples of 32.
     :param forms: of `SAMPLING`, one graph each.
     :param pictures: uint8 (H, W, 3) RGB of any size, reference frames beside drawn ones.
     :param say: told what is being done.
     :return: how far the network in `dtype` is from fp32 on the reference frames, in PyTorch.
-    :raises BundleError: if the bundle has no weights to export, or `dtype` is too coarse.
+    :raises BundleError: if the bundle has no weights to export or its format is newer than this
+        package's, or if a precision is too coarse.
     :raises ValueError: if `out` exists.
     """
-    network, weights = load_network(bundle)
-    options = Classification(**bundle.network.classification)
+    if bundle.minor > MINOR:
+        raise BundleError(f'{bundle.directory} has version {MAJOR}.{bundle.minor}, but this '
+                          f'package writes {VERSION}; update vl4ad_ros to export it')
     same_size = size == (bundle.vision.height, bundle.vision.width)
     new = [Graph(f'vision.{dtype}.{form}.onnx', dtype, form) for form in forms]
-    kept = [g for g in bundle.vision.graphs if same_size
-            and (g.dtype, g.sampling) not in [(n.dtype, n.sampling) for n in new]]
+    graphs = [g for g in bundle.vision.graphs if same_size
+              and (g.dtype, g.sampling) not in [(n.dtype, n.sampling) for n in new]]
+    copied = graphs.copy() if bundle.minor == MINOR else []
+    if not any(g.dtype == 'fp32' for g in graphs):
+        graphs.append(Graph('vision.onnx', 'fp32', 'grid-sample'))
+    graphs += new
     with new_folder(out) as folder:
-        def write(graph: Graph, files: Sequence[WeightFile]) -> None:
-            say(graph.file)
-            set_sampling(network, graph.sampling)
-            export_vision(network, folder / graph.file, size, bundle.capacity.concepts,
-                          bundle.capacity.classes, options, files)
-
-        own = [w for w in bundle.weights if w == bundle.network.weights
-               or same_size and w != _weights_of(dtype)]
-        for file in (bundle.text.file, bundle.text.embeddings, bundle.tokenizer, *own,
-                     *(g.file for g in kept)):
+        say('reference frames in fp32')
+        reference = _reference(bundle, size, pictures)
+        save_reference(folder / REFERENCE, reference)
+        weights = [w for w in bundle.weights if w == bundle.network.weights
+                   or copied and w != _weights_of(dtype)]
+        for file in (bundle.text.file, bundle.text.embeddings, bundle.tokenizer, *weights,
+                     *(g.file for g in copied)):
             if file is not None:
                 shutil.copyfile(bundle.directory / file, folder / file)
-        weights = replace(weights, path=folder / weights.path.name)
-        if not any(g.dtype == 'fp32' for g in kept):
-            kept.append(Graph('vision.onnx', 'fp32', 'grid-sample'))
-            write(kept[-1], [weights])
-        say('reference frames in fp32')
-        graph = VisionGraph(network, bundle.capacity.classes, options)
-        set_sampling(network, 'grid-sample')
-        reference = _reference(bundle, network, graph, size, pictures)
-        save_reference(folder / REFERENCE, reference)
-        files = [weights]
-        if dtype != 'fp32':
-            set_precision(network, dtype)
-            state = {k: v for k, v in network.state_dict().items()
-                     if v.data_ptr() not in weights.places}
-            files.append(WeightFile.write(folder / _weights_of(dtype), state))
-        say(f'reference frames in {dtype}')
-        set_sampling(network, 'gather')
-        deviation = measure(reference, _in_numpy(graph))
-        if excess(deviation, dtype):
-            raise BundleError(
-                f'{dtype} is too coarse for {bundle.directory}: {excess(deviation, dtype)}; '
-                f'choose another --dtype of {", ".join(d for d in DTYPES if d != dtype)}')
-        for graph in new:
-            write(graph, files)
         manifest = json.loads((bundle.directory / 'manifest.json').read_text(encoding='utf-8'))
         del manifest['files']
+        exports = manifest['provenance'].setdefault('exports', [])
+        deviations: dict[str, Deviation] = {}
+        for precision in reversed(DTYPES):
+            written = [g for g in graphs if g.dtype == precision and g not in copied]
+            if not written:
+                continue
+            deviations[precision], files = _write(bundle, folder, size, written, reference, say)
+            weights += files
+            exports.append({
+                'dtype': precision, 'forms': [g.sampling for g in written],
+                'deviation': asdict(deviations[precision]),
+                'from_digest': bundle.digest, 'format': VERSION,
+                'vl4ad_ros': __version__, 'torch': version('torch'), 'onnx': version('onnx')})
         manifest['vision'].update(height=size[0], width=size[1],
-                                  graphs=[asdict(g) for g in (*kept, *new)])
-        manifest['provenance'].setdefault('exports', []).append({
-            'dtype': dtype, 'forms': list(forms), 'deviation': asdict(deviation),
-            'vl4ad_ros': __version__, 'torch': version('torch'), 'onnx': version('onnx')})
-        manifest.update(weights=list(dict.fromkeys([*own, *(f.path.name for f in files)])),
+                                  graphs=[asdict(g) for g in graphs])
+        manifest.update(version=VERSION, weights=list(dict.fromkeys(weights)),
                         reference=REFERENCE)
         write_manifest(folder, manifest)
-    return deviation
+    return deviations[dtype]
+
+
+def _write(bundle: Bundle, folder: Path, size: tuple[int, int], graphs: Sequence[Graph],
+           reference: Reference, say: Callable[[str], None]) -> tuple[Deviation, list[str]]:
+    """Write graphs of one precision if it is near the reference; return its weights' files too."""
+    dtype, options = graphs[0].dtype, Classification(**bundle.network.classification)
+    # Each precision rounds weights in place, so each begins with those of the bundle.
+    network, weights = load_network(bundle)
+    files = [replace(weights, path=folder / weights.path.name)]
+    if dtype != 'fp32':
+        set_precision(network, dtype)
+        state = {k: v for k, v in network.state_dict().items()
+                 if v.data_ptr() not in weights.places}
+        files.append(WeightFile.write(folder / _weights_of(dtype), state))
+    say(f'{dtype} on the reference frames')
+    set_sampling(network, 'gather')
+    deviation = measure(
+        reference, _in_numpy(VisionGraph(network, bundle.capacity.classes, options)))
+    if excess(deviation, dtype):
+        raise BundleError(
+            f'{dtype} is too coarse for {bundle.directory}: {excess(deviation, dtype)}; '
+            f'choose another --dtype of {", ".join(d for d in DTYPES if d != dtype)}')
+    for graph in graphs:
+        say(graph.file)
+        set_sampling(network, graph.sampling)
+        export_vision(network, folder / graph.file, size, bundle.capacity.concepts,
+                      bundle.capacity.classes, options, files)
+    return deviation, [file.path.name for file in files]
 
 
 def load_network(bundle: Bundle) -> tuple[Vl4ad, WeightFile]:
@@ -170,9 +188,12 @@ def _weights_of(dtype: str) -> str:
     return f'vision.{dtype}.safetensors'
 
 
-def _reference(bundle: Bundle, network: Vl4ad, graph: VisionGraph, size: tuple[int, int],
+def _reference(bundle: Bundle, size: tuple[int, int],
                pictures: Sequence[np.ndarray]) -> Reference:
     """Answer the user's pictures, drawn ones, and the first of these as at night."""
+    network, _ = load_network(bundle)
+    set_sampling(network, 'grid-sample')
+
     def encode_text(tokens: np.ndarray) -> np.ndarray:
         with torch.no_grad():
             return network.backbone.encode_text(torch.from_numpy(tokens)).numpy()
@@ -187,7 +208,8 @@ def _reference(bundle: Bundle, network: Vl4ad, graph: VisionGraph, size: tuple[i
     images = np.stack([
         Letterbox(p.shape[:2], size, bundle.vision.stride).to_network(p, bundle.padding_rgb)
         for p in (*pictures, *drawn, night)])
-    answer = _in_numpy(graph)
+    answer = _in_numpy(VisionGraph(network, bundle.capacity.classes,
+                                   Classification(**bundle.network.classification)))
     return Reference(images, texts, tuple(answer(image, *texts.values()) for image in images))
 
 
@@ -197,7 +219,7 @@ def _in_numpy(graph: VisionGraph) -> Callable[..., Maps]:
         # Prompts are read-only, which PyTorch warns of.
         tensors = [torch.from_numpy(x.copy()) for x in inputs]
         with torch.inference_mode():
-            return tuple(x.numpy() for x in graph(*tensors)[:3])
+            return Maps(*(x.numpy() for x in graph(*tensors)[:len(OUTPUTS)]))
 
     return answer
 

@@ -21,6 +21,7 @@ from vl4ad_ros.runtime.backends import (
     BackendError, BackendOptions, DeviceMemoryError, FatalBackendError)
 from vl4ad_ros.runtime.backends.prompt_arrays import PromptArrays
 from vl4ad_ros.runtime.bundle import Bundle
+from vl4ad_ros.runtime.reference import Maps
 
 _WARM_UP = 3
 _BYTES = {'KiB': 2 ** 10, 'MiB': 2 ** 20, 'GiB': 2 ** 30}
@@ -54,9 +55,11 @@ class Torch:
         with _Errors(self._device):
             network = network.to(self._device, memory_format=torch.channels_last)
             self._encode: Callable[[Tensor], Tensor] | None = network.backbone.encode_text
+            signature = bundle.vision_signature
             self._inputs = [torch.zeros(t.shape, dtype=getattr(torch, t.dtype),
-                                        device=self._device)
-                            for t in bundle.vision_signature.inputs]
+                                        device=self._device) for t in signature.inputs]
+            # Without the study's values, and as few as the bundle's own graphs give.
+            self._count = len(signature.outputs)
             forward = VisionGraph(network, bundle.capacity.classes,
                                   Classification(**bundle.network.classification))
             self._forward: Callable[..., tuple[Tensor, ...]] | None = (
@@ -68,8 +71,7 @@ class Torch:
         self.description = f'{self.name} {torch.__version__}, {precision}, {where}'
 
     def run(self, image: np.ndarray, concepts: np.ndarray, concept_class: np.ndarray,
-            num_known: np.ndarray, ensemble_weight: np.ndarray,
-            ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+            num_known: np.ndarray, ensemble_weight: np.ndarray) -> Maps:
         """Score one network-sized image; see `Backend.run`."""
         if self._forward is None:
             raise BackendError(_CLOSED)
@@ -90,12 +92,12 @@ class Torch:
                 outputs = self._outputs
             marks.append(self._now())
             # Of a graph they are overwritten by the next frame.
-            result = tuple((x.cpu() if x.is_cuda else x).numpy() for x in outputs)
+            maps = Maps(*((x.cpu() if x.is_cuda else x).numpy() for x in outputs))
         marks.append(time.perf_counter())
         upload, network, download = (1e3 * (b - a) for a, b in zip(marks, marks[1:]))
         self.stages = {'network': network} if self._graph is None else {
             'upload': upload, 'network': network, 'download': download}
-        return result
+        return maps
 
     def encode_text(self, tokens: np.ndarray) -> np.ndarray:
         """Embed rows of tokens; see `Backend.encode_text`."""
@@ -130,7 +132,7 @@ class Torch:
         torch.set_num_threads(self._threads)
         # Sampling points need all of float32's digits; shapes never change.
         with torch.inference_mode(), torch.backends.cudnn.flags(benchmark=True, allow_tf32=False):
-            return self._forward(*self._inputs)[:3]
+            return self._forward(*self._inputs)[:self._count]
 
     def _capture(self) -> torch.cuda.CUDAGraph:
         stream = torch.cuda.Stream(self._device)

@@ -20,7 +20,9 @@ import numpy as np
 from vl4ad_ros.vocabulary import Vocabulary, VocabularyError
 
 FORMAT = 'vl4ad-bundle'
-MAJOR = 2
+MAJOR, MINOR = 2, 1
+VERSION = f'{MAJOR}.{MINOR}'
+"""Version of the bundles that this package writes."""
 SHIPPED = Path(__file__).resolve().parent.parent / 'models'
 REPAIR = 'reinstall the package or convert the bundle again'
 DTYPES = ('fp16', 'bf16', 'fp32')
@@ -62,6 +64,11 @@ class Signature:
         """Return one line that two signatures can be compared by."""
         return ' -> '.join('; '.join(map(str, sorted(side, key=str)))
                            for side in (self.inputs, self.outputs))
+
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        """Names of the outputs."""
+        return tuple(tensor.name for tensor in self.outputs)
 
 
 @dataclass(frozen=True)
@@ -164,6 +171,7 @@ class Bundle:
     """
     A bundle whose files are present and unaltered.
 
+    :ivar minor: the minor version of its format; see docs/bundle.md.
     :ivar notice: what a user must be told when it is loaded; may be empty.
     :ivar padding_rgb: colour 0..255 around an image that does not fill the network's input.
     :ivar templates: sentences with one ``{}`` each, for a concept.
@@ -175,6 +183,7 @@ class Bundle:
     """
 
     directory: Path
+    minor: int
     name: str
     notice: str
     vision: Vision
@@ -247,8 +256,9 @@ class Bundle:
 
     @property
     def vision_signature(self) -> Signature:
-        """What the image network must take and give."""
+        """What the image network must take and give; `anomaly_mass` since version 2.1."""
         concepts, classes = self.capacity.concepts, self.capacity.classes
+        anomaly_mass = Tensor('anomaly_mass', 'float32', self.map_size)
         return Signature(
             (Tensor('image', 'uint8', (self.vision.height, self.vision.width, 3)),
              Tensor('concepts', 'float32', (concepts, self.text.embed_dim)),
@@ -257,7 +267,8 @@ class Bundle:
              Tensor('ensemble_weight', 'float32', (classes,))),
             (Tensor('uncertainty', 'float32', self.map_size),
              Tensor('best_known', 'int32', self.map_size),
-             Tensor('best_anomaly', 'int32', self.map_size)))
+             Tensor('best_anomaly', 'int32', self.map_size),
+             *([anomaly_mass] if self.minor >= 1 else [])))
 
     @property
     def text_signature(self) -> Signature:
@@ -290,8 +301,13 @@ class Bundle:
         """
         Refuse a network whose inputs or outputs are not what the manifest says.
 
+        Outputs that a newer minor version has added are ignored.
+
         :raises BundleError: with both signatures.
         """
+        if self.minor > MINOR:
+            seen = Signature(seen.inputs, tuple(
+                t for t in seen.outputs if t.name in expected.output_names))
         if str(expected) != str(seen):
             _refuse(f'{self.directory / file} does not fit its manifest:\n  expected {expected}\n'
                     f'  seen     {seen}\n{REPAIR}')
@@ -424,7 +440,7 @@ def _parse(manifest: Any, directory: Path) -> Bundle:
     root = _Table(manifest, str(directory / 'manifest.json'))
     if root.values.get('format') != FORMAT:
         root.refuse('format', f"'{FORMAT}'")
-    version = re.fullmatch(r'(\d+)\.\d+', root.text('version'))
+    version = re.fullmatch(r'(\d{1,9})\.(\d{1,9})', root.text('version'))
     if not version:
         root.refuse('version', "of the form '1.0'")
     if int(version[1]) != MAJOR:
@@ -447,10 +463,12 @@ def _parse(manifest: Any, directory: Path) -> Bundle:
     for name in names:
         if not re.fullmatch('[0-9a-f]{64}', files.text(name)):
             files.refuse(name, 'a sha256 of 64 hexadecimal digits')
-    if set(files.values) != set(names):
+    minor = int(version[2])
+    # A newer minor version may have added files, which this package neither reads nor checks.
+    if set(files.values) != set(names) and minor <= MINOR:
         root.refuse('files', f'the sha256 sums of {", ".join(names)} only')
     return Bundle(
-        directory=directory, name=root.text('name'), notice=root.text('notice'),
+        directory=directory, minor=minor, name=root.text('name'), notice=root.text('notice'),
         vision=Vision(vision.integer('height', 1, 8192), vision.integer('width', 1, 8192),
                       stride, _parse_graphs(vision)),
         text=Text(text.file('file'), text.optional_file('embeddings'),
@@ -471,7 +489,8 @@ def _parse(manifest: Any, directory: Path) -> Bundle:
                           frozenset(ensemble.texts('seen'))),
         calibration=_parse_calibration(root.table('calibration')),
         vocabulary=_parse_vocabulary(root.table('vocabulary')),
-        provenance=root.table('provenance').values, files=files.values,
+        provenance=root.table('provenance').values,
+        files={name: files.values[name] for name in names},
         digest=hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest())
 
 

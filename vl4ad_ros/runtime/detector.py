@@ -16,6 +16,7 @@ from vl4ad_ros.runtime.backends import Backend, BackendError, BackendOptions, op
 from vl4ad_ros.runtime.bundle import Bundle, BundleError, Calibration, REPAIR
 from vl4ad_ros.runtime.letterbox import Letterbox
 from vl4ad_ros.runtime.prompts import PromptEncoder, Prompts
+from vl4ad_ros.runtime.reference import Maps
 from vl4ad_ros.runtime.tokenizer import Tokenizer
 from vl4ad_ros.vocabulary import Vocabulary
 
@@ -177,14 +178,15 @@ class Detector:
                              'convert it first')
         vision = self.bundle.vision
         letterbox = Letterbox(image.shape[:2], (vision.height, vision.width), vision.stride)
-        uncertainty, best_known, best_anomaly = map(letterbox.crop, self._backend.run(
+        maps = Maps(*(None if m is None else letterbox.crop(m) for m in self._backend.run(
             letterbox.to_network(image, self.bundle.padding_rgb), prompts.concepts,
-            prompts.concept_class, prompts.num_known, prompts.ensemble_weight))
-        if not np.isfinite(uncertainty).all():
+            prompts.concept_class, prompts.num_known, prompts.ensemble_weight)))
+        if not (np.isfinite(maps.uncertainty).all()
+                and (maps.anomaly_mass is None or np.isfinite(maps.anomaly_mass).all())):
             raise BackendError(f'{self.bundle.directory} gave values that are not finite on '
                                f'{self._backend.description}; {REPAIR}')
-        return Prediction(uncertainty, best_known, best_anomaly, prompts, letterbox,
-                          self.bundle.calibration)
+        return Prediction(maps.uncertainty, maps.best_known, maps.best_anomaly, prompts, letterbox,
+                          self.bundle.calibration, maps.anomaly_mass)
 
     def close(self) -> None:
         """Free the backend; `detect` raises `BackendError` from here on."""

@@ -14,6 +14,7 @@ from typing import Protocol
 import numpy as np
 
 from vl4ad_ros.runtime.bundle import Bundle, DTYPES
+from vl4ad_ros.runtime.reference import Maps
 
 NVIDIA = ('tensorrt', 'tensorrt-rtx', 'onnxruntime-cuda', 'torch-cuda')
 """Backends that need an NVIDIA GPU, the fastest first."""
@@ -103,12 +104,12 @@ class Backend(Protocol):
     stages: Mapping[str, float]
 
     def run(self, image: np.ndarray, concepts: np.ndarray, concept_class: np.ndarray,
-            num_known: np.ndarray, ensemble_weight: np.ndarray,
-            ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+            num_known: np.ndarray, ensemble_weight: np.ndarray) -> Maps:
         """
-        Return (uncertainty float32, best_known int32, best_anomaly int32) maps of the caller's.
+        Return the maps of one image, which belong to the caller.
 
-        Shapes and dtypes are `Bundle.vision_signature`. May be called from one thread at a time.
+        Shapes and dtypes are `Bundle.vision_signature`; `Maps.anomaly_mass` is None where that
+        does not have it. May be called from one thread at a time.
 
         :raises BackendError: if the library fails.
         """

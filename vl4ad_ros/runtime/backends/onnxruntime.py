@@ -12,7 +12,7 @@ import onnxruntime
 
 from vl4ad_ros.runtime.backends import BackendError, BackendOptions
 from vl4ad_ros.runtime.bundle import Bundle, BundleError, REPAIR, Signature, Tensor
-from vl4ad_ros.runtime.reference import OUTPUTS
+from vl4ad_ros.runtime.reference import Maps
 
 _DTYPES = {'tensor(float)': 'float32', 'tensor(uint8)': 'uint8', 'tensor(int64)': 'int64',
            'tensor(int32)': 'int32'}
@@ -29,20 +29,20 @@ class OnnxRuntime:
         """Load the networks and check their inputs and outputs against the manifest."""
         self.description = f'onnxruntime {onnxruntime.__version__}, fp32, CPU'
         self.stages: dict[str, float] = {}
-        self._vision = open_session(
-            bundle, bundle.cpu_graph.file, bundle.vision_signature, options.threads)
+        signature = bundle.vision_signature
+        self._outputs = signature.output_names
+        self._vision = open_session(bundle, bundle.cpu_graph.file, signature, options.threads)
         self._text = TextNetwork(bundle, options.threads)
 
     def run(self, image: np.ndarray, concepts: np.ndarray, concept_class: np.ndarray,
-            num_known: np.ndarray, ensemble_weight: np.ndarray,
-            ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+            num_known: np.ndarray, ensemble_weight: np.ndarray) -> Maps:
         """Score one network-sized image; see `Backend.run`."""
         start = time.perf_counter()
-        outputs = tuple(_run(self._vision, OUTPUTS, {
+        maps = Maps(*_run(self._vision, self._outputs, {
             'image': image, 'concepts': concepts, 'concept_class': concept_class,
             'num_known': num_known, 'ensemble_weight': ensemble_weight}))
         self.stages = {'network': 1e3 * (time.perf_counter() - start)}
-        return outputs
+        return maps
 
     def encode_text(self, tokens: np.ndarray) -> np.ndarray:
         """Embed rows of tokens; see `Backend.encode_text`."""

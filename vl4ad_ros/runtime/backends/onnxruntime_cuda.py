@@ -15,7 +15,7 @@ from vl4ad_ros.runtime.backends import (
 from vl4ad_ros.runtime.backends.onnxruntime import CLOSED, CPU, open_session, TextNetwork
 from vl4ad_ros.runtime.backends.prompt_arrays import PromptArrays
 from vl4ad_ros.runtime.bundle import Bundle, BundleError
-from vl4ad_ros.runtime.reference import OUTPUTS, TEXT_INPUTS
+from vl4ad_ros.runtime.reference import Maps, TEXT_INPUTS
 
 _CUDA = 'CUDAExecutionProvider'
 _INSTALL = ('pip uninstall onnxruntime; pip install onnxruntime-gpu[cuda,cudnn] (on a Jetson: the '
@@ -69,7 +69,7 @@ class OnnxRuntimeCuda:
         self._image = self._on_device(np.zeros(
             (bundle.vision.height, bundle.vision.width, 3), np.uint8))
         self._binding.bind_ortvalue_input('image', self._image)
-        for name in OUTPUTS:
+        for name in bundle.vision_signature.output_names:
             self._binding.bind_output(name, *self._device)
         self._prompts = PromptArrays()
         self._text = TextNetwork(bundle, options.threads)
@@ -79,8 +79,7 @@ class OnnxRuntimeCuda:
                                if device_type == 'cuda' else 'CPU'))
 
     def run(self, image: np.ndarray, concepts: np.ndarray, concept_class: np.ndarray,
-            num_known: np.ndarray, ensemble_weight: np.ndarray,
-            ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+            num_known: np.ndarray, ensemble_weight: np.ndarray) -> Maps:
         """Score one network-sized image; see `Backend.run`."""
         if self._vision is None:
             raise BackendError(CLOSED)
@@ -97,13 +96,13 @@ class OnnxRuntimeCuda:
             self._vision.run_with_iobinding(self._binding)
             self._binding.synchronize_outputs()
             marks.append(time.perf_counter())
-            outputs = tuple(np.array(value) for value in self._binding.copy_outputs_to_cpu())
+            maps = Maps(*map(np.array, self._binding.copy_outputs_to_cpu()))
             marks.append(time.perf_counter())
         except Exception as error:  # the library's own exceptions have no common base
             raise self._error(error) from error
         self.stages = {stage: 1e3 * (b - a) for stage, a, b in zip(
             ('upload', 'network', 'download'), marks, marks[1:])}
-        return outputs
+        return maps
 
     def encode_text(self, tokens: np.ndarray) -> np.ndarray:
         """Embed rows of tokens; see `Backend.encode_text`."""

@@ -16,7 +16,7 @@ from vl4ad_ros.runtime.backends import (
     BackendError, BackendOptions, BackendUnavailable, DeviceMemoryError)
 from vl4ad_ros.runtime.backends.prompt_arrays import PromptArrays
 from vl4ad_ros.runtime.bundle import Bundle, BundleError, REPAIR, Signature, Tensor
-from vl4ad_ros.runtime.reference import OUTPUTS, TEXT_INPUTS
+from vl4ad_ros.runtime.reference import Maps, TEXT_INPUTS
 
 _VERSION = openvino.__version__.split('-')[0]
 _OUT_OF_MEMORY = ('out of memory', 'CL_MEM_OBJECT_ALLOCATION_FAILURE', 'CL_OUT_OF_RESOURCES',
@@ -58,7 +58,9 @@ class OpenVino:
             # A pinned thread waits for a core that another process has taken.
             'ENABLE_CPU_PINNING': False}
         gpu = {'PERFORMANCE_HINT': 'LATENCY', 'INFERENCE_PRECISION_HINT': 'f16' if half else 'f32'}
-        self._vision = self._load(bundle, bundle.cpu_graph.file, bundle.vision_signature, device,
+        signature = bundle.vision_signature
+        self._outputs = signature.output_names
+        self._vision = self._load(bundle, bundle.cpu_graph.file, signature, device,
                                   cpu if device == 'CPU' else gpu)
         self._text = self._load(bundle, bundle.text.file, bundle.text_signature, 'CPU', cpu)
         self._text_lock = threading.Lock()
@@ -68,8 +70,7 @@ class OpenVino:
                             f'{library().get_property(device, "FULL_DEVICE_NAME").strip()}')
 
     def run(self, image: np.ndarray, concepts: np.ndarray, concept_class: np.ndarray,
-            num_known: np.ndarray, ensemble_weight: np.ndarray,
-            ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+            num_known: np.ndarray, ensemble_weight: np.ndarray) -> Maps:
         """Score one network-sized image; see `Backend.run`."""
         start = time.perf_counter()
         prompts = concepts, concept_class, num_known, ensemble_weight
@@ -80,9 +81,9 @@ class OpenVino:
                     request.set_tensor(name, openvino.Tensor(array))
                 self._prompts.set(*prompts)
             request.infer({'image': image})
-            outputs = tuple(request.get_tensor(name).data.copy() for name in OUTPUTS)
+            maps = Maps(*(request.get_tensor(name).data.copy() for name in self._outputs))
         self.stages = {'network': 1e3 * (time.perf_counter() - start)}
-        return outputs
+        return maps
 
     def encode_text(self, tokens: np.ndarray) -> np.ndarray:
         """Embed rows of tokens; see `Backend.encode_text`."""

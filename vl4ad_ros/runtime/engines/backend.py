@@ -15,6 +15,7 @@ from vl4ad_ros.runtime.backends.cuda import cuda_runtime, find_device
 from vl4ad_ros.runtime.bundle import Bundle
 from vl4ad_ros.runtime.engines.library import Library
 from vl4ad_ros.runtime.engines.obtain import Engines
+from vl4ad_ros.runtime.reference import Maps
 
 _LOG = logging.getLogger(__name__)
 
@@ -55,8 +56,7 @@ class EngineBackend:
         return self._runner.stages
 
     def run(self, image: np.ndarray, concepts: np.ndarray, concept_class: np.ndarray,
-            num_known: np.ndarray, ensemble_weight: np.ndarray,
-            ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+            num_known: np.ndarray, ensemble_weight: np.ndarray) -> Maps:
         """Score one network-sized image; see `Backend.run`."""
         return self._runner.run(image, concepts, concept_class, num_known, ensemble_weight)
 

@@ -96,7 +96,8 @@ def _library(options: argparse.Namespace) -> Library:
 def _state(sidecar: Mapping[str, Any]) -> str:
     if sidecar['deviation'] is None:
         return 'NOT compared with the reference yet'
-    return 'deviation ' + ', '.join(f'{k} {v:.4g}' for k, v in sidecar['deviation'].items())
+    return 'deviation ' + ', '.join(
+        f'{k} {v:.4g}' for k, v in sidecar['deviation'].items() if v is not None)
 
 
 def _list(cache: EngineCache) -> None:

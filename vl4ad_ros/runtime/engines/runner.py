@@ -17,12 +17,12 @@ from vl4ad_ros.runtime.backends.cuda import Device, Gpu
 from vl4ad_ros.runtime.bundle import Bundle, Signature, Tensor
 from vl4ad_ros.runtime.engines.files import read_summed, write_summed
 from vl4ad_ros.runtime.engines.library import Library
+from vl4ad_ros.runtime.reference import Maps
 
 _LOG = logging.getLogger(__name__)
 _DTYPES = {'FLOAT': 'float32', 'HALF': 'float16', 'INT32': 'int32', 'INT64': 'int64',
            'UINT8': 'uint8'}
 _INPUTS = ('image', 'concepts', 'concept_class', 'num_known', 'ensemble_weight')
-_OUTPUTS = ('uncertainty', 'best_known', 'best_anomaly')
 
 
 class EngineRunner:
@@ -50,6 +50,7 @@ class EngineRunner:
         self.graph_problem = ''
         self._graph = self._context = self._engine = self._trt = self._kernels = None
         self._held: dict[str, np.ndarray] = {}
+        self._outputs = bundle.vision_signature.output_names
         self._lock = threading.Lock()
         self._memory = 0
         self._library, self._log = library, library.logger()
@@ -136,8 +137,7 @@ class EngineRunner:
             self._run(blank)
 
     def run(self, image: np.ndarray, concepts: np.ndarray, concept_class: np.ndarray,
-            num_known: np.ndarray, ensemble_weight: np.ndarray,
-            ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+            num_known: np.ndarray, ensemble_weight: np.ndarray) -> Maps:
         """Score one network-sized image; see `Backend.run`."""
         arrays = image, concepts, concept_class, num_known, ensemble_weight
         with self._lock:
@@ -146,7 +146,7 @@ class EngineRunner:
             self._gpu.activate()
             return self._run(dict(zip(_INPUTS, arrays)))
 
-    def _run(self, inputs: dict[str, np.ndarray]) -> tuple[np.ndarray, ...]:
+    def _run(self, inputs: dict[str, np.ndarray]) -> Maps:
         gpu, (start, uploaded, computed, finished) = self._gpu, self._events
         for name, array in inputs.items():
             if (array.dtype, array.shape) != (self._host[name].dtype, self._host[name].shape):
@@ -163,7 +163,7 @@ class EngineRunner:
             gpu.record(uploaded)
             self._execute() if self._graph is None else gpu.launch(self._graph)
             gpu.record(computed)
-            for name in _OUTPUTS:
+            for name in self._outputs:
                 gpu.download(self._host[name], self._device[name])
             gpu.record(finished)
             gpu.wait(finished)
@@ -173,7 +173,7 @@ class EngineRunner:
         self.stages = {'upload': gpu.elapsed(start, uploaded),
                        'network': gpu.elapsed(uploaded, computed),
                        'download': gpu.elapsed(computed, finished)}
-        return tuple(self._host[name].copy() for name in _OUTPUTS)
+        return Maps(*(self._host[name].copy() for name in self._outputs))
 
     def _execute(self) -> None:
         if not self._context.execute_async_v3(self._gpu.stream):
