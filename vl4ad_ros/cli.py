@@ -11,11 +11,12 @@ import importlib
 import json
 import os
 from pathlib import Path
+import signal
 import sys
 from typing import Any
 
 from vl4ad_ros import __version__
-from vl4ad_ros.signals import ignore, stoppable
+from vl4ad_ros.signals import ignore
 
 _TRAINING = ('torch', 'torchvision', 'open_clip', 'onnx', 'onnx_ir', 'onnxscript', 'timm',
              'safetensors', 'tensorboard')
@@ -44,14 +45,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     A failure is one message on stderr; `--debug` shows the traceback.
     """
+    done = ignore if arguments is None else lambda: None
     try:
-        stoppable()
         try:
+            signal.signal(signal.SIGTERM, signal.default_int_handler)
             return _run(list(sys.argv[1:] if arguments is None else arguments))
         finally:
-            if arguments is None:
-                ignore()
+            done()
     except KeyboardInterrupt:
+        done()  # A second signal may have come before the first call.
         print('vl4ad: stopped', file=sys.stderr)
         return 130
 

@@ -8,30 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 import signal
 from threading import current_thread, main_thread
-from types import FrameType
 
 STOPPING = (signal.SIGINT, signal.SIGTERM)
 """Signals by which a user or a service manager ends a program."""
-
-
-class Stopped(KeyboardInterrupt):
-    """
-    Ctrl-C or SIGTERM.
-
-    A class of its own, because CPython remembers a plain KeyboardInterrupt that passes through
-    `exec`, as in the creation of a dataclass, and then ends by SIGINT even if it was caught.
-    """
-
-
-def stoppable() -> None:
-    """Raise `Stopped` in the main thread on Ctrl-C and SIGTERM, unless they are ignored."""
-    for number in STOPPING:
-        if signal.getsignal(number) != signal.SIG_IGN:
-            signal.signal(number, _stop)
-
-
-def _stop(number: int, frame: FrameType | None) -> None:
-    raise Stopped
 
 
 @contextmanager
@@ -46,9 +25,10 @@ def undisturbed() -> Iterator[None]:
         yield
         return
     came: list[int] = []
-    before = {number: signal.signal(number, lambda number, frame: came.append(number))
-              for number in STOPPING}
+    before = {number: signal.getsignal(number) for number in STOPPING}
     try:
+        for number in STOPPING:
+            signal.signal(number, lambda number, frame: came.append(number))
         yield
     finally:
         for number, handler in before.items():

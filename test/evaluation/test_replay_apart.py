@@ -241,20 +241,6 @@ def test_a_signal_in_the_last_second(domain, bags, mock_bundle, tmp_path, capsys
             'metrics.json', 'overlay.mp4', 'contact_sheet.png', 'result_bag', 'node.log'}
 
 
-@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_while_a_module_is_imported(number):
-    """Plain KeyboardInterrupt through `exec`, which dataclasses use, would end as by SIGINT."""
-    code = ('import os, sys\n'
-            'from vl4ad_ros import cli\n'
-            'def run(options):\n'
-            f'    exec("os.kill(os.getpid(), {int(number)})\\nwhile True: pass")\n'
-            'cli.VERBS["demo"] = cli.Verb("", lambda parser: None, run)\n'
-            'sys.argv = ["vl4ad", "demo"]\n'
-            'sys.exit(cli.main())')
-    done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, timeout=30)
-    assert (done.returncode, done.stderr) == (130, 'vl4ad: stopped\n')
-
-
 def test_a_signal_while_the_interpreter_ends_changes_nothing():
     code = ('import atexit, os, signal, sys\n'
             'from vl4ad_ros import cli\n'
