@@ -176,6 +176,17 @@ def test_an_input_is_never_written_over(tmp_path, monkeypatch, given, out):
     keep_apart(Path('elsewhere'), [Path(given)])
 
 
+@pytest.mark.parametrize('write_to', [beside, lambda out: replaced(out, NAMES)])
+def test_a_place_that_cannot_be_written_is_refused_with_a_sentence(tmp_path, write_to):
+    (tmp_path / 'file').touch()
+    with pytest.raises(OutputError, match='cannot be written .*choose another place with --out'):
+        with write_to(tmp_path / 'file' / 'out'):
+            pass
+    with pytest.raises(OutputError, match='cannot be written'), replaced(tmp_path / 'file', NAMES):
+        pass
+    assert [p.name for p in tmp_path.iterdir()] == ['file']
+
+
 def test_links_that_lead_in_a_circle_are_no_trouble(tmp_path):
     (tmp_path / 'a').symlink_to('b')
     (tmp_path / 'b').symlink_to('a')

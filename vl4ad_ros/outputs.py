@@ -61,9 +61,8 @@ def beside(out: Path, wait: bool = False) -> Iterator[Path]:
 
     :param out: must not be a folder with content.
     :param wait: wait for another run that writes the same, instead of an error.
-    :raises OutputError: if another run is writing to `out`.
+    :raises OutputError: if another run is writing to `out`, or nothing can be written there.
     """
-    out.parent.mkdir(parents=True, exist_ok=True)
     with _partial_folder(out.parent / f'.{out.name}{_PARTIAL}', out, wait) as folder:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
@@ -85,10 +84,9 @@ def replaced(out: Path, names: Sequence[str]) -> Iterator[Path]:
     :param out: a folder; it is made if there is none.
     :param names: all files and folders that belong to a result. The first tells a user that the
         result is there: it leaves first and comes last.
-    :raises OutputError: if another run is writing to `out`.
+    :raises OutputError: if another run is writing to `out`, or nothing can be written there.
     """
     made = not out.exists()
-    out.mkdir(parents=True, exist_ok=True)
     try:
         with _partial_folder(out / _PARTIAL, out) as folder:
             with undisturbed():
@@ -126,7 +124,12 @@ def _put_in_place(folder: Path, out: Path, names: Sequence[str]) -> None:
 def _partial_folder(folder: Path, out: Path, wait: bool = False) -> Iterator[Path]:
     """Hold the lock of a partial folder, which may exist, and remove the folder at the end."""
     lock_file = folder.with_name(f'{folder.name}.lock')
-    lock = _lock(lock_file, wait)
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        lock = _lock(lock_file, wait)
+    except OSError as error:
+        raise OutputError(f"'{out}' cannot be written ({error.strerror}: '{error.filename}'); "
+                          'choose another place with --out') from error
     if lock is None:
         raise OutputError(f"another run is writing to '{out}'; wait until it has ended, or choose "
                           'another place with --out')

@@ -124,6 +124,9 @@ def test_answers_keep_the_time_of_the_recording_at_any_rate(make_replay):
     fast = dataclasses.replace(replay, about={**ABOUT, 'rate': 4.0},
                                sent_ns={i: SENT_NS + i * 25 * 10**6 for i in range(FRAMES)})
     assert fast.bag_time_ns(SENT_NS + 3 * 25 * 10**6 + 10**6) == START_NS + 304 * 10**6
+    # A frame that waited for the answer to the one before does not come before that answer.
+    slow = dataclasses.replace(replay, sent_ns={i: SENT_NS + i * 10**9 for i in range(FRAMES)})
+    assert slow.bag_time_ns(SENT_NS + 5 * 10**8) == START_NS + 10**8
 
 
 def test_live_lines(make_replay):

@@ -139,12 +139,16 @@ class Replay:
         Return where in the bag's time something happened during the replay.
 
         :param time_ns: ns since the epoch.
-        :returns: the recorded time of the newest frame that was out, plus the time since then.
+        :returns: the recorded time of the newest frame that was out, plus the time since then;
+            at most that of the next frame, so that the order stays where a frame had to wait.
         """
         index = max(0, bisect_right(self._sent, time_ns, key=lambda sent: sent[0]) - 1)
         sent_ns, frame = self._sent[index]
         since_ns = int((time_ns - sent_ns) * self.about.get('rate', 1))
-        return max(0, self.bag.times_ns[frame] + since_ns)
+        found_ns = self.bag.times_ns[frame] + since_ns
+        if index + 1 < len(self._sent):
+            found_ns = min(found_ns, self.bag.times_ns[self._sent[index + 1][1]])
+        return max(0, found_ns)
 
     @cached_property
     def _sent(self) -> list[tuple[int, int]]:

@@ -43,6 +43,8 @@ def run(options: argparse.Namespace) -> int:
     """Draw the drive, write the bag and the preview; return the exit code."""
     if options.preview and options.preview.suffix.lower() != '.png':
         raise ValueError(f"--preview: expected a name that ends in .png, got '{options.preview}'")
+    if options.preview == options.out:
+        raise ValueError(f"--preview and --out are both '{options.out}'; give them two names")
     drive = Drive(options.seed, tuple(options.size[::-1]), options.seconds, options.rate,
                   options.split, tuple(options.groups), options.anomalies)
     count = _PREVIEW[0] * _PREVIEW[1]
