@@ -3,7 +3,10 @@
 """The command line: quick to start, one message and an exit code for every failure."""
 
 import json
+import os
 from pathlib import Path
+import pwd
+import shutil
 import subprocess
 import sys
 
@@ -68,6 +71,73 @@ def test_failures_are_one_line(arguments, message, capsys, monkeypatch, tmp_path
     assert said.startswith('vl4ad: error: ') and message in said and said.count('\n') == 1
     with pytest.raises(ValueError, match=message):
         cli.main([*arguments, '--debug'])
+
+
+@pytest.fixture
+def homeless(monkeypatch):
+    """Let the user have no home folder, as in a container with a number for a user."""
+    def nobody(number):
+        raise KeyError(number)
+    monkeypatch.setattr(pwd, 'getpwuid', nobody)
+    monkeypatch.delenv('HOME', raising=False)
+    monkeypatch.delenv('XDG_CACHE_HOME', raising=False)
+
+
+@pytest.mark.parametrize('arguments', [['build', '--list'], ['demo']])
+def test_a_user_without_a_home_is_told_what_to_set(arguments, homeless, capsys):
+    assert cli.main(arguments) == 1
+    said = capsys.readouterr().err
+    assert 'no home folder' in said and 'set XDG_CACHE_HOME' in said
+
+
+def test_a_user_without_a_home_needs_none_to_evaluate(homeless, tmp_path, mock_bundle, capsys):
+    bag = write_bag(tmp_path / 'bag', 3)
+    assert cli.main(['evaluate', str(bag), '--bundle', str(mock_bundle)]) == 0, capsys.readouterr()
+
+
+def test_openvino_is_imported_without_a_home():
+    code = ('import os, pwd\n'
+            'def nobody(number): raise KeyError(number)\n'
+            'pwd.getpwuid = nobody\n'
+            'os.environ.pop("HOME", None)\n'
+            'import vl4ad_ros.runtime.backends.openvino\n'
+            'assert "HOME" not in os.environ')
+    pytest.importorskip('openvino')
+    done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize('name', ['\N{COW}', '\udcff'])
+@pytest.mark.parametrize('verb', ['evaluate', 'build', 'scenes'])
+def test_names_that_ascii_lacks_are_told_anyway(verb, name, mock_bundle, tmp_path):
+    """In the C locale, where Python may not take UTF-8 either."""
+    copy = shutil.copytree(mock_bundle, tmp_path / name)
+    arguments = {
+        'evaluate': [write_bag(tmp_path / 'bag', 2), '--bundle', copy],
+        'build': [copy, '--backend', 'tensorrt-rtx', '--compute-capability', '8.9'],
+        'scenes': ['--out', tmp_path / f'{name} bag', '--seconds', '0.1', '--anomalies', '0',
+                   '--size', '16', '16']}[verb]
+    done = subprocess.run(
+        [sys.executable, '-m', 'vl4ad_ros.cli', verb, *arguments], capture_output=True,
+        env={**os.environ, 'LC_ALL': 'C', 'PYTHONUTF8': '0', 'PYTHONCOERCECLOCALE': '0',
+             'PYTHONIOENCODING': 'ascii'})
+    said = (done.stdout + done.stderr).decode('ascii')
+    assert done.returncode == (1 if verb == 'build' else 0), said
+    assert 'Traceback' not in said and 'codec' not in said
+    assert verb == 'evaluate' or str(tmp_path) in said
+
+
+@pytest.mark.parametrize('bundle', ['~nouser', 'x' * 5000, '/dev/zero', '', 'loop'])
+@pytest.mark.parametrize('verb', ['evaluate', 'bench', 'vocabulary'])
+def test_what_is_no_bundle_is_one_line(verb, bundle, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / 'loop').symlink_to(tmp_path / 'loop')
+    arguments = {'evaluate': [str(write_bag(tmp_path / 'bag', 2)), '--bundle', bundle],
+                 'vocabulary': ['check', 'animals', '--bundle', bundle]}.get(verb, [bundle])
+    assert cli.main([verb, *arguments]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith('vl4ad: error: ') and said.count('\n') == 1
+    assert 'no bundle at' in said or 'cannot be read' in said
 
 
 @pytest.mark.parametrize('missing, message', [

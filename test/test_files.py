@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from vl4ad_ros.files import FileRefused, read_regular
+from vl4ad_ros.files import cache_folder, FileRefused, open_regular, read_regular
 
 
 def test_a_file_is_read_up_to_the_limit(tmp_path):
@@ -57,3 +57,24 @@ def test_errors_of_the_system_stay_what_they_are(tmp_path):
         read_regular(tmp_path / 'loop', 1)
     with pytest.raises(OSError, match='too long'):
         read_regular('x' * 5000, 1)
+
+
+def test_a_large_file_is_opened_without_a_limit(tmp_path):
+    with open(tmp_path / 'f', 'wb') as stream:
+        stream.truncate(2 ** 33)
+    with open_regular(tmp_path / 'f') as stream:
+        assert stream.read(3) == bytes(3)
+    with pytest.raises(FileRefused, match='expected at most 9'):
+        open_regular(tmp_path / 'f', 9)
+    os.mkfifo(tmp_path / 'pipe')
+    for name, kind in (('pipe', 'a named pipe'), ('.', 'a directory'), ('/dev/null', 'a device')):
+        with pytest.raises(FileRefused, match=kind):
+            open_regular(tmp_path / name)
+
+
+def test_the_cache_is_below_the_home_folder_or_where_the_user_says(monkeypatch, tmp_path):
+    monkeypatch.setenv('HOME', str(tmp_path))
+    monkeypatch.delenv('XDG_CACHE_HOME', raising=False)
+    assert cache_folder() == tmp_path / '.cache' / 'vl4ad_ros'
+    monkeypatch.setenv('XDG_CACHE_HOME', '/elsewhere')
+    assert str(cache_folder()) == '/elsewhere/vl4ad_ros'

@@ -153,11 +153,18 @@ class Settings:
 
     @property
     def backend_options(self) -> BackendOptions:
-        """What the backend may use."""
-        return BackendOptions(
-            self.model_threads, self.model_device, self.model_precision,
-            Path(self.model_cache_dir).expanduser() if self.model_cache_dir else None,
-            self.model_build_if_missing)
+        """
+        What the backend may use.
+
+        :raises ParameterError: if the folder of engines is below the home folder of nobody.
+        """
+        try:
+            cache_dir = Path(self.model_cache_dir).expanduser() if self.model_cache_dir else None
+        except RuntimeError as error:
+            raise ParameterError(f"model.cache_dir '{self.model_cache_dir}': {error}; write out "
+                                 'the folder') from error
+        return BackendOptions(self.model_threads, self.model_device, self.model_precision,
+                              cache_dir, self.model_build_if_missing)
 
     @property
     def limits(self) -> Limits:

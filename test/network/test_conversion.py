@@ -22,6 +22,7 @@ from benchmarks.conversion import convert_drawn  # noqa: E402, I100
 from benchmarks.parity import drawn_state, texts_of  # noqa: E402
 from vl4ad_ros import vocabularies  # noqa: E402
 from vl4ad_ros.cli import main  # noqa: E402
+from vl4ad_ros.network import convert  # noqa: E402
 from vl4ad_ros.network.checkpoint import load_checkpoint  # noqa: E402
 from vl4ad_ros.network.clip_tokenizer import write_clip_tokenizer  # noqa: E402
 from vl4ad_ros.network.config import OFFICIAL  # noqa: E402
@@ -138,6 +139,7 @@ def test_options_are_built_in_and_recorded(checkpoint, tmp_path, capsys):
 
 @pytest.mark.parametrize('options, says', [
     (('--input-size', '100x200'), 'multiples of 32'), (('--input-size', '1024'), 'height x width'),
+    (('--input-size', '8192x8192'), 'pixels'),
     (('--concepts', '10'), '--concepts'), (('--classes', '3'), '--classes'),
     (('--vocabulary', 'nosuch'), 'cityscapes_merged'), (('--temperature', '0'), 'temperature')])
 def test_wrong_options_write_nothing(checkpoint, tmp_path, capsys, options, says):
@@ -155,6 +157,32 @@ def test_a_wrong_checkpoint_writes_a_table_and_nothing_else(checkpoint, tmp_path
     torch.save(state, checkpoint)
     assert run(checkpoint, tmp_path / 'out') == 1
     assert 'missing  void_embedding.weight  [1, 16]' in capsys.readouterr().err
+    assert [p.name for p in tmp_path.iterdir()] == ['x.pth']
+
+
+@pytest.mark.parametrize('value', [float('nan'), float('inf')])
+def test_weights_that_are_not_finite_are_named_and_not_converted(
+        checkpoint, tmp_path, capsys, value):
+    state = torch.load(checkpoint)['model']
+    for name in list(state)[:7:2]:
+        state[name].view(-1)[-1] = value
+    torch.save(state, checkpoint)
+    assert run(checkpoint, tmp_path / 'out') == 1
+    says = capsys.readouterr().err
+    assert f'{checkpoint} has values that are not finite in 4 of its weights' in says
+    assert list(state)[0] in says and list(state)[6] in says
+    assert [p.name for p in tmp_path.iterdir()] == ['x.pth']
+
+
+def test_no_bundle_is_written_that_would_not_open(checkpoint, tmp_path, capsys, monkeypatch):
+    """Whoever made the weights, such as a training that diverged."""
+    state = torch.load(checkpoint)['model']
+    name = next(name for name in state if 'predictor' in name)
+    state[name].view(-1)[0] = float('nan')
+    torch.save(state, checkpoint)
+    monkeypatch.setattr(convert, 'not_finite', lambda tensors: [])
+    assert run(checkpoint, tmp_path / 'out') == 1
+    assert 'weights.safetensors has values that are not finite, in ' in capsys.readouterr().err
     assert [p.name for p in tmp_path.iterdir()] == ['x.pth']
 
 

@@ -18,6 +18,7 @@ onnx = pytest.importorskip('onnx')
 import safetensors.torch  # noqa: E402
 
 from vl4ad_ros.cli import main  # noqa: E402
+from vl4ad_ros.network import reexport  # noqa: E402
 from vl4ad_ros.network.reexport import load_network  # noqa: E402
 from vl4ad_ros.network.weight_file import WeightFile  # noqa: E402
 from vl4ad_ros.runtime import reference  # noqa: E402
@@ -179,6 +180,33 @@ def test_a_precision_that_is_too_coarse_is_refused(half, tmp_path, monkeypatch, 
     assert not list(tmp_path.iterdir())
 
 
+def test_weights_beyond_the_precision_are_refused(half, tmp_path, monkeypatch, capsys):
+    """Even if what they make infinite is not seen in the reference frames."""
+    def spoilt(bundle):
+        network, weights = load_network(bundle)
+        values = network.sem_seg_head.predictor.query_embed.weight
+        values.view(-1)[0] = 1e5  # fp16 ends at 65504
+        return network, weights
+    monkeypatch.setattr(reexport, 'load_network', spoilt)
+    monkeypatch.setattr(reexport, 'excess', lambda deviation, dtype: '')
+    assert export(half, tmp_path / 'new') == 1
+    says = capsys.readouterr().err
+    assert 'vision.fp16.safetensors has values that are not finite, in ' in says
+    assert 'query_embed' in says
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_bundle_whose_name_is_a_path_is_written_here(half, tmp_path, monkeypatch):
+    copy = shutil.copytree(half, tmp_path / 'copy')
+    manifest = json.loads((copy / 'manifest.json').read_text())
+    write_manifest(copy, {**manifest, 'name': '../../up / and away'})
+    (tmp_path / 'here').mkdir()
+    monkeypatch.chdir(tmp_path / 'here')
+    assert main(['export', str(copy), '--sampling', 'gather']) == 0
+    assert [p.name for p in (tmp_path / 'here').iterdir()] == [
+        '..-..-up-and-away-96x160-fp16']
+
+
 def test_nothing_is_overwritten(half, tmp_path, capsys):
     assert export(half, tmp_path) == 1
     assert 'exists already' in capsys.readouterr().err
@@ -204,7 +232,11 @@ def test_a_bundle_of_another_network_cannot_be_exported(mock_bundle, tmp_path, c
 @pytest.mark.parametrize('damage', [
     lambda m: m['network']['config'].update(hidden_dim=32),
     lambda m: m['network']['config'].update(colour='blue'),
-    lambda m: m['network']['config'].pop('clip')])
+    lambda m: m['network']['config'].pop('clip'),
+    lambda m: m['network']['config'].update(clip=[]),
+    lambda m: m['network']['config'].update(attention_heads=0),
+    lambda m: m['network']['config'].update(mean=['a']),
+    lambda m: m['network']['classification'].update(colour='blue')])
 def test_weights_that_do_not_fit_are_refused(tmp_path, damage):
     copy = shutil.copytree(Bundle.open('tiny').directory, tmp_path / 'copy')
     manifest = json.loads((copy / 'manifest.json').read_text())

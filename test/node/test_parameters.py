@@ -82,6 +82,12 @@ def test_references_are_checked_before_there_is_a_bundle(value, reason):
         Settings().changed({'prompts.anomaly': value})
 
 
+def test_a_folder_of_engines_below_the_home_of_nobody_is_refused():
+    settings = Settings().changed({'model.cache_dir': '~nouser/engines'})
+    with pytest.raises(ParameterError, match="model.cache_dir '~nouser/engines': .*write out"):
+        settings.backend_options
+
+
 def test_bundle_list_and_none_are_different():
     bundled = Vocabulary((PromptClass('road', ('road',)),), (PromptClass('cow', ('cow',)),))
     assert Settings().vocabulary(bundled) == bundled

@@ -11,6 +11,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 
 from harness import Outside, scene
 import pytest
@@ -75,6 +76,42 @@ def test_signal_before_anything_is_configured_ends_it_with_0():
         node.send_signal(signal.SIGINT)
         output, _ = node.communicate(timeout=20)
     assert node.returncode == 0 and 'Traceback' not in output
+
+
+def wait_until_it_listens(node: subprocess.Popen) -> None:
+    """Wait until the program takes signals, which Python itself does not."""
+    deadline = time.monotonic() + 20
+    taken = 1 << (signal.SIGTERM - 1) | 1 << (signal.SIGINT - 1)
+    while time.monotonic() < deadline and node.poll() is None:
+        status = Path(f'/proc/{node.pid}/status').read_text()
+        if int(re.search('SigCgt:\\s*([0-9a-f]+)', status)[1], 16) & taken == taken:
+            return
+        time.sleep(0.002)
+    raise AssertionError(f'no handler of signals was set; exit code {node.poll()}')
+
+
+@pytest.mark.skipif(not Path('/proc/self/status').exists(), reason='needs /proc')
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize('delay', [0.0, 0.05, 0.15, 0.3, 0.4, 0.5, 0.6, 0.8, 1.2])
+def test_signal_at_any_moment_of_the_start_ends_it_with_0(number, delay):
+    with process('-r', f'__node:=early_{int(1000 * delay)}') as node:
+        wait_until_it_listens(node)
+        time.sleep(delay)
+        node.send_signal(number)
+        output, _ = node.communicate(timeout=20)
+    assert node.returncode == 0 and 'Traceback' not in output, output
+
+
+@pytest.mark.parametrize('arguments, reason', [
+    (('--no-such-flag',), 'no-such-flag'), (('--params-file', '/none.yaml'), 'none.yaml'),
+    (('-r', '__node:=a-b'), 'a-b'), (('-p', 'threshold'), 'threshold'),
+    (('-p', 'x:=\udcff'), 'surrogates')])
+def test_arguments_that_ros_does_not_take_end_it_with_a_sentence_and_2(arguments, reason):
+    with process(*arguments) as node:
+        output, _ = node.communicate(timeout=20)
+    assert node.returncode == 2 and 'Traceback' not in output
+    assert output.splitlines()[-1].startswith('vl4ad_detector cannot start: ')
+    assert reason in output.splitlines()[-1]
 
 
 @pytest.mark.parametrize('parameters, reason', [

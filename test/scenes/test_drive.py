@@ -116,3 +116,20 @@ def test_wrong_wishes_are_refused(options, word):
 def test_drive_without_anomalies():
     drive = Drive(3, (48, 80), seconds=2.0, anomalies=0)
     assert not any(frame.anomaly.any() for frame in drive)
+
+
+@pytest.mark.parametrize('options', [
+    {'rate_hz': float('nan')}, {'rate_hz': float('inf')}, {'rate_hz': -1.0}, {'rate_hz': 1e9},
+    {'seconds': float('nan')}, {'seconds': float('inf')}, {'seconds': -5.0}, {'seconds': 1e12},
+    {'seconds': 0.01}, {'size': (16, 10 ** 9)}, {'size': (10 ** 5, 10 ** 5)}, {'size': (-5, 60)},
+    {'size': (15, 60)}, {'seed': -1}])
+def test_impossible_drives_are_refused(options):
+    with pytest.raises(ValueError, match='expected'):
+        Drive(**{'seed': 0, 'size': (48, 80), 'anomalies': 0, **options})
+
+
+@pytest.mark.parametrize('seconds', [0.1, 1.0])
+@pytest.mark.parametrize('seed', [0, 3, 10 ** 30])
+def test_short_drives_are_drawn(seconds, seed):
+    drive = Drive(seed, (48, 80), seconds, 10.0, anomalies=0)
+    assert len(list(drive)) == len(drive) == 10 * seconds

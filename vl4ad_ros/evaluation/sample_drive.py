@@ -6,12 +6,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 import hashlib
-import os
 from pathlib import Path
 import shutil
 
 from vl4ad_ros import __version__, scenes
 from vl4ad_ros.evaluation.second_act import SCRIPT, Script
+from vl4ad_ros.files import cache_folder
 from vl4ad_ros.obstacles.tracks import TrackLimits
 from vl4ad_ros.outputs import beside
 from vl4ad_ros.scenes.bag import write_drive
@@ -70,11 +70,6 @@ def kept(name: str, scene: Callable[[], Drive | Halt], on_frame: OnFrame) -> Pat
         if other != path:
             shutil.rmtree(other, ignore_errors=True)
     return path
-
-
-def cache_folder() -> Path:
-    """Return `$XDG_CACHE_HOME/vl4ad_ros`, by default `~/.cache/vl4ad_ros`."""
-    return Path(os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache') / 'vl4ad_ros'
 
 
 def _digest() -> str:

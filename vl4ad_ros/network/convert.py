@@ -18,20 +18,22 @@ import torch
 from tqdm import tqdm
 
 from vl4ad_ros import __version__, vocabularies
-from vl4ad_ros.network.checkpoint import load_checkpoint
+from vl4ad_ros.network.checkpoint import CheckpointError, load_checkpoint
 from vl4ad_ros.network.classification import Classification, CLASSIFIERS
 from vl4ad_ros.network.clip import concept_embeddings
 from vl4ad_ros.network.clip_tokenizer import write_clip_tokenizer
 from vl4ad_ros.network.config import NetworkConfig
 from vl4ad_ros.network.export import export_bundle, new_folder
 from vl4ad_ros.network.vl4ad import Vl4ad
-from vl4ad_ros.network.weight_file import Progress
+from vl4ad_ros.network.weight_file import not_finite, Progress
+from vl4ad_ros.runtime.bundle import MOST_PIXELS
 from vl4ad_ros.runtime.tokenizer import Tokenizer
 from vl4ad_ros.vocabulary import Vocabulary
 
 # Exponents of FC-CLIP's geometric ensemble, for concepts seen in training and for others.
 ALPHA, BETA = 0.4, 0.8
 SEEN = 'coco_panoptic'
+_NAMED = 5  # weights in a message
 EMBEDDINGS = 'concepts.npz'
 NOTICE = ('Converted weights: the score is 1 + u, which no recording has calibrated; choose '
           '`threshold` on your own.')
@@ -84,10 +86,11 @@ def parse_size(text: str) -> tuple[int, int]:
     """Read ``'1024x2048'``, height first, both multiples of 32."""
     match = re.fullmatch(r'(\d+)x(\d+)', text)
     size = (int(match[1]), int(match[2])) if match else (0, 0)
-    if not all(32 <= side <= 8192 and side % 32 == 0 for side in size):
+    if not all(32 <= side <= 8192 and side % 32 == 0 for side in size) or (
+            size[0] * size[1] > MOST_PIXELS):
         raise argparse.ArgumentTypeError(
-            f"'{text}': give height x width, both multiples of 32 within 32..8192, "
-            'such as 512x1024')
+            f"'{text}': give height x width, both multiples of 32 within 32..8192, with at most "
+            f'{MOST_PIXELS} pixels, such as 512x1024')
     return size
 
 
@@ -104,6 +107,11 @@ def convert(checkpoint: Path, out: Path, size: tuple[int, int], vocabulary: Voca
     """
     _check(out, vocabulary, concepts, classes)
     network = load_checkpoint(checkpoint)
+    if names := not_finite(network.state_dict()):
+        raise CheckpointError(
+            f'{checkpoint} has values that are not finite in {len(names)} of its weights '
+            f'({", ".join(names[:_NAMED])}{", ..." if len(names) > _NAMED else ""}): it is '
+            'damaged, or its training has failed; download it again or take an earlier one')
     weights = sum(v.numel() * v.element_size() for v in network.state_dict().values())
     with new_folder(out) as folder, tqdm(
             total=checkpoint.stat().st_size + weights, unit='B', unit_scale=True,

@@ -26,7 +26,7 @@ from vl4ad_ros.network.classification import ABSENT, Classification
 from vl4ad_ros.network.scoring import semantic_map
 from vl4ad_ros.network.vl4ad import Texts, Vl4ad
 from vl4ad_ros.network.weight_file import page_out, Progress, silent, WeightFile
-from vl4ad_ros.runtime.bundle import FORMAT, VERSION, write_manifest
+from vl4ad_ros.runtime.bundle import Bundle, FORMAT, VERSION, write_manifest
 from vl4ad_ros.runtime.reference import OUTPUTS
 
 OPSET = 18
@@ -114,6 +114,7 @@ def export_bundle(network: Vl4ad, directory: Path, size: tuple[int, int], concep
     :param manifest: what only the caller knows: name, notice, ensemble, calibration,
         vocabulary, provenance, and the text's special tokens.
     :raises ValueError: if `size` is no multiple of 32.
+    :raises BundleError: if weights or what is computed of them are not finite.
     """
     if size[0] % 32 or size[1] % 32 or min(size) < 32:
         raise ValueError(f'input size {size[0]}x{size[1]}: both sides must be multiples of 32, '
@@ -149,6 +150,8 @@ def export_bundle(network: Vl4ad, directory: Path, size: tuple[int, int], concep
         'padding_rgb': [round(m) for m in config.mean],
         'templates': list(config.templates),
         **manifest})
+    # Nothing is written that `open` would refuse, such as weights of a training that diverged.
+    Bundle.open(directory)
 
 
 def export_text(network: Vl4ad, path: Path, weights: WeightFile) -> None:

@@ -10,6 +10,7 @@ from dataclasses import asdict, replace
 from importlib.metadata import version
 import json
 from pathlib import Path
+import re
 import shutil
 
 import cv2
@@ -63,7 +64,8 @@ def run(args: argparse.Namespace) -> int:
     """Run `vl4ad export`."""
     bundle = Bundle.open(args.bundle)
     size = args.input_size or (bundle.vision.height, bundle.vision.width)
-    out = args.out or Path(f'{bundle.name}-{size[0]}x{size[1]}-{args.dtype}')
+    name = re.sub(r'[^\w.-]+', '-', bundle.name)  # which may have slashes
+    out = args.out or Path(f'{name}-{size[0]}x{size[1]}-{args.dtype}')
     forms = (args.sampling,) if args.sampling else ENGINE_FORMS
     pictures = [_read_picture(file) for file in args.frames]
     deviation = export(bundle, out, size, args.dtype, forms, pictures,
@@ -133,6 +135,7 @@ def export(bundle: Bundle, out: Path, size: tuple[int, int], dtype: str, forms: 
         manifest.update(version=VERSION, weights=list(dict.fromkeys(weights)),
                         reference=REFERENCE)
         write_manifest(folder, manifest)
+        Bundle.open(folder)  # refuses weights that are not finite in `dtype`
     return deviations[dtype]
 
 
@@ -176,9 +179,10 @@ def load_network(bundle: Bundle) -> tuple[Vl4ad, WeightFile]:
                           'bundle that `vl4ad convert` or `vl4ad train` wrote')
     try:
         network = empty_network(NetworkConfig.from_record(record.config))
+        Classification(**record.classification)
         weights, state = WeightFile.read(bundle.directory / record.weights)
         network.load_state_dict(state, assign=True)
-    except (KeyError, TypeError, RuntimeError) as error:
+    except Exception as error:  # a record that is no network's fails in many ways
         raise BundleError(f'{bundle.directory / record.weights} does not fit the network of its '
                           f'manifest ({error}); {REPAIR}') from error
     return network.requires_grad_(False).eval(), weights

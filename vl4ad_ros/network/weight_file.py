@@ -97,6 +97,16 @@ class WeightFile:
                     shape=value.const_value.shape, name=value.name, base_dir=self.path.parent)
 
 
+def not_finite(tensors: Mapping[str, Tensor]) -> list[str]:
+    """Return the names of the tensors that hold infinite values or none at all (NaN)."""
+    names = []
+    for name, tensor in tensors.items():
+        if tensor.is_floating_point() and not torch.isfinite(tensor).all():
+            names.append(name)
+        page_out([tensor])
+    return names
+
+
 def page_out(tensors: Iterable[Tensor]) -> None:
     """Let the system take back memory of weights that are mapped from a checkpoint's file."""
     madvise = getattr(ctypes.CDLL(None), 'madvise', None)

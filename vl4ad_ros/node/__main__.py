@@ -8,23 +8,28 @@ import os
 import signal
 import sys
 
+from vl4ad_ros.signals import ignore, STOPPING
+
 
 def main(args: list[str] | None = None) -> int:
     """
     Run the node until SIGINT or SIGTERM.
 
     :returns: exit code: 0 after a signal, 1 if the GPU is lost and only a new process can go on,
-        2 if a parameter's start value is unusable.
+        2 if an argument or a parameter's start value is unusable.
     """
-    running = False
+    running = told = False
 
     def leave(signal_number: int, frame: object) -> None:
+        nonlocal told
+        told = True
         if not running:
-            _ignore_signals()
-            sys.exit(0)
+            # Not by an exception, which a module that is being imported may swallow.
+            os._exit(0)
     # rclpy ends the spin by itself and calls this after it: no KeyboardInterrupt, neither at
     # the first Ctrl-C nor, in the middle of the clean-up, at the second.
-    signal.signal(signal.SIGINT, leave)
+    for number in STOPPING:
+        signal.signal(number, leave)
 
     import rclpy
     from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
@@ -39,9 +44,16 @@ def main(args: list[str] | None = None) -> int:
 
     use_profile()
     running = True
-    rclpy.init(args=args)
+    try:
+        rclpy.init(args=args)
+    except (RuntimeError, ValueError) as error:  # RCLError and its like
+        print(f'vl4ad_detector cannot start: {error}; check the arguments behind --ros-args and '
+              'the environment variables ROS_*', file=sys.stderr)
+        return 2
     node, lost = None, ''
     try:
+        if told:  # before rclpy had its own handlers
+            return 0
         node = DetectorNode()
         executor = SingleThreadedExecutor()
         executor.add_node(node)
@@ -51,10 +63,13 @@ def main(args: list[str] | None = None) -> int:
         return 2
     except FatalBackendError as error:
         lost = str(error)
-    except (ExternalShutdownException, rclpy_implementation.RCLError):
+    except (ExternalShutdownException, rclpy_implementation.RCLError) as error:
         # A signal shuts the context down under whatever is being done.
         if rclpy.ok():
-            raise
+            if node is not None:
+                raise
+            rclpy.logging.get_logger('vl4ad_detector').fatal(f'cannot start: {error}')
+            return 2
     finally:
         if node is not None:
             try:
@@ -65,7 +80,7 @@ def main(args: list[str] | None = None) -> int:
                 node.get_logger().fatal(f'only a new process can go on: {lost}')
             node.destroy_node()
         rclpy.try_shutdown()
-        _ignore_signals()
+        ignore()
         if lost or left_behind():
             # Not through the interpreter's end: there a lost GPU, or one that still builds an
             # engine, crashes or hangs.
@@ -73,12 +88,6 @@ def main(args: list[str] | None = None) -> int:
             sys.stderr.flush()
             os._exit(int(bool(lost)))
     return 0
-
-
-def _ignore_signals() -> None:
-    """Let the interpreter end in peace: it restores the default, deadly, handlers first."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
 
 
 if __name__ == '__main__':

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+import struct
 import sys
 
 import cv2
@@ -52,25 +53,33 @@ ENCODINGS = {
     'nv21': _Layout(1, cv2.COLOR_YUV2RGB_NV21, block=_QUADS),
 }
 _TWO_PLANES = ('nv12', 'nv21')
+_JPEG, _PNG = b'\xff\xd8', b'\x89PNG\r\n\x1a\n'
+_NO_MARKER = frozenset((0x00, 0x01, *range(0xd0, 0xd8), 0xff))
+"""What follows 0xff without a length: stuffed and filling bytes, TEM, restarts."""
+_SIZES = frozenset((*range(0xc0, 0xd0),)) - {0xc4, 0xc8, 0xcc}
+_SCAN = 0xda
 _ALIGNMENT = 256
 """Bytes; drivers pad rows to a multiple of this or less."""
+MAX_PIXELS = 64_000_000
+"""Pixels of the largest picture that is converted unless told otherwise."""
 
 
-def image_to_rgb(message: Image) -> np.ndarray:
+def image_to_rgb(message: Image, *, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     """
     Return the picture of `message` as (H, W, 3) uint8 RGB.
 
     An unpadded rgb8 picture is a view of the message's own memory. For nv12 and nv21 both
     habits are read: `height` of the picture, and `height` of both planes (1.5 times it).
 
-    :raises ConvertError: if the encoding is not in `ENCODINGS`, or size, step and data do not
-        belong together.
+    :param max_pixels: width times height of the largest picture that is converted.
+    :raises ConvertError: if the encoding is not in `ENCODINGS`, the picture is too large, or size,
+        step and data do not belong together.
     """
     layout = ENCODINGS.get(message.encoding)
     if layout is None:
-        raise ConvertError(f"encoding '{message.encoding}' is not supported; publish one of "
+        raise ConvertError(f"encoding '{message.encoding:.40}' is not supported; publish one of "
                            f'{", ".join(ENCODINGS)}, or set image_transport: compressed')
-    rows = _rows(message, layout)
+    rows = _rows(message, layout, max_pixels)
     if layout.dtype == np.uint16:
         rows = rows.view('>u2' if message.is_bigendian else '<u2') >> 8
         rows = rows.astype(np.uint8)
@@ -80,42 +89,51 @@ def image_to_rgb(message: Image) -> np.ndarray:
         return np.ascontiguousarray(rows)
     try:
         return cv2.cvtColor(np.ascontiguousarray(rows), layout.code)
-    except cv2.error as error:
-        raise ConvertError(f'{_said(message)}: OpenCV cannot convert it: {error.err}') from error
+    except Exception as error:  # cv2.error, or MemoryError
+        raise ConvertError(f'{_said(message)}: OpenCV cannot convert it: {error}') from error
 
 
-def compressed_to_rgb(message: CompressedImage) -> np.ndarray:
+def compressed_to_rgb(message: CompressedImage, *, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     """
     Return the picture of `message` as (H, W, 3) uint8 RGB, in the sensor's orientation.
 
     The channel order in `format` describes what was compressed, not what OpenCV returns, so
-    it is not used.
+    it is not used. The size is read from the header first: a few kilobytes can hold a picture
+    that takes gigabytes.
 
-    :raises ConvertError: if the data are empty, cut off, or neither JPEG nor PNG.
+    :param max_pixels: width times height of the largest picture that is decoded.
+    :raises ConvertError: if the data are empty, cut off, or neither JPEG nor PNG, or the picture
+        is too large.
     """
     data = np.frombuffer(message.data, np.uint8)
-    said = f"compressed image '{message.format}' of {data.size} bytes"
+    said = f"compressed image '{message.format:.40}' of {data.size} bytes"
     if 'compressedDepth' in message.format:
         raise ConvertError(f'{said} is a depth map; subscribe to a colour image')
     raw = data.tobytes()
     # Some cameras fill their buffer up with zeros after the picture's end.
     end = raw.rstrip(b'\0')[-64:]
-    if raw.startswith(b'\xff\xd8'):
+    if raw.startswith(_JPEG):
         # libjpeg fills what is missing with grey and only warns.
-        whole = b'\xff\xd9' in end
-    else:
-        whole = not raw.startswith(b'\x89PNG') or b'IEND' in end
+        size, whole = _jpeg_size(raw), b'\xff\xd9' in end
+    elif raw.startswith(_PNG):
+        size, whole = _png_size(raw), b'IEND' in end
+    else:  # OpenCV knows more formats, whose sizes are not known here
+        size, whole = None, True
     if not whole:
         raise ConvertError(f'{said} is cut off: it has no end marker; check the driver and the '
                            'network (lost fragments: use the shipped Fast DDS profile)')
+    undamaged = f'{said} cannot be decoded; expected an undamaged JPEG or PNG'
+    if size is None:
+        raise ConvertError(undamaged)
+    _check_pixels(said, *size, max_pixels)
     try:
-        flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
-        bgr = cv2.imdecode(data, flags) if data.size else None
-    except cv2.error:
-        bgr = None
-    if bgr is None:
-        raise ConvertError(f'{said} cannot be decoded; expected an undamaged JPEG or PNG')
-    return cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
+        bgr = cv2.imdecode(data, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+        rgb = None if bgr is None else cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
+    except Exception as error:  # cv2.error, or MemoryError
+        raise ConvertError(undamaged) from error
+    if rgb is None or rgb.shape != (size[1], size[0], 3):
+        raise ConvertError(undamaged)
+    return rgb
 
 
 def to_message(header: Header, array: np.ndarray, encoding: str) -> Image:
@@ -134,11 +152,60 @@ def to_message(header: Header, array: np.ndarray, encoding: str) -> Image:
     return message
 
 
-def _rows(message: Image, layout: _Layout) -> np.ndarray:
+def _jpeg_size(data: bytes) -> tuple[int, int] | None:
+    """Return width and height in the frame header (SOF) of a JPEG; None if there is none."""
+    position = 2
+    while True:
+        # Bytes between two segments are skipped, as libjpeg does.
+        position = data.find(b'\xff', position) + 1
+        if not position or position + 8 > len(data):
+            return None
+        marker = data[position]
+        if marker in _NO_MARKER:
+            continue
+        length = int.from_bytes(data[position + 1:position + 3], 'big')
+        if marker in _SIZES:
+            height, width = struct.unpack_from('>HH', data, position + 4)
+            return width, height
+        if marker == _SCAN or length < 2:
+            return None
+        position += 1 + length
+
+
+def _png_size(data: bytes) -> tuple[int, int] | None:
+    """
+    Return width and height in the header of a PNG; None if its chunks do not follow each other.
+
+    OpenCV takes as much memory as a chunk says that it is long, up to 4 GB.
+    """
+    size, position = None, len(_PNG)
+    while position + 12 <= len(data):
+        length, kind = struct.unpack_from('>I4s', data, position)
+        if (size is None) != (kind == b'IHDR') or position + 12 + length > len(data):
+            return None
+        if kind == b'IHDR':
+            if length != 13:
+                return None
+            size = struct.unpack_from('>II', data, position + 8)
+        elif kind == b'IEND':
+            return size
+        position += 12 + length
+    return None
+
+
+def _check_pixels(said: str, width: int, height: int, max_pixels: int) -> None:
+    if width * height > max_pixels:
+        raise ConvertError(f'{said} has {width}x{height} pixels, more than the {max_pixels} that '
+                           'are taken; make the camera publish smaller images, or raise '
+                           'image.max_pixels')
+
+
+def _rows(message: Image, layout: _Layout, max_pixels: int) -> np.ndarray:
     """Return (rows, bytes of a row without padding) uint8 after checking that all sizes fit."""
     width, height, step, size = message.width, message.height, message.step, len(message.data)
     if not width or not height:
         raise ConvertError(f'{_said(message)} has no pixels; check the camera driver')
+    _check_pixels(f'{message.encoding} image', width, height, max_pixels)
     row = width * layout.channels * np.dtype(layout.dtype).itemsize
     if step < row:
         raise ConvertError(f'{_said(message)} has step {step}, but its rows need {row} bytes; '

@@ -8,15 +8,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 import hashlib
 import json
-import math
 import os
 from pathlib import Path
 import re
+import sys
 import tempfile
 from typing import Any, NoReturn
 
 import numpy as np
 
+from vl4ad_ros.files import open_regular, read_regular
+from vl4ad_ros.runtime.contents import check_contents, ContentError
+from vl4ad_ros.runtime.npz import read_arrays
 from vl4ad_ros.vocabulary import Vocabulary, VocabularyError
 
 FORMAT = 'vl4ad-bundle'
@@ -29,10 +32,22 @@ DTYPES = ('fp16', 'bf16', 'fp32')
 """Precisions of an image network, in the order in which a GPU takes them."""
 SAMPLING = ('gather', 'plugin', 'grid-sample')
 """Forms of deformable attention, in the order in which engines are built of them."""
+MOST_PIXELS = 1 << 25
+"""Of the image network's input, so that a manifest cannot ask for any amount of memory."""
+_LARGEST_MANIFEST = 1 << 22  # bytes; the largest vocabulary takes a third of it
+_MOST_NESTED = 50
+_LONGEST_NAME, _LONGEST_NOTICE, _LONGEST_TEMPLATE = 100, 2000, 500  # characters
+_MOST_TEMPLATES = 256
+_MOST_KNOTS = 1000
+_MOST_EMBEDDINGS = 1 << 26  # numbers in the image network's input `concepts`
 
 
 class BundleError(ValueError):
     """A bundle that cannot be used; the message says what was expected, seen, and the cure."""
+
+    def __init__(self, message: str) -> None:
+        """Take a message; paths in it may have bytes that are no characters."""
+        super().__init__(message.encode('utf-8', 'backslashreplace').decode('utf-8'))
 
 
 @dataclass(frozen=True)
@@ -213,11 +228,12 @@ class Bundle:
         directory = SHIPPED / 'tiny' if str(path) == 'tiny' else Path(path)
         file = directory / 'manifest.json'
         try:
-            manifest = json.loads(file.read_text(encoding='utf-8'))
+            manifest = json.loads(read_regular(file, _LARGEST_MANIFEST).decode('utf-8'),
+                                  object_pairs_hook=_object)
         except (FileNotFoundError, NotADirectoryError):
             _refuse(f"no bundle at '{directory}': {file.name} is missing; give a directory that "
                     "`vl4ad train` or `vl4ad convert` wrote, or 'tiny'")
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             _refuse(f'{file} cannot be read ({error}); {REPAIR}')
         bundle = _parse(manifest, directory)
         for name, expected in bundle.files.items():
@@ -225,6 +241,10 @@ class Bundle:
             if seen != expected:
                 _refuse(f'{directory / name} is altered (sha256 {seen[:12]}, expected '
                         f'{expected[:12]}); {REPAIR}')
+        try:
+            check_contents(bundle)
+        except (OSError, ContentError) as error:
+            _refuse(f'{error}; {REPAIR}')
         return bundle
 
     @property
@@ -286,15 +306,14 @@ class Bundle:
             return {}
         file = self.directory / self.text.embeddings
         try:
-            with np.load(file, allow_pickle=False) as content:
-                concepts, embeddings = content['concepts'], content['embeddings']
-        except (OSError, ValueError, KeyError) as error:
+            concepts, embeddings = read_arrays(file, ('concepts', 'embeddings')).values()
+        except (OSError, ValueError) as error:
             _refuse(f'{file} cannot be read ({error}); {REPAIR}')
-        if (concepts.dtype.kind != 'U' or embeddings.dtype != np.float32
+        if (concepts.dtype.kind != 'U' or concepts.ndim != 1 or embeddings.dtype != np.float32
                 or embeddings.shape != (len(concepts), self.text.embed_dim)
                 or not np.allclose(np.linalg.norm(embeddings, axis=1), 1, atol=1e-4)):
             _refuse(f'{file} must hold float32 rows of length 1 and {self.text.embed_dim} columns '
-                    f'for {len(concepts)} concepts; {REPAIR}')
+                    f'for {concepts.size} concepts; {REPAIR}')
         return dict(zip(concepts.tolist(), embeddings))
 
     def check(self, file: str, expected: Signature, seen: Signature) -> None:
@@ -346,15 +365,17 @@ def _refuse(message: str) -> NoReturn:
 def _sha256(file: Path) -> str:
     digest = hashlib.sha256()
     try:
-        with open(file, 'rb') as stream:
+        with open_regular(file) as stream:
             while chunk := stream.read(1 << 20):
                 digest.update(chunk)
     except OSError as error:
-        _refuse(f'{file} cannot be read ({error.strerror}); {REPAIR}')
+        _refuse(f'{file} cannot be read ({error.strerror or error}); {REPAIR}')
     return digest.hexdigest()
 
 
 _FILE = r'\w[\w.-]*'
+_NO_TEXT = re.compile('[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]')
+"""Control characters and halves of characters."""
 
 
 class _Table:
@@ -375,9 +396,11 @@ class _Table:
             self.refuse(key, 'an object')
         return _Table(self.values[key], f'{self.where}: {key}')
 
-    def text(self, key: str) -> str:
+    def text(self, key: str, longest: int = sys.maxsize) -> str:
         if not isinstance(self.values.get(key), str):
             self.refuse(key, 'a string')
+        if len(self.values[key]) > longest:
+            self.refuse(key, f'at most {longest} characters long')
         return self.values[key]
 
     def file(self, key: str) -> str:
@@ -433,14 +456,42 @@ class _Table:
 
 
 def _is_number(value: Any) -> bool:
-    return type(value) in (int, float) and math.isfinite(value)
+    # An integer of JSON may be larger than any float.
+    return type(value) in (int, float) and abs(value) <= sys.float_info.max
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object of JSON, in which each key must be there once: readers choose another."""
+    values = {}
+    for key, value in pairs:
+        if key in values:
+            raise ValueError(f'the key {key!r:.60} is there twice')
+        values[key] = value
+    return values
+
+
+def _check_json(value: Any, where: str) -> None:
+    """Refuse values that are nested so deeply, or texts so odd, that others fail on them."""
+    waiting = [(value, 0)]
+    while waiting:
+        value, depth = waiting.pop()
+        if depth > _MOST_NESTED:
+            _refuse(f'{where} is nested more than {_MOST_NESTED} deep; {REPAIR}')
+        if isinstance(value, dict):
+            value = [*value, *value.values()]
+        if isinstance(value, list):
+            waiting += [(v, depth + 1) for v in value]
+        elif isinstance(value, str) and (odd := _NO_TEXT.search(value)):
+            _refuse(f'{where} has the character {odd[0]!a} in {value!a:.60}, which belongs in no '
+                    f'text; {REPAIR}')
 
 
 def _parse(manifest: Any, directory: Path) -> Bundle:
     root = _Table(manifest, str(directory / 'manifest.json'))
+    _check_json(manifest, root.where)
     if root.values.get('format') != FORMAT:
         root.refuse('format', f"'{FORMAT}'")
-    version = re.fullmatch(r'(\d{1,9})\.(\d{1,9})', root.text('version'))
+    version = re.fullmatch('([0-9]{1,9})[.]([0-9]{1,9})', root.text('version'))
     if not version:
         root.refuse('version', "of the form '1.0'")
     if int(version[1]) != MAJOR:
@@ -451,14 +502,25 @@ def _parse(manifest: Any, directory: Path) -> Bundle:
     for side in ('height', 'width'):
         if vision.integer(side, stride, 8192) % stride:
             vision.refuse(side, f'a multiple of the stride {stride}')
+    pixels = vision.values['height'] * vision.values['width']
+    if pixels > MOST_PIXELS:
+        vision.refuse('height', f'one with at most {MOST_PIXELS} pixels, which are {pixels}')
     ensemble = root.table('ensemble')
     templates = root.texts('templates')
     if not templates or any(t.count('{}') != 1 for t in templates):
         root.refuse('templates', "at least one sentence with one '{}' each")
+    if len(templates) > _MOST_TEMPLATES or max(map(len, templates)) > _LONGEST_TEMPLATE:
+        root.refuse('templates', f'at most {_MOST_TEMPLATES} sentences of at most '
+                    f'{_LONGEST_TEMPLATE} characters')
     rgb = root.numbers('padding_rgb')
     if len(rgb) != 3 or not all(v in range(256) for v in rgb):
         root.refuse('padding_rgb', 'three integers 0..255')
     network = root.optional_table('network')
+    _check_tokens(text, network is not None)
+    embeddings = capacity.integer('concepts', 1, 65536) * text.integer('embed_dim', 1, 65536)
+    if embeddings > _MOST_EMBEDDINGS:
+        capacity.refuse('concepts', f'one that makes at most {_MOST_EMBEDDINGS} numbers with '
+                        f'embed_dim, which are {embeddings}')
     files, names = root.table('files'), _files(root)
     for name in names:
         if not re.fullmatch('[0-9a-f]{64}', files.text(name)):
@@ -468,7 +530,8 @@ def _parse(manifest: Any, directory: Path) -> Bundle:
     if set(files.values) != set(names) and minor <= MINOR:
         root.refuse('files', f'the sha256 sums of {", ".join(names)} only')
     return Bundle(
-        directory=directory, minor=minor, name=root.text('name'), notice=root.text('notice'),
+        directory=directory, minor=minor, name=root.text('name', _LONGEST_NAME),
+        notice=root.text('notice', _LONGEST_NOTICE),
         vision=Vision(vision.integer('height', 1, 8192), vision.integer('width', 1, 8192),
                       stride, _parse_graphs(vision)),
         text=Text(text.file('file'), text.optional_file('embeddings'),
@@ -525,7 +588,27 @@ def _parse_calibration(table: _Table) -> Calibration:
         table.refuse('u', 'at least two numbers, each above the one before')
     if len(score) != len(u) or any(a > b for a, b in zip((0.0, *score), (*score, 1.0))):
         table.refuse('score', f'{len(u)} numbers that rise from 0 or more to 1 or less')
-    return Calibration(u, score)
+    if len(u) > _MOST_KNOTS:
+        table.refuse('u', f'at most {_MOST_KNOTS} numbers')
+    curve = Calibration(u, score)
+    with np.errstate(all='ignore'):
+        knots = np.array(u).astype(np.float32)
+        seen = curve(knots)
+    # Slopes that float32 does not hold give infinite scores, knots that it does not tell apart
+    # give others than the curve has.
+    if not np.isfinite(knots).all() or not np.allclose(seen, score, rtol=0, atol=1e-3):
+        table.refuse('u', 'numbers so far apart that the curve can be computed in float32')
+    return curve
+
+
+def _check_tokens(text: _Table, is_ours: bool) -> None:
+    """Refuse marks by which the end of a text cannot be found."""
+    sot, eot, pad = (text.integer(key, 0, 2 ** 31 - 1) for key in ('sot', 'eot', 'pad'))
+    if eot == sot:
+        text.refuse('eot', 'another token than sot, or the end of a text cannot be found')
+    if is_ours and eot < max(sot, pad):
+        text.refuse('eot', f'above sot {sot} and not below pad {pad}: the text network takes the '
+                    'largest token for the end')
 
 
 def _parse_vocabulary(table: _Table) -> Vocabulary:

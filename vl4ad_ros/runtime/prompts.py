@@ -107,12 +107,10 @@ class PromptEncoder:
         with self._lock:
             new = [c for c in concepts if c not in self._embeddings]
             if new:
-                tokens = self._tokenizer([s for c in new for s in self._sentences(c)])
-                # Columns of padding alone would be most of the work.
-                lengths = (tokens == self._tokenizer.eot).argmax(axis=1) + 1
+                sentences = [s for c in new for s in self._sentences(c)]
                 embeddings = np.concatenate([
-                    self._encode_text(tokens[i:i + _BATCH, :lengths[i:i + _BATCH].max()])
-                    for i in range(0, len(tokens), _BATCH)])
+                    self._encode_text(self._rows(sentences[i:i + _BATCH]))
+                    for i in range(0, len(sentences), _BATCH)])
                 if not np.isfinite(embeddings).all():
                     raise BundleError(
                         f'{self._bundle.directory / self._bundle.text.file} gives values that '
@@ -123,6 +121,11 @@ class PromptEncoder:
             while len(self._embeddings) > _REMEMBERED:
                 del self._embeddings[next(iter(self._embeddings))]
         return result
+
+    def _rows(self, sentences: Sequence[str]) -> np.ndarray:
+        """Return tokens without columns of padding alone, which would be most of the work."""
+        tokens = self._tokenizer(sentences)
+        return tokens[:, :((tokens == self._tokenizer.eot).argmax(axis=1) + 1).max()]
 
 
 def _normalise(rows: np.ndarray) -> np.ndarray:

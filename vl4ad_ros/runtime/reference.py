@@ -8,11 +8,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
-import zipfile
 
 import numpy as np
 
 from vl4ad_ros.runtime.bundle import Bundle, BundleError, REPAIR
+from vl4ad_ros.runtime.npz import read_arrays
 
 TEXT_INPUTS = ('concepts', 'concept_class', 'num_known', 'ensemble_weight')
 
@@ -107,9 +107,8 @@ def load_reference(bundle: Bundle) -> Reference:
     signature = bundle.vision_signature
     names = signature.output_names
     try:
-        with np.load(file, allow_pickle=False) as content:
-            values = {name: content[name] for name in ('image', *TEXT_INPUTS, *names)}
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        values = read_arrays(file, ('image', *TEXT_INPUTS, *names))
+    except (OSError, ValueError) as error:
         raise BundleError(f'{file} cannot be read ({error}); {REPAIR}') from error
     count = len(values['image'])
     for tensor in (*signature.inputs, *signature.outputs):

@@ -10,6 +10,10 @@ from pathlib import Path
 import numpy as np
 import tokenizers
 
+from vl4ad_ros.files import read_regular
+
+_LARGEST = 1 << 26  # bytes; tokenizers of languages have up to 20 MB
+
 
 class TokenLimitError(ValueError):
     """A text with more tokens than a row holds; the message has both counts."""
@@ -28,9 +32,9 @@ class Tokenizer:
     def __init__(self, path: str | Path, context_length: int, sot: int | None = None,
                  eot: int | None = None, pad: int = 0) -> None:
         """Read the file at `path`; rows will have `context_length` tokens."""
-        content = Path(path).read_text(encoding='utf-8')
+        content = read_regular(path, _LARGEST)
         try:
-            self._tokenizer = tokenizers.Tokenizer.from_str(content)
+            self._tokenizer = tokenizers.Tokenizer.from_str(content.decode('utf-8'))
         except Exception as error:  # the library raises bare Exception
             raise ValueError(f'{path} is not a tokenizer file ({error})') from None
         self._tokenizer.no_truncation()
@@ -60,5 +64,14 @@ class Tokenizer:
         """Return how many tokens `text` takes, its start and end mark included."""
         return len(self._tokens(text))
 
+    @property
+    def largest(self) -> int:
+        """The largest token that a text can have, its start and end mark not counted."""
+        return max(self._tokenizer.get_vocab(with_added_tokens=True).values(), default=0)
+
     def _tokens(self, text: str) -> list[int]:
-        return [self.sot, *self._tokenizer.encode(text, add_special_tokens=False).ids, self.eot]
+        try:
+            tokens = self._tokenizer.encode(text, add_special_tokens=False).ids
+        except Exception as error:  # the library raises bare Exception
+            raise ValueError(f'the tokenizer cannot read {text!r:.80} ({error})') from None
+        return [self.sot, *tokens, self.eot]

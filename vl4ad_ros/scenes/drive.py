@@ -20,6 +20,9 @@ from .world import (LANE, make_road, paint_world, parked, place_thing, surroundi
                     wear_ground)
 
 SMALLEST_ANOMALY = 25
+LARGEST = 8192  # rows or columns
+LONGEST_S = 3600.0
+FASTEST_HZ = 1000.0
 GAP_S = 1.5
 _SEEN_FROM_M = 44.0
 _FADE_M = 4.0
@@ -88,8 +91,8 @@ class Drive:
     or beside the lane, one after another: each comes into sight at about 40 m (nearer if there is
     less than 5.5 s for each) and is passed; at least 1.5 s without any lie between two. `size` is
     (H, W); `split` chooses the drawn examples. Each frame can be drawn by itself, in any order.
-    Raises ValueError for unknown or empty groups, too small a size or no time for a frame, or
-    too many anomalies for the time.
+    Raises ValueError for unknown or empty groups, a size, time or rate that is too small or too
+    large, or too many anomalies for the time.
     """
 
     def __init__(self, seed: int, size: tuple[int, int] = (360, 640), seconds: float = 24.0,
@@ -98,9 +101,16 @@ class Drive:
         allowed = tuple(group for group in GROUPS if group != 'known')
         if not groups or set(groups) - set(allowed):
             raise ValueError(f'groups: expected some of {allowed}, got {tuple(groups)}')
-        if min(size) < 16 or not round(seconds * rate_hz) > 0:
-            raise ValueError(f'expected a size of at least 16 x 16 and time for a frame, got size '
-                             f'{tuple(size)}, {seconds} s at {rate_hz} Hz')
+        # NaN fails each of these comparisons.
+        if not (0 < seconds <= LONGEST_S and 0 < rate_hz <= FASTEST_HZ
+                and round(seconds * rate_hz) > 0):
+            raise ValueError(f'expected up to {LONGEST_S:g} s at up to {FASTEST_HZ:g} Hz, with '
+                             f'time for a frame, got {seconds} s at {rate_hz} Hz')
+        if min(size) < 16 or max(size) > LARGEST:
+            raise ValueError(f'size: expected 16 x 16 to {LARGEST} x {LARGEST}, got '
+                             f'{" x ".join(map(str, size))} (rows x columns)')
+        if seed < 0:
+            raise ValueError(f'seed: expected 0 or more, got {seed}')
         most = int(seconds / (GAP_S + 2.0))
         if not 0 <= anomalies <= most:
             raise ValueError(f'anomalies: expected 0 to {most} in {seconds} s, got {anomalies}; '
@@ -196,7 +206,8 @@ class Drive:
         for _ in range(int(rng.integers(1, 5))):
             t = rng.choice([-1, 1]) * (world.half_road + rng.uniform(.8, 1.4))
             self._movers.append(_Mover(
-                'person', pick(rng, 'person', self.split, _PIXELS), rng.uniform(10, end), t,
+                'person', pick(rng, 'person', self.split, _PIXELS),
+                rng.uniform(10, max(end, 10)), t,
                 rng.choice([-1, 1]) * rng.uniform(.9, 1.5), False))
 
     def __iter__(self) -> Iterator[DriveFrame]:

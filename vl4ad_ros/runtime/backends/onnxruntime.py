@@ -4,6 +4,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+import os
+from pathlib import Path
 import time
 from typing import Any
 
@@ -97,8 +101,8 @@ def open_session(bundle: Bundle, file: str, expected: Signature, threads: int,
     options.add_session_config_entry('session.intra_op.allow_spinning', '0')
     options.log_severity_level = 4  # its errors are raised, and reported once, by us
     try:
-        session = onnxruntime.InferenceSession(
-            str(bundle.directory / file), options, providers=[provider])
+        with _in_utf8(bundle.directory / file) as path:
+            session = onnxruntime.InferenceSession(path, options, providers=[provider])
     except Exception as error:  # the library's own exceptions have no common base
         raise BundleError(
             f'{bundle.directory / file} does not load ({error}); {REPAIR}') from error
@@ -107,6 +111,19 @@ def open_session(bundle: Bundle, file: str, expected: Signature, threads: int,
                      tuple(n if isinstance(n, int) else -1 for n in t.shape)) for t in side)
         for side in (session.get_inputs(), session.get_outputs()))))
     return session
+
+
+@contextmanager
+def _in_utf8(file: Path) -> Iterator[str]:
+    """Yield a path of a file that is UTF-8, as the library wants it, whatever its folders are."""
+    if str(file).encode('utf-8', 'ignore') == os.fsencode(file):
+        yield str(file)
+        return
+    folder = os.open(file.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield f'/proc/self/fd/{folder}/{file.name}'
+    finally:
+        os.close(folder)
 
 
 def _run(session: onnxruntime.InferenceSession | None, outputs: tuple[str, ...],

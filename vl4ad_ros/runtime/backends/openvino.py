@@ -5,18 +5,28 @@
 from __future__ import annotations
 
 import functools
+import os
 import threading
 import time
 from typing import Any
 
 import numpy as np
-import openvino
 
 from vl4ad_ros.runtime.backends import (
     BackendError, BackendOptions, BackendUnavailable, DeviceMemoryError)
 from vl4ad_ros.runtime.backends.prompt_arrays import PromptArrays
 from vl4ad_ros.runtime.bundle import Bundle, BundleError, REPAIR, Signature, Tensor
 from vl4ad_ros.runtime.reference import Maps, TEXT_INPUTS
+
+_HOMELESS = os.path.expanduser('~') == '~'
+if _HOMELESS:
+    # The library's telemetry looks for a consent in the home folder and fails if there is none.
+    os.environ['HOME'] = os.devnull
+try:
+    import openvino
+finally:
+    if _HOMELESS:
+        del os.environ['HOME']
 
 _VERSION = openvino.__version__.split('-')[0]
 _OUT_OF_MEMORY = ('out of memory', 'CL_MEM_OBJECT_ALLOCATION_FAILURE', 'CL_OUT_OF_RESOURCES',

@@ -9,11 +9,11 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 import hashlib
 import json
-import os
 from pathlib import Path
 from typing import Any
 
-from vl4ad_ros.runtime.backends import EngineMissing
+from vl4ad_ros.files import cache_folder
+from vl4ad_ros.runtime.backends import BackendError, EngineMissing
 from vl4ad_ros.runtime.backends.cuda import Device
 from vl4ad_ros.runtime.bundle import Bundle, Graph
 from vl4ad_ros.runtime.engines.files import locked, map_file, UNFINISHED, write_whole
@@ -24,8 +24,16 @@ ANY = 'any'  # GPU and driver of an engine that was built without a GPU
 
 
 def default_folder() -> Path:
-    """Return ``$XDG_CACHE_HOME/vl4ad_ros/engines``, by default below ``~/.cache``."""
-    return Path(os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache', 'vl4ad_ros', 'engines')
+    """
+    Return ``$XDG_CACHE_HOME/vl4ad_ros/engines``, by default below ``~/.cache``.
+
+    :raises BackendError: if the user has no home folder.
+    """
+    try:
+        return cache_folder() / 'engines'
+    except RuntimeError as error:
+        raise BackendError(f'{error}, or name a folder for engines (--cache-dir, '
+                           'model.cache_dir)') from error
 
 
 @dataclass(frozen=True)

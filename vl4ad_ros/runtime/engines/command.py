@@ -15,7 +15,7 @@ from vl4ad_ros.runtime.backends import (
     BackendOptions, BackendUnavailable, EngineMissing, REGISTRY)
 from vl4ad_ros.runtime.backends.cuda import find_device
 from vl4ad_ros.runtime.bundle import Bundle, DTYPES
-from vl4ad_ros.runtime.engines.cache import any_device, default_folder, EngineCache
+from vl4ad_ros.runtime.engines.cache import any_device, EngineCache
 from vl4ad_ros.runtime.engines.library import Library
 from vl4ad_ros.runtime.engines.obtain import Engines
 
@@ -33,7 +33,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--precision', choices=('auto', *DTYPES), default='auto',
                         help='default: the first of them that the bundle has')
     parser.add_argument('--cache-dir', type=Path, metavar='DIR',
-                        help=f'folder of engines (default: {default_folder()})')
+                        help='folder of engines (default: $XDG_CACHE_HOME/vl4ad_ros/engines, '
+                        'by default below ~/.cache)')
     parser.add_argument('--compute-capability', metavar='X.Y',
                         help='of tensorrt-rtx: build for such GPUs without having one; the engine '
                         'is compared with the reference when it is first loaded on one')

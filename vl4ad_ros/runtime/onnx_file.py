@@ -1,0 +1,215 @@
+# Copyright 2026 vl4ad_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""
+What is read of .onnx files without the ONNX library, which a vehicle does not have.
+
+The numbers of fields are those of https://github.com/onnx/onnx/blob/main/onnx/onnx.proto, the
+encoding is https://protobuf.dev/programming-guides/encoding/.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+import math
+import mmap
+from pathlib import Path
+
+from vl4ad_ros.files import open_regular
+
+_INSIDE = {
+    'model': {7: 'graph', 25: 'function'},
+    'graph': {1: 'node', 5: 'tensor', 15: 'sparse'},
+    'function': {7: 'node', 11: 'attribute'},
+    'node': {5: 'attribute'},
+    'attribute': {5: 'tensor', 6: 'graph', 10: 'tensor', 11: 'graph', 22: 'sparse', 23: 'sparse'},
+    'sparse': {1: 'tensor'},
+}
+"""By kind of message: the fields that are messages which may hold constants."""
+_DTYPES = {1: 'F32', 10: 'F16', 11: 'F64', 16: 'BF16'}
+_DEEPEST = 100  # as protobuf's own readers
+_MOST_SIDES = 64  # of a tensor; NumPy knows no more
+_SAME_NUMBERS = ('Cast', 'Identity', 'Reshape', 'Squeeze', 'Unsqueeze')
+
+
+class OnnxError(ValueError):
+    """A file that is no ONNX model; the message says what is wrong with it."""
+
+
+@dataclass(frozen=True)
+class Constant:
+    """
+    A tensor of floating point numbers in a graph.
+
+    :ivar dtype: ``'F32'``, ``'F16'``, ``'F64'`` or ``'BF16'``.
+    :ivar data: its numbers, little-endian, in pieces; empty if they are in another file.
+    :ivar location: the file that has them, or ``''``.
+    :ivar offset: where they begin in that file.
+    :ivar count: how many numbers the shape says there are.
+    """
+
+    name: str
+    dtype: str
+    data: tuple[memoryview, ...]
+    location: str
+    offset: int
+    count: int
+
+
+def constants(file: Path) -> Iterator[Constant]:
+    """
+    Yield the floating point constants of a model: initializers, attributes, those of subgraphs.
+
+    Constants of other types are yielded only if another file has them, with dtype ``''``.
+
+    :raises OnnxError: if the file is no ONNX model.
+    :raises OSError: if it cannot be read.
+    """
+    waiting = [('model', _map(file), 0)]
+    while waiting:
+        kind, message, depth = waiting.pop()
+        if depth > _DEEPEST:
+            raise OnnxError(f'its graphs are nested more than {_DEEPEST} deep')
+        if kind == 'tensor':
+            constant = _constant(message)
+            if constant.dtype or constant.location:
+                yield constant
+            continue
+        inside = _INSIDE[kind]
+        numbers = []
+        for number, value in _fields(message):
+            if number in inside:
+                waiting.append((inside[number], _message(value), depth + 1))
+            elif kind == 'attribute' and number in (2, 7):  # f, floats
+                numbers.append(_message(value))
+        if numbers:
+            count = sum(map(len, numbers)) // 4
+            yield Constant('an attribute', 'F32', tuple(numbers), '', 0, count)
+
+
+def table_rows(file: Path, tokens: str) -> int | None:
+    """
+    Return how many rows the table has in which a model looks up its input `tokens`.
+
+    The smallest of several tables counts; None if there is none that is a constant.
+
+    :raises OnnxError: if the file is no ONNX model.
+    :raises OSError: if it cannot be read.
+    """
+    graphs = [_message(value) for number, value in _fields(_map(file)) if number == 7]
+    nodes, rows = [], {}
+    for number, value in (field for graph in graphs for field in _fields(graph)):
+        if number == 1:
+            nodes.append(list(_fields(_message(value))))
+        elif number == 5:
+            constant = list(_fields(_message(value)))
+            shape, name = _shape(constant), _text(constant, 8)
+            rows[''.join(name)] = shape[0] if shape else 1
+    same, found = {tokens}, []
+    for node in nodes:  # in an order in which they can be computed
+        inputs, outputs, kind = (_text(node, number) for number in (1, 2, 4))
+        if kind == ['Gather'] and len(inputs) == 2 and inputs[1] in same and inputs[0] in rows:
+            if not any(_axis(_message(value)) for number, value in node if number == 5):
+                found.append(rows[inputs[0]])
+        elif kind and kind[0] in _SAME_NUMBERS and inputs and inputs[0] in same:
+            same.update(outputs)
+    return min(found, default=None)
+
+
+def _map(file: Path) -> memoryview:
+    """Return a file's bytes without reading them into memory."""
+    with open_regular(file) as stream:
+        try:
+            return memoryview(mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ))
+        except ValueError:  # an empty file cannot be mapped
+            raise OnnxError('it is empty') from None
+
+
+def _fields(message: memoryview) -> Iterator[tuple[int, int | memoryview]]:
+    """Yield the number and the value of each field of a message: a number, or its bytes."""
+    position = 0
+    while position < len(message):
+        key, position = _varint(message, position)
+        kind = key & 7
+        if kind == 0:
+            value, position = _varint(message, position)
+        elif kind in (1, 2, 5):
+            length = {1: 8, 5: 4}.get(kind)
+            if length is None:
+                length, position = _varint(message, position)
+            if position + length > len(message):
+                raise OnnxError('it is cut off or no ONNX file')
+            value = message[position:position + length]
+            position += length
+        else:
+            raise OnnxError('it is no ONNX file')
+        yield key >> 3, value
+
+
+def _varint(message: memoryview, position: int) -> tuple[int, int]:
+    """Return the number that begins at `position`, and where the next value begins."""
+    if position < len(message) and message[position] < 128:  # most of them
+        return message[position], position + 1
+    value = 0
+    for shift, byte in enumerate(message[position:position + 10]):
+        value |= (byte & 127) << 7 * shift
+        if byte < 128:
+            return value, position + shift + 1
+    raise OnnxError('it is cut off or no ONNX file')
+
+
+def _message(value: int | memoryview) -> memoryview:
+    if isinstance(value, int):
+        raise OnnxError('it is no ONNX file')
+    return value
+
+
+def _text(fields: list[tuple[int, int | memoryview]], wanted: int) -> list[str]:
+    return [bytes(_message(value)).decode('utf-8', 'backslashreplace')
+            for number, value in fields if number == wanted]
+
+
+def _integers(values: list[int | memoryview]) -> Iterator[int]:
+    """Yield numbers that are packed into one field or each in a field of its own."""
+    for value in values:
+        if isinstance(value, int):
+            yield value
+            continue
+        position = 0
+        while position < len(value):
+            one, position = _varint(value, position)
+            yield one
+
+
+def _shape(tensor: list[tuple[int, int | memoryview]]) -> list[int]:
+    return list(_integers([value for number, value in tensor if number == 1]))
+
+
+def _axis(attribute: memoryview) -> int:
+    """Return the value of an integer attribute that is called axis, else 0."""
+    fields = list(_fields(attribute))
+    values = [value for number, value in fields if number == 3]
+    return values[-1] if values and _text(fields, 1) == ['axis'] else 0
+
+
+def _constant(tensor: memoryview) -> Constant:
+    fields = list(_fields(tensor))
+    kinds = [value for number, value in fields if number == 2]
+    dtype = _DTYPES.get(kinds[-1], '') if kinds else ''
+    data = []
+    if dtype:
+        wanted = {'F32': (4, 9), 'F64': (9, 10)}.get(dtype, (9,))
+        data = [_message(value) for number, value in fields if number in wanted]
+        if dtype in ('F16', 'BF16'):
+            halves = _integers([value for number, value in fields if number == 5])
+            data.append(memoryview(b''.join((n & 0xffff).to_bytes(2, 'little') for n in halves)))
+    places = [list(_fields(_message(value))) for number, value in fields if number == 13]
+    place = {''.join(_text(entry, 1)): ''.join(_text(entry, 2)) for entry in places}
+    shape = _shape(fields)
+    if len(shape) > _MOST_SIDES:
+        raise OnnxError(f'a constant has {len(shape)} sides')
+    offset = place.get('offset', '0')
+    if not offset.isdecimal() or len(offset) > 18:
+        raise OnnxError(f'the place of a constant in another file is {offset!r:.40}')
+    return Constant(''.join(_text(fields, 8)), dtype, tuple(data), place.get('location', ''),
+                    int(offset), math.prod(shape))
