@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from array import array
+import struct
 import time
 
 import cv2
@@ -65,6 +66,18 @@ def test_bad_image_is_named_and_not_answered_and_the_node_lives_on(case, plain_b
     assert [m.header for m in bench.received['mask'][before:]] == [good, after]
 
 
+def test_an_image_of_too_many_pixels_is_refused_by_the_limit(plain_bench):
+    bench = plain_bench
+    assert bench.set(image__max_pixels=200 * 120 - 1).successful
+    try:
+        bench.send(scene())
+        bench.status('image', lambda s: '200x120 pixels, more than the 23999' in values(s)[
+            'last refusal'])
+    finally:
+        assert bench.set(image__max_pixels=64_000_000).successful
+    bench.ask(scene())
+
+
 def test_nothing_but_bad_images_is_an_error(plain_bench):
     bench, end = plain_bench, time.monotonic() + 20
     bench.received['diagnostics'].clear()
@@ -97,6 +110,13 @@ def test_compressed_topic_follows_the_remapped_image(ros, mock_bundle):
         message.data.frombytes(png(scene()))
         mask = bench.ask(message)
         assert (mask.height, mask.width) == scene().shape[:2] and any(mask.data)
+        # 124 kB that would be 6.5 GB once decoded, which used to end the worker.
+        bomb = CompressedImage(header=bench.header(), format='png')
+        bomb.data.frombytes(png(np.zeros((1, 1, 3), np.uint8)).replace(
+            struct.pack('>II', 1, 1), struct.pack('>II', 32000, 32000), 1))
+        bench.send(bomb)
+        bench.status('image', lambda s: '32000x32000 pixels, more than the 64000000' in values(s)[
+            'last refusal'])
         bad = CompressedImage(header=bench.header(), format='jpeg', data=array('B', b'\xff\xd8'))
         bench.send(bad)
         bench.status('image', lambda s: 'is cut off' in s.message)

@@ -160,7 +160,7 @@ class Camera:
         configuration = self.configuration
         settings, header = configuration.settings, received.message.header
         try:
-            image = self._decode(received.message)
+            image = self._decode(received.message, max_pixels=settings.image_max_pixels)
         except Exception as error:
             said = _sentence(error)
             self._health.refused(said)
