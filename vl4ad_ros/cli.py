@@ -217,7 +217,7 @@ def _parameters(options: argparse.Namespace) -> dict[str, Any]:
         values['model.bundle'] = options.bundle
     bundle = Settings().changed(values).model_bundle
     # An absolute path means the same in another process.
-    return {**values, 'model.bundle': bundle if bundle == 'tiny' else str(Path(bundle).resolve())}
+    return {**values, 'model.bundle': bundle if bundle == 'tiny' else str(Path(bundle).absolute())}
 
 
 def _inputs(options: argparse.Namespace, parameters: Mapping[str, Any]) -> list[Path]:
