@@ -213,11 +213,11 @@ def _parameters(options: argparse.Namespace) -> dict[str, Any]:
     for sentence in unknown_names(given):
         print(f'vl4ad: warning: {sentence}', file=sys.stderr)
     values = {name: value for name, value in given.items() if name in ROWS}
-    if options.bundle is not None:
+    if options.bundle:
         values['model.bundle'] = options.bundle
     bundle = Settings().changed(values).model_bundle
     # An absolute path means the same in another process.
-    return {**values, 'model.bundle': bundle if bundle == 'tiny' else os.path.abspath(bundle)}
+    return {**values, 'model.bundle': bundle if bundle == 'tiny' else str(Path(bundle).absolute())}
 
 
 def _inputs(options: argparse.Namespace, parameters: Mapping[str, Any]) -> list[Path]:
