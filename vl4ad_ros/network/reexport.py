@@ -99,10 +99,11 @@ def export(bundle: Bundle, out: Path, size: tuple[int, int], dtype: str, forms: 
                           f'package writes {VERSION}; update vl4ad_ros to export it')
     same_size = size == (bundle.vision.height, bundle.vision.width)
     new = [Graph(f'vision.{dtype}.{form}.onnx', dtype, form) for form in forms]
-    graphs = [g for g in bundle.vision.graphs if same_size
-              and (g.dtype, g.sampling) not in [(n.dtype, n.sampling) for n in new]]
+    asked = [(g.dtype, g.sampling) for g in new]
+    graphs = [g for g in bundle.vision.graphs
+              if same_size and (g.dtype, g.sampling) not in asked]
     copied = graphs.copy() if bundle.minor == MINOR else []
-    if not any(g.dtype == 'fp32' for g in graphs):
+    if ('fp32', 'grid-sample') not in asked and not any(g.dtype == 'fp32' for g in graphs):
         graphs.append(Graph('vision.onnx', 'fp32', 'grid-sample'))
     graphs += new
     with new_folder(out) as folder:
