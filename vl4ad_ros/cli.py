@@ -213,7 +213,7 @@ def _parameters(options: argparse.Namespace) -> dict[str, Any]:
     for sentence in unknown_names(given):
         print(f'vl4ad: warning: {sentence}', file=sys.stderr)
     values = {name: value for name, value in given.items() if name in ROWS}
-    if options.bundle:
+    if options.bundle is not None:
         values['model.bundle'] = options.bundle
     bundle = Settings().changed(values).model_bundle
     # An absolute path means the same in another process.
