@@ -11,12 +11,11 @@ import importlib
 import json
 import os
 from pathlib import Path
-import signal
 import sys
 from typing import Any
 
 from vl4ad_ros import __version__
-from vl4ad_ros.signals import ignore
+from vl4ad_ros.signals import check, ignore, stoppable
 
 _TRAINING = ('torch', 'torchvision', 'open_clip', 'onnx', 'onnx_ir', 'onnxscript', 'timm',
              'safetensors', 'tensorboard')
@@ -48,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     done = ignore if arguments is None else lambda: None
     try:
         try:
-            signal.signal(signal.SIGTERM, signal.default_int_handler)
+            stoppable()
             return _run(list(sys.argv[1:] if arguments is None else arguments))
         finally:
             done()
@@ -72,6 +71,7 @@ def _run(arguments: list[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:
+        check()
         if debug:
             raise
         print(f'vl4ad: error: {_say(error)}', file=sys.stderr)

@@ -8,9 +8,48 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 import signal
 from threading import current_thread, main_thread
+from types import FrameType
 
 STOPPING = (signal.SIGINT, signal.SIGTERM)
 """Signals by which a user or a service manager ends a program."""
+
+
+class Stopped(KeyboardInterrupt):
+    """
+    Ctrl-C or SIGTERM.
+
+    A class of its own, because CPython remembers a plain KeyboardInterrupt that passes through
+    `exec`, as in the creation of a dataclass: a program that was started with `python -m` then
+    ends by SIGINT instead of with its exit code, although the exception was caught.
+    """
+
+
+_came = False
+
+
+def stoppable() -> None:
+    """Raise `Stopped` in the main thread on Ctrl-C and SIGTERM from here on."""
+    global _came
+    _came = False
+    for number in STOPPING:
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, _stop)
+
+
+def check() -> None:
+    """
+    Raise `Stopped` if it was raised before.
+
+    Code in C that is interrupted may make another error of it (importing rclpy does), or none.
+    """
+    if _came:
+        raise Stopped
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    global _came
+    _came = True
+    raise Stopped
 
 
 @contextmanager

@@ -40,7 +40,7 @@ from vl4ad_ros.node.dds import use_profile
 from vl4ad_ros.node.player import Player, UnansweredError
 from vl4ad_ros.node.recorder import DETECTOR, Recorder, TYPES
 from vl4ad_ros.settings import Settings
-from vl4ad_ros.signals import undisturbed
+from vl4ad_ros.signals import check, undisturbed
 
 START_TIMEOUT_S = 60.0
 LAST_ANSWER_TIMEOUT_S = 2.0
@@ -199,6 +199,7 @@ class _Session:
         """Receive until something is the case, or for some time; return whether it is."""
         end = time.monotonic() + seconds
         while not until() and time.monotonic() < end:
+            check()
             self._process.check()
             self._executor.spin_once(timeout_sec=0.05)
             self._settle()
