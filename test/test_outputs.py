@@ -87,6 +87,8 @@ def die_after_some(self, target):
     left -= 1
     return rename(self, target)
 pathlib.Path.rename = die_after_some
+# Who starts the tests in the background may have Ctrl-C ignored, which children inherit.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 with replaced(out, names) as folder:
     for name in names:
         path = folder / 'folder/content' if name == 'folder' else folder / name
