@@ -126,8 +126,8 @@ class Settings:
         'health.warn_age_s', 0.3, 'age of a result, image stamp to publishing, that is worth a '
         'warning', (0.01, 10.0))
     health_fault_limit: int = _row(
-        'health.fault_limit', 5, 'frames in a row that cannot be processed and deactivate the node',
-        (1, 1000))
+        'health.fault_limit', 5, 'frames in a row that cannot be processed and deactivate the '
+        'node', (1, 1000))
 
     def __post_init__(self) -> None:
         """Refuse what no single range can."""
