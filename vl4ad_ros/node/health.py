@@ -25,7 +25,7 @@ _PATIENCE = 10
 _CLOCK_SKEW_S = 0.1
 """Clocks of two machines differ by less; a stamp further ahead is a wrong stamp."""
 _CLOCK_FAULT_S = 2.0
-"""An image that is older when it arrives was not slow: its stamp is of another clock."""
+"""No camera or network delays images by so much: an older one was stamped by another clock."""
 _STAMPS = ('zero', 'constant', 'future', 'late', 'back', 'gap')
 
 

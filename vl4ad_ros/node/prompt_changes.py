@@ -1,6 +1,6 @@
 # Copyright 2026 vl4ad_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""New prompts on their way into force: checked at once, encoded on a thread, newest first."""
+"""Changes of the prompts: checked at once and encoded on a thread; the newest one counts."""
 
 from __future__ import annotations
 
