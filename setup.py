@@ -19,14 +19,15 @@ def shared(folder, pattern):
 
 setup(
     name=PACKAGE,
-    version='0.1.0',
+    version='0.2.0',
     description='Road-anomaly perception for ROS 2, prompted with text (VL4AD)',
     maintainer='vl4ad_ros contributors',
     maintainer_email='vl4ad-ros@users.noreply.github.com',
     license='Apache-2.0',
     python_requires='>=3.10',
     packages=find_packages(include=[PACKAGE, f'{PACKAGE}.*']),
-    package_data={'': ['*.json', '*.xml', '*.yaml'], PACKAGE: ['models/tiny/*']},
+    package_data={'': ['*.json', '*.xml', '*.yaml'], PACKAGE: ['models/tiny/*'],
+                  f'{PACKAGE}.prompts': ['lists/*.yaml']},
     data_files=[
         ('share/ament_index/resource_index/packages', [f'resource/{PACKAGE}']),
         (f'share/{PACKAGE}', ['package.xml']),
@@ -38,8 +39,6 @@ setup(
     extras_require={
         'runtime': ['onnxruntime', 'openvino', 'tokenizers'],
         'bags': ['rosbags', 'scipy', 'tqdm'],
-        'train': ['onnx', 'onnx_ir', 'onnxscript', 'open_clip_torch', 'safetensors', 'scipy',
-                  'tensorboard', 'timm', 'tokenizers', 'torch', 'torchvision', 'tqdm'],
         'tensorrt': ['cuda-python>=12.9.1', 'onnxruntime', 'tensorrt', 'tokenizers'],
         'tensorrt-rtx': ['cuda-python>=12.9.1', 'onnxruntime', 'tensorrt-rtx', 'tokenizers'],
         'test': ['flake8', 'pydocstyle', 'pytest<9'],

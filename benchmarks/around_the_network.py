@@ -15,11 +15,11 @@ import time
 
 import cv2
 import numpy as np
+from vl4ad_ros.bundle.bundle import Calibration
+from vl4ad_ros.inference.detector import Prediction
+from vl4ad_ros.inference.letterbox import Letterbox
 from vl4ad_ros.obstacles.regions import find_regions, RegionLimits
-from vl4ad_ros.runtime.bundle import Calibration
-from vl4ad_ros.runtime.detector import Prediction
-from vl4ad_ros.runtime.letterbox import Letterbox
-from vl4ad_ros.scenes.still import draw_still
+from vl4ad_workshop.scenes.still import draw_still
 
 NETWORKS = ((192, 320), (512, 1024), (1024, 2048))
 PADDING = (123, 117, 104)

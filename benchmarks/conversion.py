@@ -19,7 +19,7 @@ import time
 from benchmarks.parity import drawn_state
 import torch
 
-from vl4ad_ros.network.config import OFFICIAL
+from vl4ad_workshop.network.config import OFFICIAL
 
 # In a process of its own, whose children are this one conversion.
 WATCHER = ('import resource, subprocess, sys\n'

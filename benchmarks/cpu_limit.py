@@ -60,10 +60,10 @@ def milliseconds(call: Callable[[], object]) -> float:
 def measure(args: argparse.Namespace, threads: int) -> None:
     """Print one row of the table; in a process of its own, for NumPy's number of threads."""
     import torch
-    from vl4ad_ros.runtime.backends import BackendOptions
-    from vl4ad_ros.runtime.detector import Detector
-    from vl4ad_ros.runtime.letterbox import Letterbox
-    from vl4ad_ros.scenes.still import draw_still
+    from vl4ad_ros.inference.backend import BackendOptions
+    from vl4ad_ros.inference.detector import Detector
+    from vl4ad_ros.inference.letterbox import Letterbox
+    from vl4ad_workshop.scenes.still import draw_still
     torch.set_num_threads(threads)
     detector = Detector.open(args.bundle, args.backend, BackendOptions(threads))
     bundle = detector.bundle

@@ -21,11 +21,11 @@ import time
 import numpy as np
 import onnxruntime
 import openvino
-from vl4ad_ros.runtime.bundle import Bundle
-from vl4ad_ros.runtime.detector import Detector
-from vl4ad_ros.runtime.letterbox import Letterbox
-from vl4ad_ros.runtime.reference import TEXT_INPUTS
-from vl4ad_ros.scenes.still import draw_still
+from vl4ad_ros.bundle.bundle import Bundle
+from vl4ad_ros.bundle.reference import TEXT_INPUTS
+from vl4ad_ros.inference.detector import Detector
+from vl4ad_ros.inference.letterbox import Letterbox
+from vl4ad_workshop.scenes.still import draw_still
 
 SETTINGS = ('openvino', 'openvino, pinned', 'onnxruntime', 'onnxruntime, spinning')
 FRAMES, WARM_UP = 60, 10

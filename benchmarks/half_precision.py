@@ -20,18 +20,18 @@ from benchmarks.parity import drawn_network
 import numpy as np
 import torch
 
-from vl4ad_ros.network.classification import Classification
-from vl4ad_ros.network.config import OFFICIAL
-from vl4ad_ros.network.convert import parse_size
-from vl4ad_ros.network.export import VisionGraph
-from vl4ad_ros.network.precision import set_precision
-from vl4ad_ros.network.reexport import load_network
-from vl4ad_ros.network.sampling import FORMS, set_sampling
-from vl4ad_ros.network.vl4ad import Vl4ad
-from vl4ad_ros.runtime.bundle import Bundle
-from vl4ad_ros.runtime.detector import Detector
-from vl4ad_ros.runtime.reference import Maps, measure, OUTPUTS, Reference, TEXT_INPUTS
-from vl4ad_ros.scenes.still import draw_still
+from vl4ad_ros.bundle.bundle import Bundle
+from vl4ad_ros.bundle.reference import Maps, measure, OUTPUTS, Reference, TEXT_INPUTS
+from vl4ad_ros.inference.detector import Detector
+from vl4ad_workshop.network.classification import Classification
+from vl4ad_workshop.network.config import OFFICIAL
+from vl4ad_workshop.network.convert import parse_size
+from vl4ad_workshop.network.export import VisionGraph
+from vl4ad_workshop.network.precision import set_precision
+from vl4ad_workshop.network.reexport import load_network
+from vl4ad_workshop.network.sampling import FORMS, set_sampling
+from vl4ad_workshop.network.vl4ad import Vl4ad
+from vl4ad_workshop.scenes.still import draw_still
 
 # Of an official architecture: concepts, classes, known ones among them.
 CONCEPTS, CLASSES, KNOWN = 24, 12, 8

@@ -22,11 +22,11 @@ import open_clip
 import torch
 import torch.nn.functional as F
 
-from vl4ad_ros.network.checkpoint import empty_network, recognise
-from vl4ad_ros.network.clip import concept_embeddings
-from vl4ad_ros.network.config import NetworkConfig
-from vl4ad_ros.network.scoring import semantic_map
-from vl4ad_ros.network.vl4ad import Texts, Vl4ad
+from vl4ad_workshop.network.checkpoint import empty_network, recognise
+from vl4ad_workshop.network.clip import concept_embeddings
+from vl4ad_workshop.network.config import NetworkConfig
+from vl4ad_workshop.network.scoring import semantic_map
+from vl4ad_workshop.network.vl4ad import Texts, Vl4ad
 
 # FC-CLIP's exponents of the geometric ensemble.
 ALPHA, BETA = 0.4, 0.8

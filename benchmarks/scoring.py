@@ -36,19 +36,19 @@ from torch import nn, Tensor
 import torch.nn.functional as F
 from tqdm import tqdm
 
+from vl4ad_ros.bundle.bundle import Bundle
 from vl4ad_ros.evaluation.pixel_metrics import PixelMetrics
-from vl4ad_ros.network import scoring
-from vl4ad_ros.network.classification import class_logits, class_probability
-from vl4ad_ros.network.clip_tokenizer import write_clip_tokenizer
-from vl4ad_ros.network.config import CONVNEXT_LARGE_D_320
-from vl4ad_ros.network.deformable_attention import DeformableAttention
-from vl4ad_ros.network.export import export_bundle
-from vl4ad_ros.network.position import cell_centres, sine_encoding
-from vl4ad_ros.network.vl4ad import Texts, Vl4ad
-from vl4ad_ros.runtime.backends import BackendOptions, open_backend
-from vl4ad_ros.runtime.bundle import Bundle
-from vl4ad_ros.runtime.detector import Detector
-from vl4ad_ros.scenes.still import draw_still
+from vl4ad_ros.inference.backend import BackendOptions, open_backend
+from vl4ad_ros.inference.detector import Detector
+from vl4ad_workshop.network import scoring
+from vl4ad_workshop.network.classification import class_logits, class_probability
+from vl4ad_workshop.network.clip_tokenizer import write_clip_tokenizer
+from vl4ad_workshop.network.config import CONVNEXT_LARGE_D_320
+from vl4ad_workshop.network.deformable_attention import DeformableAttention
+from vl4ad_workshop.network.export import export_bundle
+from vl4ad_workshop.network.position import cell_centres, sine_encoding
+from vl4ad_workshop.network.vl4ad import Texts, Vl4ad
+from vl4ad_workshop.scenes.still import draw_still
 
 CLASSES, CONCEPTS = 19, 60  # FC-CLIP's Cityscapes vocabulary
 PARTS = ('scoring', 'network', 'ap')

@@ -19,7 +19,7 @@ import string
 import numpy as np
 from onnx import helper, load, numpy_helper, save, TensorProto
 import tokenizers
-from vl4ad_ros.runtime.bundle import write_manifest
+from vl4ad_ros.bundle.bundle import write_manifest
 
 COLOURS = {
     'grey': (128, 128, 128), 'blue': (90, 150, 235), 'green': (50, 140, 50),

@@ -4,18 +4,17 @@
 
 import json
 import os
-from pathlib import Path
 import pwd
+import re
 import shutil
 import subprocess
 import sys
 
+from bags import write_bag
 import pytest
 
 from vl4ad_ros import cli
-
-sys.path.append(str(Path(__file__).parent / 'evaluation'))
-from bags import write_bag  # noqa: E402, I100, I202
+from vl4ad_ros.commands import Verb
 
 
 def test_nothing_slow_is_imported_for_help():
@@ -26,7 +25,7 @@ def test_nothing_slow_is_imported_for_help():
             'sys.exit(str(slow & set(sys.modules)) if slow & set(sys.modules) else 0)')
     done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    for verb in cli.VERBS:
+    for verb in cli.find_verbs():
         assert verb in done.stdout
 
 
@@ -100,7 +99,7 @@ def test_openvino_is_imported_without_a_home():
             'def nobody(number): raise KeyError(number)\n'
             'pwd.getpwuid = nobody\n'
             'os.environ.pop("HOME", None)\n'
-            'import vl4ad_ros.runtime.backends.openvino\n'
+            'import vl4ad_ros.inference.openvino\n'
             'assert "HOME" not in os.environ')
     pytest.importorskip('openvino')
     done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
@@ -141,13 +140,13 @@ def test_what_is_no_bundle_is_one_line(verb, bundle, tmp_path, monkeypatch, caps
 
 
 @pytest.mark.parametrize('missing, message', [
-    ('torch', r"pip install 'vl4ad_ros\[train\]'"), ('rclpy', 'source your ROS 2')])
+    ('torch', r"pip install . './workshop\[torch\]'"), ('rclpy', 'source your ROS 2')])
 def test_missing_libraries_have_a_cure(missing, message, capsys, monkeypatch):
     def fail(options):
         raise ModuleNotFoundError(f'No module named {missing!r}', name=missing)
-    monkeypatch.setitem(cli.VERBS, 'demo', cli.Verb('', lambda parser: None, fail))
-    assert cli.main(['demo']) == 1
-    import re
+    verb = Verb(lambda parser: None, fail)
+    monkeypatch.setattr(cli.Candidate, 'load', lambda self, name: verb)
+    assert cli.main(['replay']) == 1
     assert re.search(message, capsys.readouterr().err)
 
 

@@ -8,65 +8,75 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-FILES = sorted((ROOT / 'vl4ad_ros').rglob('*.py'))
+ROOTS = {'vl4ad_ros': ROOT, 'vl4ad_workshop': ROOT / 'workshop'}
+FILES = sorted(path for package, root in ROOTS.items() for path in (root / package).rglob('*.py'))
 
+# What each part of vl4ad_ros may import of it. A key is a part or a single file in one.
 MAY_IMPORT = {
-    '__init__': set(),
-    'signals': set(),
-    'outputs': {'signals'},
-    'files': set(),
-    'characters': set(),
-    'synonyms': {'characters'},
-    'vocabulary': {'characters', 'synonyms'},
-    'vocabularies': {'characters', 'files', 'vocabulary'},
-    'scenes': {'outputs'},
-    'obstacles': set(),
-    'obstacles/pipeline.py': {'runtime'},
-    'runtime': {'files', 'vocabulary'},
-    'settings': {'files', 'vocabulary', 'vocabularies', 'runtime', 'obstacles'},
-    'evaluation': {'files', 'outputs', 'vocabulary', 'vocabularies', 'runtime', 'obstacles',
-                   'settings', 'scenes'},
-    'node': {'signals', 'outputs', 'vocabulary', 'vocabularies', 'runtime', 'obstacles',
-             'settings', 'evaluation'},
-    'network': {'vocabulary', 'vocabularies'},
-    'network/export.py': {'vocabulary', 'vocabularies', 'runtime'},
-    'network/convert.py': {'vocabulary', 'vocabularies', 'runtime'},
-    'network/reexport.py': {'vocabulary', 'vocabularies', 'runtime', 'scenes'},
-    'network/torch_backend.py': {'vocabulary', 'vocabularies', 'runtime'},
-    'network/torch_cuda_backend.py': {'runtime'},
-    'network/torch_compile_backend.py': {'vocabulary', 'vocabularies', 'runtime'},
-    'training': {'obstacles', 'vocabulary', 'vocabularies', 'network', 'runtime', 'scenes',
-                 'evaluation'},
-    'cli': {'signals', 'outputs', 'vocabulary', 'runtime', 'obstacles', 'settings', 'scenes',
-            'evaluation', 'node', 'network', 'training'},
+    '__init__.py': set(),
+    'signals.py': set(),
+    'outputs.py': {'signals'},
+    'files.py': set(),
+    'prompts': {'files'},
+    'images': set(),
+    'bundle': {'files', 'prompts'},
+    'inference': {'files', 'prompts', 'bundle'},
+    'obstacles': {'prompts', 'bundle', 'inference'},
+    'settings.py': {'files', 'prompts', 'bundle', 'inference', 'obstacles'},
+    'evaluation': {'files', 'outputs', 'prompts', 'images', 'bundle', 'inference', 'obstacles',
+                   'settings'},
+    'node': {'signals', 'files', 'prompts', 'images', 'bundle', 'inference', 'obstacles',
+             'settings'},
+    'replay': {'signals', 'files', 'outputs', 'prompts', 'images', 'bundle', 'inference',
+               'obstacles', 'settings', 'evaluation', 'node'},
+    'commands': {'files', 'outputs', 'prompts', 'images', 'bundle', 'inference', 'obstacles',
+                 'settings', 'evaluation', 'replay'},
+    'cli.py': {'signals', 'commands'},
 }
+# The same for the workshop, which may import all of vl4ad_ros too.
+WORKSHOP_MAY_IMPORT = {
+    '__init__.py': set(),
+    'scenes': set(),
+    'network': {'scenes'},
+    'demo': {'scenes'},
+    'training': {'network', 'scenes', 'demo'},
+}
+ANYWHERE_IN_WORKSHOP = ('vl4ad_workshop/',)
+# Where each heavy library may be imported.
 ONLY_IN = {
-    'torch': ('network/', 'training/'),
-    'torchvision': ('network/', 'training/'),
-    'timm': ('network/', 'training/'),
-    'open_clip': ('network/', 'training/'),
-    'onnx': ('network/', 'training/'),
-    'onnx_ir': ('network/',),
-    'safetensors': ('network/', 'training/'),
-    'rclpy': ('node/',),
-    'ament_index_python': ('node/',),
+    'torch': ANYWHERE_IN_WORKSHOP,
+    'torchvision': ANYWHERE_IN_WORKSHOP,
+    'timm': ANYWHERE_IN_WORKSHOP,
+    'open_clip': ANYWHERE_IN_WORKSHOP,
+    'onnx': ANYWHERE_IN_WORKSHOP,
+    'onnx_ir': ANYWHERE_IN_WORKSHOP,
+    'safetensors': ANYWHERE_IN_WORKSHOP,
+    'rclpy': ('vl4ad_ros/node/', 'vl4ad_ros/replay/'),
+    'ament_index_python': ('vl4ad_ros/node/',),
     'launch': (),
     'cv_bridge': (),
-    'onnxruntime': ('runtime/backends/onnxruntime.py',
-                    'runtime/backends/onnxruntime_cuda.py'),
-    'tensorrt': ('runtime/backends/tensorrt.py',),
-    'tensorrt_rtx': ('runtime/backends/tensorrt_rtx.py',),
-    'cuda': ('runtime/backends/cuda.py',),
-    'openvino': ('runtime/backends/openvino.py',),
-    'tokenizers': ('runtime/tokenizer.py', 'network/clip_tokenizer.py', 'training/'),
-    'rosbags': ('scenes/bag.py', 'evaluation/'),
+    'onnxruntime': ('vl4ad_ros/inference/onnxruntime.py',
+                    'vl4ad_ros/inference/onnxruntime_cuda.py'),
+    'tensorrt': ('vl4ad_ros/inference/tensorrt/tensorrt.py',),
+    'tensorrt_rtx': ('vl4ad_ros/inference/tensorrt_rtx.py',),
+    'cuda': ('vl4ad_ros/inference/tensorrt/cuda.py',),
+    'openvino': ('vl4ad_ros/inference/openvino.py',),
+    'tokenizers': ('vl4ad_ros/bundle/tokenizer.py', *ANYWHERE_IN_WORKSHOP),
+    'rosbags': ('vl4ad_ros/evaluation/', 'vl4ad_workshop/scenes/bag.py'),
 }
 MESSAGES = ('_msgs', '_interfaces')
 
 
+def place_of(path):
+    """Return the package of a file, and its path inside it."""
+    package = 'vl4ad_workshop' if 'workshop' in path.relative_to(ROOT).parts else 'vl4ad_ros'
+    return package, path.relative_to(ROOTS[package] / package)
+
+
 def imported(path):
-    """List the dotted names that a file of the package imports, relative ones made absolute."""
-    package = ('vl4ad_ros', *path.relative_to(ROOT / 'vl4ad_ros').parent.parts)
+    """List the dotted names that a file imports, relative ones made absolute."""
+    package, place = place_of(path)
+    package = (package, *place.parent.parts)
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -77,25 +87,32 @@ def imported(path):
 
 
 def parts_imported(path):
+    """Return the parts of its own package that a file imports, its own part left out."""
+    package, place = place_of(path)
     parts = {name.split('.')[1] for name in imported(path)
-             if name.startswith('vl4ad_ros.')} - {'__version__'}
-    return parts - {Path(path.relative_to(ROOT / 'vl4ad_ros').parts[0]).stem}
+             if name.startswith(f'{package}.')} - {'__version__'}
+    return parts - {Path(place.parts[0]).stem}
 
 
-@pytest.mark.parametrize('path', FILES, ids=lambda path: str(path.relative_to(ROOT / 'vl4ad_ros')))
+@pytest.mark.parametrize('path', FILES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_imports_point_one_way(path):
-    place = path.relative_to(ROOT / 'vl4ad_ros')
-    allowed = MAY_IMPORT.get(place.as_posix(), MAY_IMPORT.get(Path(place.parts[0]).stem))
-    assert allowed is not None, f'{place} is in no part that MAY_IMPORT knows; add it there'
+    package, place = place_of(path)
+    table = MAY_IMPORT if package == 'vl4ad_ros' else WORKSHOP_MAY_IMPORT
+    allowed = table.get(place.as_posix(), table.get(place.parts[0]))
+    assert allowed is not None, f'{place} is in no part that this test knows; add it there'
     assert parts_imported(path) <= allowed
+    libraries = {name.split('.')[0] for name in imported(path)}
+    if package == 'vl4ad_ros' and place.as_posix() != 'commands/bench.py':
+        assert 'vl4ad_workshop' not in libraries
 
-    for library in {name.split('.')[0] for name in imported(path)}:
-        homes = ('node/',) if library.endswith(MESSAGES) else ONLY_IN.get(library)
-        assert homes is None or place.as_posix().startswith(homes), (
+    for library in libraries:
+        homes = (('vl4ad_ros/node/', 'vl4ad_ros/replay/') if library.endswith(MESSAGES)
+                 else ONLY_IN.get(library))
+        assert homes is None or f'{package}/{place.as_posix()}'.startswith(homes), (
             f'{place} imports {library}, which belongs in {homes}')
 
 
 def test_a_wrong_import_would_be_seen():
-    export = ROOT / 'vl4ad_ros' / 'network' / 'export.py'
-    assert 'runtime' in parts_imported(export)
-    assert 'runtime' not in MAY_IMPORT['network']
+    detector = ROOT / 'vl4ad_ros' / 'inference' / 'detector.py'
+    assert 'bundle' in parts_imported(detector)
+    assert 'bundle' not in MAY_IMPORT['images']

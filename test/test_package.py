@@ -16,11 +16,12 @@ import setuptools
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / 'vl4ad_ros'
-SOURCES = [path for folder in ('vl4ad_ros', 'ros_pypi', 'docker', 'launch', 'test', '.')
+SOURCES = [path
+           for folder in ('vl4ad_ros', 'workshop', 'ros_pypi', 'docker', 'launch', 'test', '.')
            for path in sorted((ROOT / folder).glob('*.py' if folder == '.' else '**/*.py'))]
 DISTRIBUTIONS = {'cuda': 'cuda-python', 'cv2': 'opencv-python-headless', 'yaml': 'pyyaml',
                  'open_clip': 'open-clip-torch'}
-FIRST_PARTY = {'vl4ad_ros'}
+FIRST_PARTY = {'vl4ad_ros', 'vl4ad_workshop'}
 
 
 @pytest.fixture
@@ -153,8 +154,8 @@ def test_source_says_whose_it_is(path):
 
 
 @pytest.mark.parametrize('tool, folders', [
-    ('flake8', ['setup.py', 'vl4ad_ros', 'ros_pypi', 'docker', 'launch', 'test']),
-    ('pydocstyle', ['setup.py', 'vl4ad_ros', 'ros_pypi', 'docker']),
+    ('flake8', ['setup.py', 'vl4ad_ros', 'workshop', 'ros_pypi', 'docker', 'launch', 'test']),
+    ('pydocstyle', ['setup.py', 'vl4ad_ros', 'workshop', 'ros_pypi', 'docker']),
 ])
 def test_style(tool, folders):
     pytest.importorskip(tool)

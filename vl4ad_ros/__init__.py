@@ -2,4 +2,4 @@
 # SPDX-License-Identifier: Apache-2.0
 """Road-anomaly perception for ROS 2: score every pixel by how badly it fits text prompts."""
 
-__version__ = '0.1.0'
+__version__ = '0.2.0'

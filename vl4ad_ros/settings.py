@@ -12,15 +12,15 @@ import math
 from pathlib import Path
 from typing import Any
 
+from vl4ad_ros.bundle.bundle import DTYPES
 from vl4ad_ros.files import read_regular
+from vl4ad_ros.inference.backend import BackendOptions
 from vl4ad_ros.obstacles.pipeline import Limits
 from vl4ad_ros.obstacles.regions import RegionLimits
 from vl4ad_ros.obstacles.scene_time import TimeLimits
 from vl4ad_ros.obstacles.tracks import TrackLimits
-from vl4ad_ros.runtime.backends import BackendOptions
-from vl4ad_ros.runtime.bundle import DTYPES
-from vl4ad_ros.vocabularies import BUNDLE, check_entries, names_file, read
-from vl4ad_ros.vocabulary import Vocabulary
+from vl4ad_ros.prompts.reader import BUNDLE, check_entries, names_file, read
+from vl4ad_ros.prompts.vocabulary import Vocabulary
 import yaml
 
 BUNDLE_LIST = (BUNDLE,)

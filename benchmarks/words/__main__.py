@@ -36,7 +36,7 @@ from benchmarks.words.tables import choices, CHOSEN_BY, report, Study
 import torch
 from tqdm import tqdm
 
-from vl4ad_ros.runtime.detector import Detector
+from vl4ad_ros.inference.detector import Detector
 
 
 class Subject:

@@ -14,13 +14,12 @@ import onnxruntime
 import torch
 from torch import Tensor
 
-from vl4ad_ros.network import scoring
-from vl4ad_ros.network.classification import (
-    class_logits, class_probability, Classification)
-from vl4ad_ros.network.export import STUDY_OUTPUTS
-from vl4ad_ros.runtime.bundle import Bundle, Ensemble
-from vl4ad_ros.runtime.letterbox import Letterbox
-from vl4ad_ros.runtime.prompts import Prompts
+from vl4ad_ros.bundle.bundle import Bundle, Ensemble
+from vl4ad_ros.bundle.prompt_encoder import Prompts
+from vl4ad_ros.inference.letterbox import Letterbox
+from vl4ad_workshop.network import scoring
+from vl4ad_workshop.network.classification import class_logits, class_probability, Classification
+from vl4ad_workshop.network.export import STUDY_OUTPUTS
 
 Score = Callable[[Tensor], Tensor]
 

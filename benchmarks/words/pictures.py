@@ -9,9 +9,9 @@ from collections.abc import Set
 import numpy as np
 
 from vl4ad_ros.evaluation.pixel_metrics import ANOMALY, IGNORE, NORMAL
-from vl4ad_ros.scenes.frame import Frame
-from vl4ad_ros.scenes.kinds import KINDS, kinds_in, NEAR
-from vl4ad_ros.scenes.still import draw_still
+from vl4ad_workshop.scenes.frame import Frame
+from vl4ad_workshop.scenes.kinds import KINDS, kinds_in, NEAR
+from vl4ad_workshop.scenes.still import draw_still
 
 CAMERA = (360, 640)
 # Not those of training, calibration and drives.

@@ -16,12 +16,12 @@ from benchmarks.words.prompts import Encoder
 import numpy as np
 import torch
 
-from vl4ad_ros.evaluation.second_act import Phase
-from vl4ad_ros.network import scoring
-from vl4ad_ros.network.classification import Classification
-from vl4ad_ros.runtime.bundle import Calibration
-from vl4ad_ros.scenes.frame import Frame
-from vl4ad_ros.scenes.kinds import KINDS
+from vl4ad_ros.bundle.bundle import Calibration
+from vl4ad_workshop.demo.second_act import Phase
+from vl4ad_workshop.network import scoring
+from vl4ad_workshop.network.classification import Classification
+from vl4ad_workshop.scenes.frame import Frame
+from vl4ad_workshop.scenes.kinds import KINDS
 
 MIN_PIXELS = 300
 STATES = ('before', 'after', 'named')

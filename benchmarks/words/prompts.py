@@ -14,10 +14,10 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from vl4ad_ros.runtime.detector import Detector
-from vl4ad_ros.scenes.kinds import KINDS, kinds_in
-from vl4ad_ros.vocabularies import load
-from vl4ad_ros.vocabulary import PromptClass, Vocabulary
+from vl4ad_ros.inference.detector import Detector
+from vl4ad_ros.prompts.reader import load
+from vl4ad_ros.prompts.vocabulary import PromptClass, Vocabulary
+from vl4ad_workshop.scenes.kinds import KINDS, kinds_in
 
 DRAWS = 5
 """Sets of wrong words and of random vectors, whose figures are averaged."""

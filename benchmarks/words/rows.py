@@ -12,9 +12,9 @@ from benchmarks.words.model import Answer, Score, Words
 from benchmarks.words.prompts import DRAWS, idea, IDEAS
 from torch import Tensor
 
-from vl4ad_ros.network import scoring
-from vl4ad_ros.network.classification import Classification
-from vl4ad_ros.training.drawn.selection import ALPHAS, BETAS, KEEP_VOID, SOFTER
+from vl4ad_workshop.network import scoring
+from vl4ad_workshop.network.classification import Classification
+from vl4ad_workshop.training.drawn.selection import ALPHAS, BETAS, KEEP_VOID, SOFTER
 
 
 @dataclass(frozen=True)

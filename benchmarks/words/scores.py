@@ -12,9 +12,9 @@ from benchmarks.words.rows import Row
 import numpy as np
 
 from vl4ad_ros.evaluation.pixel_metrics import IGNORE, PixelMetrics
-from vl4ad_ros.network.classification import Classification
-from vl4ad_ros.scenes.frame import Frame
-from vl4ad_ros.scenes.kinds import NEAR
+from vl4ad_workshop.network.classification import Classification
+from vl4ad_workshop.scenes.frame import Frame
+from vl4ad_workshop.scenes.kinds import NEAR
 
 FIGURES = ('ap', 'auroc', 'fpr95', 'auroc_things')
 SHARE = 'share of anomalous pixels'

@@ -16,17 +16,17 @@ import cv2
 import numpy as np
 import torch
 
-from vl4ad_ros.network.classification import Classification
-from vl4ad_ros.network.reexport import load_network
-from vl4ad_ros.runtime.bundle import Bundle, BundleError
-from vl4ad_ros.runtime.letterbox import Letterbox
-from vl4ad_ros.runtime.tokenizer import Tokenizer
-from vl4ad_ros.scenes.frame import Frame
-from vl4ad_ros.scenes.kinds import KINDS, kinds_in
-from vl4ad_ros.training.drawn.gate import zero_shot_accuracy
-from vl4ad_ros.training.drawn.pictures import PictureSet
-from vl4ad_ros.training.real.validation import Agreement
-from vl4ad_ros.vocabulary import PromptClass
+from vl4ad_ros.bundle.bundle import Bundle, BundleError
+from vl4ad_ros.bundle.tokenizer import Tokenizer
+from vl4ad_ros.inference.letterbox import Letterbox
+from vl4ad_ros.prompts.vocabulary import PromptClass
+from vl4ad_workshop.network.classification import Classification
+from vl4ad_workshop.network.reexport import load_network
+from vl4ad_workshop.scenes.frame import Frame
+from vl4ad_workshop.scenes.kinds import KINDS, kinds_in
+from vl4ad_workshop.training.drawn.gate import zero_shot_accuracy
+from vl4ad_workshop.training.drawn.pictures import PictureSet
+from vl4ad_workshop.training.real.validation import Agreement
 
 LEARNT = ('known', 'masks', 'words')
 CLIP_SEED = 24

@@ -14,12 +14,11 @@ from benchmarks.words.scores import columns_of
 import cv2
 import numpy as np
 
-from vl4ad_ros.evaluation.drawing import (
-    colour_scale, DARK, draw_alerts, fit, put_text, WHITE)
+from vl4ad_ros.evaluation.drawing import colour_scale, DARK, draw_alerts, fit, put_text, WHITE
 from vl4ad_ros.evaluation.pixel_metrics import ANOMALY
-from vl4ad_ros.network import scoring
-from vl4ad_ros.network.classification import Classification
-from vl4ad_ros.scenes.frame import Frame
+from vl4ad_workshop.network import scoring
+from vl4ad_workshop.network.classification import Classification
+from vl4ad_workshop.scenes.frame import Frame
 
 STRIPS, WIDTH, HEADER = 6, 320, 26
 MIN_SHARE = 0.005

@@ -11,20 +11,13 @@ from vl4ad_ros.evaluation.bag_reader import BagError, CameraBag, stamp_of
 from vl4ad_ros.evaluation.message_types import typestore
 
 
-def decode(message):
-    """Read rgb8 as the node does."""
-    if message.encoding != 'rgb8':
-        raise ValueError(f"encoding '{message.encoding}' is not supported")
-    return message.data.reshape(message.height, message.width, 3)
-
-
 @pytest.mark.parametrize('storage', ['mcap', 'sqlite3'])
 @pytest.mark.parametrize('single_file', [False, True])
 def test_frames_images_and_truth(tmp_path, storage, single_file):
     path = write_bag(tmp_path / 'bag', 6, storage=storage)
     if single_file:
         path = next(p for p in path.iterdir() if p.suffix in ('.mcap', '.db3'))
-    bag = CameraBag(path, decode=decode)
+    bag = CameraBag(path)
     assert (bag.topic, bag.compressed, bag.has_truth) == ('/camera/image', False, True)
     assert bag.times_ns == [START_NS + i * 10**8 for i in range(6)]
     assert bag.duration_s == pytest.approx(0.6)
@@ -40,10 +33,10 @@ def test_frames_images_and_truth(tmp_path, storage, single_file):
 
 
 def test_compressed(tmp_path):
-    bag = CameraBag(write_bag(tmp_path / 'bag', 2, compressed=True, truth=False),
-                    decode_compressed=lambda m: bytes(m.data[:2]))
+    bag = CameraBag(write_bag(tmp_path / 'bag', 2, compressed=True, truth=False))
     assert bag.compressed and not bag.has_truth and bag.truth() is None
-    assert list(bag.images()) == [b'\xff\xd8'] * 2
+    for index, image in enumerate(bag.images()):  # JPEG loses a little
+        assert np.abs(image.astype(int) - scene(index)[0]).mean() < 3
 
 
 def test_the_stamp_is_read_in_either_byte_order():
@@ -94,7 +87,7 @@ def test_truncated_bag(tmp_path):
     storage = next(path.glob('*.mcap'))
     storage.write_bytes(storage.read_bytes()[:-2000])
     with pytest.raises(BagError, match='not a readable bag|damaged'):
-        list(CameraBag(path, decode=decode).images())
+        list(CameraBag(path).images())
 
 
 def test_undecodable_frame_is_named(tmp_path):
@@ -104,7 +97,7 @@ def test_undecodable_frame_is_named(tmp_path):
         message = make_image(scene(0)[0], 'strange', START_NS)
         writer.write(connection, START_NS, typestore().serialize_cdr(message, kind))
     with pytest.raises(BagError, match="frame 0 of /camera/image: encoding 'strange'"):
-        list(CameraBag(tmp_path / 'bag', decode=decode).images())
+        list(CameraBag(tmp_path / 'bag').images())
 
 
 def test_empty_camera_topic(tmp_path):

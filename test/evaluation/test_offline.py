@@ -7,14 +7,13 @@ import pytest
 
 from vl4ad_ros.evaluation.bag_reader import CameraBag
 from vl4ad_ros.evaluation.offline import evaluate
-from vl4ad_ros.node.convert import image_to_rgb
-from vl4ad_ros.runtime.backends import BackendOptions
-from vl4ad_ros.runtime.detector import Detector
+from vl4ad_ros.inference.backend import BackendOptions
+from vl4ad_ros.inference.detector import Detector
 
 
 @pytest.mark.parametrize('truth', [True, False])
 def test_every_frame_is_scored(tmp_path, mock_bundle, truth):
-    bag = CameraBag(write_bag(tmp_path / 'bag', 12, truth=truth), decode=image_to_rgb)
+    bag = CameraBag(write_bag(tmp_path / 'bag', 12, truth=truth))
     detector = Detector.open(mock_bundle, options=BackendOptions(threads=1))
     metrics = evaluate(bag, detector)
     detector.close()

@@ -13,22 +13,17 @@ from rosbags.rosbag2 import Reader
 
 from vl4ad_ros.evaluation.alert_metrics import Alert, FrameResult
 from vl4ad_ros.evaluation.bag_reader import CameraBag, RAW, stamp_of
-from vl4ad_ros.evaluation.live import LiveLines
 from vl4ad_ros.evaluation.message_types import typestore
-from vl4ad_ros.evaluation.replay import Replay, table
+from vl4ad_ros.evaluation.replay_result import Replay, table
 from vl4ad_ros.evaluation.report import write_report
 from vl4ad_ros.evaluation.result_bag import write_result_bag
 from vl4ad_ros.evaluation.spool import Spool
+from vl4ad_ros.replay.live import LiveLines
 
 FRAMES, SENT_NS = 20, 1_800_000_000_000_000_000
 ABOUT = {'model': 'mock', 'backend': 'none', 'ros_distro': 'jazzy'}
 ALERT = Alert('1', 0.9, (60.0, 40.0, 16.0, 16.0), 'cow', 0.8)
 STRAY = Alert('2', 0.6, (120.0, 60.0, 20.0, 20.0), 'dog', 0.5)
-
-
-def decode(message):
-    """Read rgb8 as the node does."""
-    return message.data.reshape(message.height, message.width, 3)
 
 
 @pytest.fixture
@@ -37,7 +32,7 @@ def make_replay(tmp_path):
     spools = []
 
     def make(truth=True):
-        bag = CameraBag(write_bag(tmp_path / 'bag', FRAMES, truth=truth), decode=decode)
+        bag = CameraBag(write_bag(tmp_path / 'bag', FRAMES, truth=truth))
         spool = Spool(tmp_path)
         spools.append(spool)
         results, sent, answers = [], {}, {}

@@ -9,7 +9,6 @@ import pytest
 
 from vl4ad_ros.evaluation.bag_reader import CameraBag
 from vl4ad_ros.evaluation.video_bag import VideoError, write_video_bag
-from vl4ad_ros.node.convert import compressed_to_rgb, image_to_rgb
 from vl4ad_ros.outputs import OutputError
 
 
@@ -28,7 +27,7 @@ def video(tmp_path):
 @pytest.mark.parametrize('compressed', [False, True])
 def test_frames_and_times(video, tmp_path, storage, compressed):
     assert write_video_bag(video, tmp_path / 'new' / 'bag', storage, compressed) == 20
-    bag = CameraBag(tmp_path / 'new' / 'bag', None, image_to_rgb, compressed_to_rgb)
+    bag = CameraBag(tmp_path / 'new' / 'bag')
     assert bag.compressed == compressed and not bag.has_truth
     assert bag.topic == '/camera/image' + '/compressed' * compressed
     assert {b - a for a, b in zip(bag.times_ns, bag.times_ns[1:])} == {10**8}

@@ -17,8 +17,8 @@ import sys
 import time
 from typing import Any
 
-from vl4ad_ros.runtime import backends
-from vl4ad_ros.runtime.backends import onnxruntime
+from vl4ad_ros.inference import backend as backends
+from vl4ad_ros.inference import onnxruntime
 
 COMMAND = 'vl4ad build /bundles/mock --backend fake-gpu --device 1'
 KINDS = {kind.__name__: kind for kind in (
@@ -105,7 +105,7 @@ def open_backend(bundle: Any, options: backends.BackendOptions) -> FakeGpu:
     if plan.build_s and not options.build_if_missing:
         raise backends.EngineMissing(f'no engine for mock fp16 on Fake Orin; run: {COMMAND}')
     for percent in range(0, 100, 10) if plan.build_s else ():
-        logging.getLogger('vl4ad_ros.runtime').warning(
+        logging.getLogger('vl4ad_ros.inference').warning(
             f'building fake-gpu engine: {percent} %')
         time.sleep(plan.build_s / 10)
     return FakeGpu(bundle, options)

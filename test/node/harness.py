@@ -23,8 +23,8 @@ from std_msgs.msg import Header
 from vision_msgs.msg import Detection2DArray, LabelInfo
 
 from vl4ad_ros.node import qos
-from vl4ad_ros.node.convert import to_message
 from vl4ad_ros.node.detector_node import DetectorNode
+from vl4ad_ros.node.messages import image as to_message
 
 TIMEOUT_S = 20.0
 """Discovery takes 0.01 s or about 3 s; nothing here takes longer unless it is broken."""

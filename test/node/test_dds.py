@@ -41,7 +41,7 @@ import rclpy
 from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
-from vl4ad_ros.node.convert import to_message
+from vl4ad_ros.node.messages import image as to_message
 rclpy.init()
 node = rclpy.create_node('driver')
 publisher = node.create_publisher(Image, '/lossy/image', qos_profile_sensor_data)

@@ -15,8 +15,8 @@ import fake_gpu
 from fake_gpu import Plan
 from harness import Bench, Outside, scene
 import pytest
-from vl4ad_ros.runtime import backends
-from vl4ad_ros.runtime.backends import BackendOptions
+from vl4ad_ros.inference import backend as backends
+from vl4ad_ros.inference.backend import BackendOptions
 
 OUT_OF_MEMORY = 'GPU out of memory: 1830 MiB needed, 912 MiB free; close other programs'
 STICKY = 'CUDA error 700 (an illegal memory access was encountered)'

@@ -17,7 +17,7 @@ from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header, String
 from vl4ad_ros.node import qos
-from vl4ad_ros.node.convert import to_message
+from vl4ad_ros.node.messages import image as to_message
 
 ERROR, WARN = b'\x02', b'\x01'
 

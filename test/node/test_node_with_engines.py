@@ -13,7 +13,7 @@ from harness import Bench, scene
 import pytest
 from vl4ad_ros import cli
 
-sys.path.append(str(Path(__file__).resolve().parents[1] / 'engines'))
+sys.path.append(str(Path(__file__).resolve().parents[1] / 'inference' / 'engines'))
 
 
 @pytest.fixture(scope='module')
@@ -27,8 +27,9 @@ def cuda(monkeypatch):
     """Put a stand-in of TensorRT 10.3 and of an Orin into this process."""
     from fake_cuda import FakeCuda, ORIN
     from fake_tensorrt import fake_tensorrt
-    for module in ('backends.cuda', 'engines.obtain', 'engines.backend', 'engines.command'):
-        monkeypatch.setattr(f'vl4ad_ros.runtime.{module}.find_device', lambda index: ORIN)
+    for module in ('inference.tensorrt.cuda', 'inference.tensorrt.obtain',
+                   'inference.tensorrt.backend', 'commands.build'):
+        monkeypatch.setattr(f'vl4ad_ros.{module}.find_device', lambda index: ORIN)
     cuda = FakeCuda().install(monkeypatch)
     monkeypatch.setitem(sys.modules, 'tensorrt', fake_tensorrt(cuda))
     return cuda

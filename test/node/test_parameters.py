@@ -7,10 +7,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from vl4ad_ros.prompts.vocabulary import PromptClass, Vocabulary
 from vl4ad_ros.settings import (
     BUNDLE_LIST, markdown_table, ParameterError, PARAMETERS, read_parameter_file, Settings,
     unknown_names)
-from vl4ad_ros.vocabulary import PromptClass, Vocabulary
 import yaml
 
 ROOT = Path(__file__).resolve().parents[2]

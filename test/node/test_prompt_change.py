@@ -11,10 +11,10 @@ from harness import Bench, GREY, PURPLE, RED, scene
 import numpy as np
 import pytest
 from rclpy.serialization import serialize_message
-from vl4ad_ros.runtime.detector import Detector
+from vl4ad_ros.inference.detector import Detector
+from vl4ad_ros.prompts.reader import open_list
+from vl4ad_ros.prompts.vocabulary import Vocabulary
 from vl4ad_ros.settings import BUNDLE_LIST, Settings
-from vl4ad_ros.vocabularies import open_list
-from vl4ad_ros.vocabulary import Vocabulary
 
 KNOWN = ['road: road, asphalt', 'vegetation: grass, tree, trees', 'sky', 'car', 'truck',
          'marking']

@@ -10,8 +10,8 @@ import time
 from harness import GREY, PURPLE, RED, scene
 import numpy as np
 import pytest
-from vl4ad_ros.node.convert import to_message
-from vl4ad_ros.runtime.detector import Detector
+from vl4ad_ros.inference.detector import Detector
+from vl4ad_ros.node.messages import image as to_message
 
 
 @pytest.fixture(scope='module')

@@ -12,7 +12,7 @@ import threading
 from harness import Bench, scene, TRANSITIONS
 from mock_bundle import write_mock_bundle
 import pytest
-from vl4ad_ros.runtime.detector import Detector
+from vl4ad_ros.inference.detector import Detector
 
 PATHS = {'unconfigured': (), 'inactive': ('configure',), 'active': ('configure', 'activate')}
 ALLOWED = {

@@ -7,11 +7,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-from vl4ad_ros.runtime.bundle import Calibration
-from vl4ad_ros.runtime.detector import Prediction
-from vl4ad_ros.runtime.letterbox import Letterbox
-from vl4ad_ros.runtime.prompts import Prompts
-from vl4ad_ros.vocabulary import Vocabulary
+from vl4ad_ros.bundle.bundle import Calibration
+from vl4ad_ros.bundle.prompt_encoder import Prompts
+from vl4ad_ros.inference.detector import Prediction
+from vl4ad_ros.inference.letterbox import Letterbox
+from vl4ad_ros.prompts.vocabulary import Vocabulary
 
 SIZE = (96, 160)
 NAMES = ('cow', 'box', 'dog')

@@ -47,6 +47,8 @@ class Sandbox:
             shutil.copy2(ROOT / name, self.clone)
         for name in ('ros_pypi', 'resource'):
             shutil.copytree(ROOT / name, self.clone / name)
+        (self.clone / 'workshop').mkdir()
+        shutil.copy2(ROOT / 'workshop' / 'pyproject.toml', self.clone / 'workshop')
         self.tool('python3', PYTHON)
         for name in ('gcc', 'g++'):
             self.tool(name, '#!/bin/sh\n')

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 import json
@@ -18,12 +18,14 @@ from rosbags.rosbag2 import Reader
 
 from vl4ad_ros.evaluation.alert_metrics import Truth, TruthFrame
 from vl4ad_ros.evaluation.message_types import typestore
+from vl4ad_ros.images.conversion import compressed_to_rgb, image_to_rgb
 
 RAW, COMPRESSED = 'sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage'
 TRUTH_PREFIX = '/ground_truth/'
 LABEL_TOPIC, OBJECT_TOPIC = TRUTH_PREFIX + 'anomaly', TRUTH_PREFIX + 'object_id'
 
-Decoder = Callable[[Any], np.ndarray]
+_DECODERS: Mapping[str, Callable[[Any], np.ndarray]] = {
+    RAW: image_to_rgb, COMPRESSED: compressed_to_rgb}
 
 _STAMP = (struct.Struct('>iI'), struct.Struct('<iI'))  # by the CDR header's byte-order bit
 _HEADER_BYTES = 12
@@ -54,22 +56,19 @@ class CameraBag:
     """
     One image topic of a rosbag2 directory or single .mcap or .db3 file.
 
-    Messages are decoded by the functions given for the two image types: the node's own, so that
-    offline and online see the same pixels.
+    Messages are decoded as the node decodes them, so that offline and online see the same pixels.
 
     :ivar topic: the camera's topic.
     :ivar compressed: whether it holds CompressedImage.
     """
 
-    def __init__(self, path: Path | str, topic: str | None = None,
-                 decode: Decoder | None = None, decode_compressed: Decoder | None = None) -> None:
+    def __init__(self, path: Path | str, topic: str | None = None) -> None:
         """
         Choose the camera topic: `topic`, or the only one there is.
 
         :raises BagError: if there is no bag, it cannot be read, or no or no single image topic.
         """
         self.path = Path(path)
-        self._decoders = {RAW: decode, COMPRESSED: decode_compressed}
         with self._reader() as reader:
             self._camera = _choose(self.path, reader.connections, topic)
             names = {c.topic for c in reader.connections if c.msgcount}
@@ -119,7 +118,7 @@ class CameraBag:
 
         :raises BagError: if it cannot be decoded.
         """
-        decoder = self._decoders[self._camera.msgtype]
+        decoder = _DECODERS[self._camera.msgtype]
         try:
             return decoder(typestore().deserialize_cdr(frame.cdr, self._camera.msgtype))
         except Exception as error:

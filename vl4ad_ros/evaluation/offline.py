@@ -10,9 +10,9 @@ from typing import Any
 from vl4ad_ros.evaluation.alert_metrics import AlertLog, FrameResult, score_alerts
 from vl4ad_ros.evaluation.bag_reader import CameraBag
 from vl4ad_ros.evaluation.pixel_metrics import PixelMetrics
-from vl4ad_ros.evaluation.replay import described, quality
+from vl4ad_ros.evaluation.replay_result import described, quality
+from vl4ad_ros.inference.detector import Detector
 from vl4ad_ros.obstacles.pipeline import Pipeline, Result
-from vl4ad_ros.runtime.detector import Detector
 from vl4ad_ros.settings import Settings
 
 

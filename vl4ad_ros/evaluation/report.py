@@ -13,7 +13,7 @@ import numpy as np
 
 from vl4ad_ros.evaluation import drawing
 from vl4ad_ros.evaluation.bag_reader import BagError
-from vl4ad_ros.evaluation.replay import Replay
+from vl4ad_ros.evaluation.replay_result import Replay
 
 METRICS = 'metrics.json'
 VIDEO_WIDTH, STRIP_HEIGHT = 960, 40

@@ -12,7 +12,7 @@ from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, W
 
 from vl4ad_ros.evaluation.bag_reader import BagError, COMPRESSED, RAW
 from vl4ad_ros.evaluation.message_types import typestore
-from vl4ad_ros.evaluation.replay import Replay
+from vl4ad_ros.evaluation.replay_result import Replay
 
 DETECTIONS, DIAGNOSTICS = 'vision_msgs/msg/Detection2DArray', 'diagnostic_msgs/msg/DiagnosticArray'
 CAMERA_TOPIC = '/camera/image/compressed'

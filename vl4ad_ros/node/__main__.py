@@ -35,12 +35,12 @@ def main(args: list[str] | None = None) -> int:
     from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
     from rclpy.impl.implementation_singleton import rclpy_implementation
 
+    from vl4ad_ros.inference.backend import FatalBackendError
     from vl4ad_ros.node.aside import left_behind
-    from vl4ad_ros.node.detector_node import DetectorNode
     from vl4ad_ros.node.dds import use_profile
+    from vl4ad_ros.node.detector_node import DetectorNode
     from vl4ad_ros.node.parameters import ParameterError
-    from vl4ad_ros.runtime.backends import FatalBackendError
-    from vl4ad_ros.vocabulary import VocabularyError
+    from vl4ad_ros.prompts.vocabulary import VocabularyError
 
     use_profile()
     running = True

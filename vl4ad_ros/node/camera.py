@@ -14,16 +14,16 @@ from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 from vision_msgs.msg import Detection2DArray
 
+from vl4ad_ros.bundle.prompt_encoder import Prompts
+from vl4ad_ros.images.conversion import compressed_to_rgb, image_to_rgb
+from vl4ad_ros.inference.backend import BackendError, FatalBackendError
+from vl4ad_ros.inference.detector import Detector, Prediction
 from vl4ad_ros.node import messages, overlay, qos
-from vl4ad_ros.node.convert import compressed_to_rgb, image_to_rgb, to_message
 from vl4ad_ros.node.health import Health
 from vl4ad_ros.node.mailbox import Mailbox
 from vl4ad_ros.node.publishers import source_problem
 from vl4ad_ros.node.worker import Worker
 from vl4ad_ros.obstacles.pipeline import Pipeline, Result
-from vl4ad_ros.runtime.backends import BackendError, FatalBackendError
-from vl4ad_ros.runtime.detector import Detector, Prediction
-from vl4ad_ros.runtime.prompts import Prompts
 from vl4ad_ros.settings import Settings
 
 try:
@@ -190,15 +190,15 @@ class Camera:
     def _publish(self, header: Header, image: np.ndarray, prediction: Prediction,
                  result: Result, settings: Settings) -> None:
         mask = prediction.mask(settings.threshold)
-        self._mask.publish(to_message(header, mask, 'mono8'))
+        self._mask.publish(messages.image(header, mask, 'mono8'))
         self._detections.publish(messages.detections(header, result.detections))
         # An empty message says that there is no obstacle, which may not be known yet.
         if result.alerts is not None:
             self._alerts.publish(messages.detections(header, result.alerts))
         if self._score.get_subscription_count():
-            self._score.publish(to_message(header, prediction.score, '32FC1'))
+            self._score.publish(messages.image(header, prediction.score, '32FC1'))
         if self._overlay.get_subscription_count():
-            self._overlay.publish(to_message(header, overlay.draw(
+            self._overlay.publish(messages.image(header, overlay.draw(
                 image, mask, settings.output_overlay_alpha,
                 [(a.region.box, f'#{a.id} {a.caption}') for a in result.alerts or ()]), 'rgb8'))
 

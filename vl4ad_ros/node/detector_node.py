@@ -18,6 +18,9 @@ from rclpy.publisher import Publisher
 from std_msgs.msg import Header
 from vision_msgs.msg import LabelInfo
 
+from vl4ad_ros.bundle.prompt_encoder import Prompts
+from vl4ad_ros.inference.backend import EngineMissing, FatalBackendError
+from vl4ad_ros.inference.detector import Detector
 from vl4ad_ros.node import messages, qos
 from vl4ad_ros.node.aside import aside
 from vl4ad_ros.node.camera import Camera, Configuration
@@ -26,11 +29,8 @@ from vl4ad_ros.node.lifecycle import PatientLifecycleNode, transition
 from vl4ad_ros.node.parameters import declare
 from vl4ad_ros.node.prompt_changes import PromptChanges
 from vl4ad_ros.node.python_log import forwarded
-from vl4ad_ros.runtime.backends import EngineMissing, FatalBackendError
-from vl4ad_ros.runtime.detector import Detector
-from vl4ad_ros.runtime.prompts import Prompts
+from vl4ad_ros.prompts.vocabulary import script_warnings
 from vl4ad_ros.settings import NODE_NAME, ParameterError, ROWS, Settings, unknown_names
-from vl4ad_ros.vocabulary import script_warnings
 
 _DIAGNOSTICS_S = 1.0
 _POLL_S = 0.1

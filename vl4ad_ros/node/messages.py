@@ -5,19 +5,38 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+import sys
 
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
+import numpy as np
+from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 from vision_msgs.msg import (
     Detection2D, Detection2DArray, LabelInfo, ObjectHypothesisWithPose, VisionClass)
 
 from vl4ad_ros.obstacles.pipeline import ANOMALY, Finding
-from vl4ad_ros.vocabulary import Vocabulary
+from vl4ad_ros.prompts.vocabulary import Vocabulary
 
 NORMAL, ANOMALOUS = 0, 255
 """Values of the mask."""
 _FIRST_CLASS = 256
 """Classes are numbered from here in `label_info`: no value of a mono8 mask can be meant."""
+
+
+def image(header: Header, array: np.ndarray, encoding: str) -> Image:
+    """
+    Return `array`, (H, W) or (H, W, C), as an Image with the given header and encoding.
+
+    Rows are not padded: `len(data) == step * height`.
+    """
+    array = np.ascontiguousarray(array)
+    message = Image(header=header, height=array.shape[0], width=array.shape[1],
+                    encoding=encoding, step=array.strides[0],
+                    is_bigendian=int(sys.byteorder == 'big'))
+    # Appending to the field's own array.array is the one fast way that Humble has too:
+    # assigning bytes or an ndarray is checked element by element there.
+    message.data.frombytes(memoryview(array).cast('B'))
+    return message
 
 
 def detections(header: Header, found: Iterable[Finding]) -> Detection2DArray:

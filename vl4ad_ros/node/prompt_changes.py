@@ -8,11 +8,11 @@ from concurrent.futures import Future, wait
 from threading import Lock
 from typing import Callable
 
+from vl4ad_ros.bundle.prompt_encoder import Prompts
+from vl4ad_ros.inference.detector import Detector
 from vl4ad_ros.node.aside import begin
-from vl4ad_ros.runtime.detector import Detector
-from vl4ad_ros.runtime.prompts import Prompts
+from vl4ad_ros.prompts.vocabulary import Vocabulary
 from vl4ad_ros.settings import Settings
-from vl4ad_ros.vocabulary import Vocabulary
 
 _READING_S = 0.5
 """Seconds that the answer to a change waits for the files that it names."""

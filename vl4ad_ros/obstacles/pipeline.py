@@ -7,10 +7,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 import math
 
+from vl4ad_ros.inference.detector import Prediction
 from vl4ad_ros.obstacles.regions import find_regions, Region, RegionLimits
 from vl4ad_ros.obstacles.scene_time import Moment, SceneTime, TimeLimits
 from vl4ad_ros.obstacles.tracks import Track, Tracker, TrackLimits
-from vl4ad_ros.runtime.detector import Prediction
 
 ANOMALY = 'anomaly'
 """The class of every detection; its score is the region's."""

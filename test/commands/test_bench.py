@@ -1,0 +1,147 @@
+# Copyright 2026 vl4ad_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""`vl4ad bench` on the mock bundle; needs onnxruntime and openvino, no GPU."""
+
+from __future__ import annotations
+
+import json
+import time
+
+import cv2
+import numpy as np
+import pytest
+from vl4ad_ros import cli
+from vl4ad_ros.bundle.reference import Maps
+from vl4ad_ros.commands import bench
+from vl4ad_ros.inference.backend import DeviceMemoryError
+
+CPU = ['--backend', 'onnxruntime', 'openvino']
+
+
+def report_of(capsys, *arguments: str, code: int = 0) -> dict:
+    """Return what the verb prints as JSON, which must be all it prints on stdout."""
+    assert cli.main(['bench', *arguments, '--json']) == code
+    return json.loads(capsys.readouterr().out)
+
+
+def test_every_backend_is_measured_or_listed_with_its_reason(mock_bundle, capsys):
+    report = report_of(capsys, str(mock_bundle), '--backend', 'onnxruntime', 'openvino',
+                       'openvino-gpu', 'tensorrt', '--frames', '4', '--device', '15')
+    assert [r['backend'] for r in report['results']] == ['onnxruntime', 'openvino']
+    assert set(report['unavailable']) == {'openvino-gpu', 'tensorrt'}
+    assert report['unavailable']['openvino-gpu'].startswith('no Intel GPU 15')
+    assert (report['input_size'], report['image_size']) == ([96, 160], [[360, 640]])
+    for result in report['results']:
+        assert set(result['stages_ms']) == {
+            'decode', 'resize', 'network', 'upsample', 'mask', 'obstacles'}
+        latency = result['latency_ms']
+        assert 0 < latency['p50'] <= latency['p90'] <= latency['p99']
+        assert sum(result['stages_ms'].values()) == pytest.approx(latency['p50'], rel=0.5)
+        assert result['frames_per_s'] == pytest.approx(1e3 / latency['mean'], rel=0.1)
+        assert result['load_s'] > 0 and result['device_mib'] is None
+        assert result['description'].startswith(result['backend'])
+    facts = report['machine']
+    assert facts['cpu'] and facts['cores'] >= 1 and facts['date'] and facts['python']
+    assert {'onnxruntime', 'openvino', 'numpy'} <= set(facts['versions'])
+
+
+def test_nothing_measured_is_a_failure(mock_bundle, capsys):
+    report = report_of(capsys, str(mock_bundle), '--backend', 'openvino-gpu', '--device', '15',
+                       code=1)
+    assert not report['results'] and 'openvino-gpu' in report['unavailable']
+
+
+def test_table_has_a_column_for_each_number_of_threads(mock_bundle, capsys):
+    assert cli.main(['bench', str(mock_bundle), '--backend', 'onnxruntime', '--threads', '1', '2',
+                     '--frames', '2']) == 0
+    out = capsys.readouterr().out
+    assert '| | onnxruntime, 1 threads | onnxruntime, 2 threads |' in out
+    assert '| frame p99, ms |' in out and '| upload' not in out
+    assert 'not measured' not in out
+
+
+def test_own_pictures_of_any_size(mock_bundle, tmp_path, capsys):
+    for i, size in enumerate([(120, 200), (90, 90)]):
+        cv2.imwrite(str(tmp_path / f'{i}.png'), np.full((*size, 3), 90, np.uint8))
+    report = report_of(capsys, str(mock_bundle), *CPU, '--frames', '3', '--images', str(tmp_path))
+    assert report['image_size'] == [[120, 200], [90, 90]]
+    (tmp_path / 'broken.jpg').write_bytes(b'no picture')
+    assert cli.main(['bench', str(mock_bundle), '--images', str(tmp_path)]) == 1
+    assert "broken.jpg' is no picture" in capsys.readouterr().err
+    assert cli.main(['bench', str(mock_bundle), '--images', str(tmp_path / 'none')]) == 1
+    assert 'holds no JPEG or PNG' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize('wrong', [
+    ['--image-size', '360'], ['--frames', '0'], ['--backend', 'caffe'], ['--input-size', '0x32']])
+def test_wrong_usage_is_refused(mock_bundle, wrong):
+    with pytest.raises(SystemExit, match='2'):
+        cli.main(['bench', str(mock_bundle), *wrong])
+
+
+def test_bundle_without_weights_cannot_get_another_size(mock_bundle, capsys):
+    pytest.importorskip('torch')
+    assert cli.main(['bench', str(mock_bundle), '--input-size', '128x160']) == 1
+    assert 'has no weights that PyTorch could load' in capsys.readouterr().err
+
+
+class Fake:
+    """A backend that sleeps for a known time and notes whose turn it was."""
+
+    description, stages = 'fake', {'upload': 1.0, 'network': 2.0, 'download': 0.5}
+    turns: list[str] = []
+
+    def __init__(self, bundle, name, options):
+        self.name, self.shape, self.closed = name, bundle.map_size, False
+
+    def run(self, *inputs):
+        Fake.turns.append(self.name)
+        time.sleep(0.02 if self.name == 'tensorrt' else 0.001)
+        zero = np.zeros(self.shape, np.int32)
+        return Maps(zero.astype(np.float32), zero, zero, zero.astype(np.float32))
+
+    def encode_text(self, tokens):
+        return np.ones((len(tokens), 32), np.float32)
+
+    def device_memory(self):
+        return 300 << 20
+
+    def close(self):
+        self.closed = True
+
+
+def test_backends_take_turns_and_device_stages_are_shown(mock_bundle, monkeypatch, capsys):
+    Fake.turns.clear()
+    monkeypatch.setattr(bench, 'open_backend', Fake)
+    report = report_of(capsys, str(mock_bundle), '--backend', 'tensorrt', 'torch', '--frames', '6')
+    turns = Fake.turns[2 * bench.WARM_UP:]
+    assert len(turns) == 12
+    assert all({a, b} == {'tensorrt', 'torch'} for a, b in zip(turns[::2], turns[1::2]))
+    assert turns[0] != turns[2]  # and who begins changes
+    slow, fast = report['results']
+    assert slow['latency_ms']['p50'] > fast['latency_ms']['p50'] + 10
+    assert slow['device_mib'] == 300
+    assert [slow['stages_ms'][s] for s in ('upload', 'network', 'download')] == [1.0, 2.0, 0.5]
+
+
+def test_backend_that_fails_to_load_does_not_end_the_others(mock_bundle, monkeypatch, capsys):
+    real = bench.open_backend
+
+    def open_backend(bundle, name, options):
+        if name == 'torch':
+            raise DeviceMemoryError('needed 900 MiB, free 7 MiB')
+        return real(bundle, name, options)
+
+    monkeypatch.setattr(bench, 'open_backend', open_backend)
+    report = report_of(capsys, str(mock_bundle), '--backend', 'torch', 'onnxruntime', '--frames',
+                       '2')
+    assert report['unavailable'] == {'torch': 'needed 900 MiB, free 7 MiB'}
+    assert len(report['results']) == 1
+
+
+@pytest.mark.slow
+def test_another_input_size_is_exported_for_the_occasion(capsys):
+    pytest.importorskip('torch')
+    report = report_of(capsys, 'tiny', *CPU, '--frames', '2', '--input-size', '96x160')
+    assert report['input_size'] == [96, 160]
+    assert all('uncertainty off by 0.0' in r['deviation'] for r in report['results'])

@@ -1,0 +1,139 @@
+# Copyright 2026 vl4ad_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The same recording gives the same results offline and through the node, byte for byte."""
+
+import json
+
+from bags import make_image, scene, START_NS
+import pytest
+
+pytest.importorskip('rclpy', reason='needs ROS 2')
+from rclpy.serialization import serialize_message  # noqa: E402
+from rosbags.rosbag2 import Reader, StoragePlugin, Writer  # noqa: E402
+from std_msgs.msg import Header  # noqa: E402
+from vl4ad_ros import cli  # noqa: E402
+from vl4ad_ros.evaluation.bag_reader import CameraBag  # noqa: E402
+from vl4ad_ros.evaluation.message_types import typestore  # noqa: E402
+from vl4ad_ros.evaluation.offline import evaluate  # noqa: E402
+from vl4ad_ros.inference.detector import Detector  # noqa: E402
+from vl4ad_ros.node import messages  # noqa: E402
+from vl4ad_ros.settings import read_parameter_file, Settings  # noqa: E402
+
+DETECTIONS = 'vision_msgs/msg/Detection2DArray'
+FRAMES = 44
+PARAMETERS = """
+/**:
+  ros__parameters:
+    threshold: 0.3
+    no_such_name: 1
+/vl4ad_detector:
+  ros__parameters:
+    model: {backend: onnxruntime, threads: 1}
+    threshold: 0.6
+    region.min_area: 0.001
+    alert:
+      confirm_hits: 2
+      confirm_window: 3
+      name_floor: 0.1
+"""
+
+
+def stamp_ns(index):
+    """Return stamps at 10 Hz with everything that recordings do to them."""
+    if index in (36, 37, 38):
+        return 0
+    if index in (40, 41):
+        index = 40  # the same once more
+    ns = START_NS + index * 10**8
+    if index == 9:
+        ns -= 250 * 10**6  # late
+    if index >= 16:
+        ns += 5 * 10**9  # a gap
+    if index >= 26:
+        ns -= 20 * 10**9  # a jump back
+    return ns
+
+
+@pytest.fixture(scope='module')
+def recording(tmp_path_factory):
+    """Return a bag whose things come and go; one record time is late by more than a gap."""
+    path = tmp_path_factory.mktemp('bags') / 'odd'
+    store = typestore()
+    with Writer(path, version=9, storage_plugin=StoragePlugin.MCAP) as writer:
+        connection = writer.add_connection(
+            '/camera/image', 'sensor_msgs/msg/Image', typestore=store)
+        for i in range(FRAMES):
+            image = scene(3 + i)[0].copy()
+            if i % 7 == 3:
+                image[40:80] = 128  # nothing in this frame
+            if i > 20:
+                image[10:30, 100:130] = (150, 40, 160)
+            writer.write(connection, START_NS + i * 10**8 + (i > 37) * 4 * 10**9,
+                         store.serialize_cdr(make_image(image, 'rgb8', stamp_ns(i)),
+                                             'sensor_msgs/msg/Image'))
+    return path
+
+
+@pytest.fixture(scope='module')
+def parameters(tmp_path_factory):
+    """Return a parameter file of the node's."""
+    path = tmp_path_factory.mktemp('parameters') / 'detector.yaml'
+    path.write_text(PARAMETERS)
+    return path
+
+
+def decoded(cdr):
+    """Return a message from its bytes."""
+    return typestore().deserialize_cdr(bytes(cdr), DETECTIONS)
+
+
+def canonical(cdr):
+    """Return a serialised message without what lies in its padding, which is left to chance."""
+    return bytes(typestore().serialize_cdr(decoded(cdr), DETECTIONS))
+
+
+def test_lockstep_gives_what_evaluate_gives(recording, parameters, mock_bundle, tmp_path, capsys):
+    arguments = ['--bundle', str(mock_bundle), '--params', str(parameters)]
+    out = tmp_path / 'out'
+    assert cli.main(['replay', str(recording), *arguments, '--lockstep', '--out', str(out)]) == 0
+    assert ("warning: there is no parameter 'no_such_name'" in capsys.readouterr().err)
+    online = {'detections': [], 'alerts': []}
+    with Reader(out / 'result_bag') as reader:
+        for connection, _, cdr in reader.messages():
+            name = connection.topic.rpartition('/')[2]
+            if connection.topic.startswith('/vl4ad_detector/') and name in online:
+                online[name].append(canonical(cdr))
+
+    settings = Settings().changed(
+        {**read_parameter_file(parameters), 'model.bundle': str(mock_bundle)})
+    assert (settings.threshold, settings.model_threads) == (0.6, 1)
+    offline = {'detections': [], 'alerts': []}
+    seen = []
+
+    def keep(stamp, result):
+        header = Header(frame_id='camera_optical')
+        header.stamp.sec, header.stamp.nanosec = divmod(stamp, 10**9)
+        seen.append(result)
+        for name, found in (('detections', result.detections), ('alerts', result.alerts)):
+            if found is not None:
+                offline[name].append(canonical(serialize_message(
+                    messages.detections(header, found))))
+    detector = Detector.open(settings.model_bundle, settings.model_backend,
+                             settings.backend_options)
+    figures = evaluate(CameraBag(recording), detector, settings, keep)
+    detector.close()
+
+    # The recording has what it should have.
+    assert [r.moment.step for r in seen].count('late') == 1
+    assert [i for i, r in enumerate(seen) if r.reset] == [16, 26, 38]
+    assert {r.moment.unusable for r in seen} == {'', 'zero', 'constant'}
+    assert sum(r.alerts is None for r in seen) >= 8 and any(r.alerts for r in seen)
+    assert any(one.name for r in seen for one in r.detections)
+    assert len(offline['detections']) == FRAMES
+    for name in online:
+        assert len(online[name]) == len(offline[name]), name
+        for index, (one, other) in enumerate(zip(online[name], offline[name])):
+            assert one == other, (name, index, decoded(one), decoded(other))
+    metrics = json.loads((out / 'metrics.json').read_text())
+    del metrics['definitions'], figures['definitions']
+    assert figures.items() <= metrics.items() and metrics['lockstep']

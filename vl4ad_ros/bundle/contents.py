@@ -1,0 +1,234 @@
+# Copyright 2026 vl4ad_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Whether what a bundle's files hold can be right: finite values, and tokens that a table has."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+import json
+import math
+import os
+from pathlib import Path
+from typing import Any, TYPE_CHECKING
+
+import numpy as np
+
+from vl4ad_ros.bundle import npz
+from vl4ad_ros.bundle.onnx_file import Constant, constants, table_rows
+from vl4ad_ros.bundle.tokenizer import Tokenizer
+from vl4ad_ros.files import cache_folder, open_regular
+
+if TYPE_CHECKING:
+    from vl4ad_ros.bundle.bundle import Bundle
+
+_FORMATS = {'F16': ('<u2', 0x7c00), 'BF16': ('<u2', 0x7f80), 'F32': ('<u4', 0x7f800000),
+            'F64': ('<u8', 0x7ff0000000000000)}
+"""Of each dtype: an integer of its size, and the bits that are all set if it is not finite."""
+_BLOCK = 1 << 22
+_LARGEST_HEADER = 100_000_000  # as the safetensors library
+_MOST_SIDES = 64  # of a tensor; NumPy knows no more
+_NAMED = 3  # tensors in a message
+_FOLDER = 'checked-1'  # to be counted up when more is checked than before
+
+
+class ContentError(ValueError):
+    """A file of a bundle whose content cannot be right; the message names it and says what is."""
+
+
+def check_contents(bundle: Bundle) -> None:
+    """
+    Check the files of a bundle whose sha256 sums are right, or recall that this has been done.
+
+    An empty file in the user's cache, called as `Bundle.digest`, says that a bundle is right. A
+    cache that cannot be written or read costs time only.
+
+    :raises ContentError: naming the file and what is wrong with it.
+    :raises OSError: if a file cannot be read.
+    """
+    try:
+        seen = cache_folder() / _FOLDER / bundle.digest
+    except RuntimeError:  # no home folder
+        seen = None
+    if seen is not None and os.path.isfile(seen):
+        return
+    _check_values(bundle)
+    _check_tokens(bundle)
+    if seen is not None:
+        try:
+            seen.parent.mkdir(parents=True, exist_ok=True)
+            os.close(os.open(seen, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o644))
+        except OSError:
+            pass
+
+
+def _check_values(bundle: Bundle) -> None:
+    directory, checked = bundle.directory, set()
+    for name in bundle.weights:
+        if name.endswith('.safetensors') or bundle.network and name == bundle.network.weights:
+            regions = _safetensors(directory / name)
+            _refuse(directory / name, [
+                tensor for tensor, region in regions.items()
+                if not _are_finite(_of_file(directory / name, *region), region[1])])
+            checked.update((name, *region) for region in regions.values())
+    for name in dict.fromkeys((*(g.file for g in bundle.vision.graphs), bundle.text.file)):
+        with _saying(f'{directory / name} does not load'):
+            names = [constant.name for constant in constants(directory / name)
+                     if not _may_be(constant, bundle, checked)]
+        _refuse(directory / name, names)
+    for name in filter(None, (bundle.text.embeddings, bundle.reference)):
+        with _saying(f'{directory / name} cannot be read'):
+            names = npz.not_finite(directory / name)
+        _refuse(directory / name, names)
+
+
+@contextmanager
+def _saying(what: str) -> Iterator[None]:
+    try:
+        yield
+    except ContentError:
+        raise
+    except ValueError as error:
+        raise ContentError(f'{what} ({error})') from error
+
+
+def _refuse(file: Path, names: Sequence[str]) -> None:
+    if names:
+        more = f' and {len(names) - _NAMED} more' if len(names) > _NAMED else ''
+        raise ContentError(f'{file} has values that are not finite, in '
+                           f'{", ".join(f"{name!r:.100}" for name in names[:_NAMED])}{more}')
+
+
+def _safetensors(file: Path) -> dict[str, tuple[int, str, int]]:
+    """
+    Return where each tensor of floating point numbers lies: offset, dtype and how many numbers.
+
+    The format: https://github.com/huggingface/safetensors#format
+    """
+    def need(right: bool, what: str) -> None:
+        if not right:
+            raise ContentError(f'{file} is no safetensors file: {what}')
+
+    with open_regular(file) as stream:
+        size = os.fstat(stream.fileno()).st_size
+        length = int.from_bytes(stream.read(8), 'little')
+        need(8 + length <= size and length <= _LARGEST_HEADER, 'its header is cut off')
+        try:
+            header = json.loads(stream.read(length))
+        except (ValueError, RecursionError) as error:
+            raise ContentError(f'{file} is no safetensors file ({error})') from error
+    need(isinstance(header, dict), 'its header is no object')
+    regions = {}
+    for name, entry in header.items():
+        if name == '__metadata__':
+            continue
+        need(isinstance(entry, dict), f'{name!r:.100} is no object')
+        dtype, shape, offsets = (entry.get(key) for key in ('dtype', 'shape', 'data_offsets'))
+        need(isinstance(dtype, str) and _are_sizes(shape) and _are_sizes(offsets)
+             and len(offsets) == 2 and offsets[0] <= offsets[1] <= size - 8 - length,
+             f'{name!r:.100} lies outside of it')
+        if dtype in _FORMATS:
+            count = math.prod(shape)
+            need(offsets[1] - offsets[0] == count * np.dtype(_FORMATS[dtype][0]).itemsize,
+                 f'{name!r:.100} does not have the size of its shape')
+            regions[name] = 8 + length + offsets[0], dtype, count
+    return regions
+
+
+def _are_sizes(values: Any) -> bool:
+    return (isinstance(values, list) and len(values) <= _MOST_SIDES
+            and all(type(v) is int and 0 <= v < 2 ** 63 for v in values))
+
+
+def _may_be(constant: Constant, bundle: Bundle, checked: set[tuple[str, int, str, int]]) -> bool:
+    """Return whether a constant of a graph is finite, or the mask that its values make it."""
+    if not constant.location:
+        kind = _FORMATS[constant.dtype][0]
+        return _are_finite_or_mask(_in_memory(constant.data, kind), constant.dtype)
+    if constant.location not in bundle.weights:
+        raise ContentError(f'{constant.name!r:.100} of a graph is in {constant.location!r:.100}, '
+                           "which is not among the manifest's weights")
+    region = constant.offset, constant.dtype, constant.count
+    if not constant.dtype or (constant.location, *region) in checked:
+        return True
+    if not _are_finite_or_mask(
+            _of_file(bundle.directory / constant.location, *region), constant.dtype):
+        return False
+    checked.add((constant.location, *region))
+    return True
+
+
+def _of_file(file: Path, offset: int, dtype: str, count: int) -> Iterator[np.ndarray]:
+    """Yield the bits of numbers in a file, in blocks."""
+    kind = np.dtype(_FORMATS[dtype][0])
+    with open_regular(file) as stream:
+        if count > (os.fstat(stream.fileno()).st_size - offset) // kind.itemsize:
+            raise ContentError(f'{file} has no {count} numbers at byte {offset}')
+        stream.seek(offset)
+        while count:
+            bits = np.fromfile(stream, kind, min(count, _BLOCK // kind.itemsize))
+            if not len(bits):
+                raise ContentError(f'{file} became shorter while it was read')
+            count -= len(bits)
+            yield bits
+
+
+def _in_memory(pieces: Iterable[memoryview], kind: str) -> Iterator[np.ndarray]:
+    size = np.dtype(kind).itemsize
+    for piece in pieces:
+        if len(piece) % size:
+            raise ContentError('a constant of a graph ends within a number')
+        for start in range(0, len(piece), _BLOCK):
+            yield np.frombuffer(piece[start:start + _BLOCK], kind)
+
+
+def _are_finite(blocks: Iterable[np.ndarray], dtype: str) -> bool:
+    exponent = _FORMATS[dtype][1]
+    return not any((bits & exponent == exponent).any() for bits in blocks)
+
+
+def _are_finite_or_mask(blocks: Iterable[np.ndarray], dtype: str) -> bool:
+    """
+    Return whether numbers are finite, or all of them are 0 or minus infinity.
+
+    The latter is how attention is kept from what it must not see; a weight looks different.
+    """
+    exponent = _FORMATS[dtype][1]
+    finite = mask = True
+    for bits in blocks:
+        sign = 1 << 8 * bits.itemsize - 1
+        finite = finite and not (bits & exponent == exponent).any()
+        mask = mask and bool(np.isin(bits, (0, sign, sign | exponent)).all())
+        if not finite and not mask:
+            return False
+    return True
+
+
+def _check_tokens(bundle: Bundle) -> None:
+    text, file = bundle.text, bundle.directory / bundle.text.file
+    try:
+        tokenizer = Tokenizer(bundle.directory / bundle.tokenizer, text.context_length, text.sot,
+                              text.eot, text.pad)
+    except ValueError as error:
+        raise ContentError(str(error)) from error
+    with _saying(f'{file} does not load'):
+        known = table_rows(file, 'tokens'), _recorded_rows(bundle)
+    rows = min((n for n in known if n is not None), default=None)
+    if rows is not None:
+        for name, token in (('sot', text.sot), ('eot', text.eot), ('pad', text.pad),
+                            (f'the largest token of {bundle.tokenizer}', tokenizer.largest)):
+            if token >= rows:
+                raise ContentError(f'{bundle.directory}: {name} is {token}, but the table of '
+                                   f'{text.file} has tokens 0..{rows - 1} only')
+    if bundle.network is not None and tokenizer.largest > text.eot:
+        raise ContentError(
+            f'{bundle.directory}: eot is {text.eot}, but {bundle.tokenizer} has tokens up to '
+            f'{tokenizer.largest}; the text network takes the largest token for the end')
+
+
+def _recorded_rows(bundle: Bundle) -> int | None:
+    """Return the size of the vocabulary that the record of the network has, if it has one."""
+    value: Any = bundle.network and bundle.network.config
+    for key in ('clip', 'text_cfg', 'vocab_size'):
+        value = value.get(key) if isinstance(value, Mapping) else None
+    return value if type(value) is int else None

@@ -1,0 +1,48 @@
+# Copyright 2026 vl4ad_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The verb `vl4ad replay`: play a recording through the node and write a report."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from typing import Any, TYPE_CHECKING
+
+from vl4ad_ros.commands import Verb
+from vl4ad_ros.commands.arguments import (
+    add_bag_arguments, add_params_argument, add_replay_arguments, node_parameters, replay_inputs)
+
+if TYPE_CHECKING:
+    from vl4ad_ros.replay.session import SessionOptions
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the verb's arguments."""
+    add_bag_arguments(parser)
+    add_replay_arguments(parser, 'out/replay')
+    add_params_argument(parser)
+    parser.add_argument('--lockstep', action='store_true',
+                        help='send each frame after the answer to the one before, so that none is '
+                        'lost and the same recording gives the same results')
+
+
+def run(options: argparse.Namespace) -> None:
+    """Replay the recording and print where the report is."""
+    from vl4ad_ros.evaluation.bag_reader import CameraBag
+    from vl4ad_ros.replay.playback import new_report, show, tell
+    parameters = node_parameters(options)
+    bag = CameraBag(options.bag, options.topic)
+    with new_report(options.out, [options.bag, *replay_inputs(options, parameters)]) as folder:
+        files = show(bag, folder, options.bag.name, session_options(options, parameters))
+    tell(files, options.out)
+
+
+def session_options(options: argparse.Namespace, parameters: Mapping[str, Any]) -> SessionOptions:
+    """Return the options of a session with these parameters of the node."""
+    from vl4ad_ros.replay.session import SessionOptions
+    lockstep = getattr(options, 'lockstep', False)
+    return SessionOptions(parameters['model.bundle'], options.rate or (None if lockstep else 1.0),
+                          lockstep, parameters)
+
+
+VERB = Verb(add_arguments, run)

@@ -1,0 +1,53 @@
+# Copyright 2026 vl4ad_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The verb `vl4ad demo`: replay a drawn drive, change prompts in a second one, and report."""
+
+from __future__ import annotations
+
+import argparse
+
+from vl4ad_ros.commands import Verb
+from vl4ad_ros.commands.arguments import add_replay_arguments, node_parameters, replay_inputs
+from vl4ad_ros.commands.replay import session_options
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the verb's arguments."""
+    add_replay_arguments(parser, 'out/demo')
+    parser.add_argument('--seed', type=int, metavar='N', help='draw another drive')
+
+
+def run(options: argparse.Namespace) -> None:
+    """Show both acts and print where the report is."""
+    # Imported here: the help of the verb needs no ROS.
+    from tqdm import tqdm
+    from vl4ad_ros.evaluation.bag_reader import CameraBag
+    from vl4ad_ros.replay.playback import new_report, show, tell
+    from vl4ad_workshop.demo import sample_drive
+    from vl4ad_workshop.demo.second_act import SCRIPT
+    from vl4ad_workshop.demo.show_second_act import FILES, show_second_act
+    seed = sample_drive.SEED if options.seed is None else options.seed
+
+    def draw(drawn: int, total: int) -> None:
+        if not drawn:
+            print(f'drawing {total} frames; later runs have them', flush=True)
+            bar.reset(total)
+        bar.update(drawn - bar.n)
+
+    parameters = node_parameters(options)
+    inputs = [sample_drive.cache_folder(), *replay_inputs(options, parameters)]
+    with new_report(options.out, inputs, FILES) as folder:
+        with tqdm(unit='frame', disable=None, leave=False) as bar:
+            bag = sample_drive.sample_drive(seed, draw)
+            scene = sample_drive.second_scene(SCRIPT, draw)
+        limits = sample_drive.TRACK_LIMITS
+        print('alerts come from the road ahead, and from what '
+              f'{limits.confirm_hits} of {limits.confirm_window} frames show')
+        files = show(CameraBag(bag), folder, f'Sample drive {seed}',
+                     session_options(options, {**parameters, **sample_drive.PARAMETERS}))
+        files |= show_second_act(CameraBag(scene), folder, SCRIPT,
+                                 session_options(options, parameters))
+    tell(files, options.out)
+
+
+VERB = Verb(add_arguments, run)

@@ -1,0 +1,147 @@
+# Copyright 2026 vl4ad_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The second act as pictures: a strip of its phases over the scores in time, and a video."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from vl4ad_ros.evaluation import drawing
+from vl4ad_ros.evaluation.replay_result import Replay
+from vl4ad_ros.evaluation.report import (
+    decoded, GAP, rate_hz, STRIP_HEIGHT, TILE_WIDTH, Video, VIDEO_WIDTH, write_png)
+from vl4ad_workshop.demo.second_act import Act, FrameScore, state, THRESHOLD
+
+NORMAL, ANOMALOUS = (120, 214, 130), (255, 110, 130)
+COLOURS = ((38, 84, 214), (214, 96, 20), (20, 140, 90), (140, 50, 170))
+HEADER, CAPTION, PLOT, MARGIN = 64, 62, 280, 46
+
+
+def write_pictures(act: Act, replay: Replay, folder: Path, title: str) -> dict[str, Path]:
+    """
+    Write `second_act.png` and `second_act.mp4` into an existing folder.
+
+    :returns: the files written, by what they are.
+    :raises ReportError: if a file cannot be written.
+    """
+    files = {'second act': folder / 'second_act.png', 'its video': folder / 'second_act.mp4'}
+    times = replay.bag.times_ns
+    scores = {f.time_s: f for f in act.frames}
+    middles = _middles(act)
+    tiles: dict[int, np.ndarray] = {}
+    phase = 0
+    video = Video(files['its video'], rate_hz(replay))
+    try:
+        for index, image, label, ids in _labelled(replay):
+            seconds = (times[index] - times[0]) / 1e9
+            score = scores.get(seconds)
+            phase = phase if score is None else score.phase
+
+            def picture(width: int) -> np.ndarray:
+                drawn = drawing.draw_alerts(image, replay.mask(index), (), label, width)
+                if score:
+                    _name(drawn, act, score, ids)
+                return drawn
+            video.write(_video_frame(picture(VIDEO_WIDTH), act, phase, seconds, score))
+            if seconds == middles.get(phase):
+                tiles[phase] = picture(TILE_WIDTH)
+    finally:
+        video.close()
+    about = f'model {replay.about["model"]} on {replay.about["backend"]}'
+    write_png(files['second act'], _sheet(act, tiles, title, about))
+    return files
+
+
+def _middles(act: Act) -> dict[int, float]:
+    """Return the time of the frame in the middle of each phase."""
+    found = {}
+    for phase in range(len(act.script.phases)):
+        times = [f.time_s for f in act.frames if f.phase == phase]
+        if times:
+            found[phase] = times[len(times) // 2]
+    return found
+
+
+def _labelled(replay: Replay):
+    """Yield index, image, label and object ids of every published frame."""
+    ids = {index: numbers for index, _, numbers in replay.bag.truth_maps()}
+    for index, image, label in decoded(replay):
+        yield index, image, label, ids[index]
+
+
+def _name(canvas: np.ndarray, act: Act, score: FrameScore, ids: np.ndarray) -> None:
+    """Write each thing's name and score over it."""
+    scale = canvas.shape[1] / ids.shape[1]
+    for number, kind in enumerate(act.script.kinds, 1):
+        rows, columns = np.nonzero(ids == number)
+        if not rows.size:
+            continue
+        value = score.median[kind]
+        anomalous = value > THRESHOLD
+        asked = act.should_be_anomalous(score.phase, kind)
+        wrong = '' if anomalous == asked else f', should be {state(asked)}'
+        drawing.put_tab(canvas, f'{kind} {value:.2f}{wrong}', round(columns.min() * scale),
+                        round(rows.min() * scale) - 4, round(rows.max() * scale) + 4,
+                        ANOMALOUS if anomalous else NORMAL)
+
+
+def _video_frame(picture: np.ndarray, act: Act, phase: int, seconds: float,
+                 score: FrameScore | None) -> np.ndarray:
+    picture = picture[:picture.shape[0] // 2 * 2]
+    strip = np.full((STRIP_HEIGHT, picture.shape[1], 3), drawing.DARK, np.uint8)
+    drawing.put_text(strip, f'{seconds:5.1f} s', (14, 26), 13, drawing.WHITE)
+    now = act.script.phases[phase]
+    said = f"'{now.says}' ({now.edits})" if score else 'frame not processed'
+    drawing.put_text(strip, said, (120, 26), 13, drawing.ALERT if score else drawing.PALE)
+    return np.concatenate([picture, strip])
+
+
+def _sheet(act: Act, tiles: dict[int, np.ndarray], title: str, about: str) -> np.ndarray:
+    phases = act.script.phases
+    width = len(phases) * (TILE_WIDTH + GAP) + GAP
+    height = next(iter(tiles.values())).shape[0] if tiles else 0
+    head = np.full((HEADER + CAPTION + height, width, 3), 255, np.uint8)
+    drawing.put_text(head, f'{title}: {act.verdict}', (GAP, 38), 18, drawing.DARK)
+    drawing.put_text(head, about, (width - GAP, 38), 12, drawing.PALE, 'right')
+    for i, phase in enumerate(phases):
+        left = GAP + i * (TILE_WIDTH + GAP)
+        drawing.put_text(head, phase.says, (left, HEADER + 22), 14, drawing.DARK)
+        drawing.put_text(head, phase.edits, (left, HEADER + 46), 12, drawing.PALE)
+        if i in tiles:
+            head[HEADER + CAPTION:, left:left + TILE_WIDTH] = tiles[i]
+    return np.concatenate([head, _plot(act, width)])
+
+
+def _plot(act: Act, width: int) -> np.ndarray:
+    """Draw the median score of each thing over time, phase below picture."""
+    canvas = np.full((PLOT + 2 * MARGIN, width, 3), 255, np.uint8)
+    total = act.script.phase_s * len(act.script.phases)
+
+    def at(seconds: float, value: float) -> tuple[int, int]:
+        return (round(GAP + seconds / total * (width - 2 * GAP)),
+                round(MARGIN + (1 - value) * PLOT))
+    for value in (0, THRESHOLD, 1):
+        cv2.line(canvas, at(0, value), at(total, value), drawing.PALE, 1, cv2.LINE_AA)
+        drawing.put_text(canvas, f'{value:g}', (at(0, value)[0] + 4, at(0, value)[1] - 5), 11,
+                         drawing.PALE)
+    drawing.put_text(canvas, 'threshold', (at(0, THRESHOLD)[0] + 40, at(0, THRESHOLD)[1] - 5), 11,
+                     drawing.PALE)
+    for seconds, latency in zip(act.call_s, act.latency_ms):
+        x, top = at(seconds, 1)
+        cv2.line(canvas, (x, top - 20), at(seconds, 0), drawing.DARK, 1, cv2.LINE_AA)
+        after = '' if latency is None else f', in force after {latency:.0f} ms'
+        drawing.put_text(canvas, f'prompts set{after}', (x + 6, top - 10), 11, drawing.DARK)
+    for i, kind in enumerate(act.script.kinds):
+        colour = COLOURS[i % len(COLOURS)]
+        points = [at(f.time_s, f.median[kind]) for f in act.frames]
+        if points:
+            cv2.polylines(canvas, [np.array(points)], False, colour, 2, cv2.LINE_AA)
+        for point in points:
+            cv2.circle(canvas, point, 3, colour, -1, cv2.LINE_AA)
+        drawing.put_text(canvas, kind, (GAP + 110 * i, PLOT + 2 * MARGIN - 14), 14, colour)
+    drawing.put_text(canvas, f'median score of its true pixels over {total:g} s; a dot is a frame',
+                     (width - GAP, PLOT + 2 * MARGIN - 14), 11, drawing.PALE, 'right')
+    return canvas

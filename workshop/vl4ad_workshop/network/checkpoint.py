@@ -1,0 +1,160 @@
+# Copyright 2026 vl4ad_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Official FC-CLIP checkpoints: read, recognised by their state dict, loaded without a copy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+import functools
+from pathlib import Path
+import pickle
+import re
+
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from vl4ad_workshop.network.config import NetworkConfig, OFFICIAL
+from vl4ad_workshop.network.vl4ad import Vl4ad
+
+Shapes = Mapping[str, tuple[int, ...]]
+
+# Prefixes that a wrapper for several GPUs puts before every key.
+_WRAPPERS = ('module.', '_orig_mod.')
+# What training needs and the network does not: weights of the loss, and constants that this
+# network has as such.
+_IGNORED = ('criterion.', 'pixel_mean', 'pixel_std', 'backbone.clip_model.attn_mask')
+_MOST_ROWS = 40
+
+
+class CheckpointError(ValueError):
+    """A checkpoint that cannot be used; the message says what was expected, seen, and the cure."""
+
+
+def load_checkpoint(path: str | Path) -> Vl4ad:
+    """
+    Return the network of a checkpoint with its weights, in evaluation mode.
+
+    Weights stay mapped from the file wherever its format allows, so they take no memory twice.
+
+    :param path: an FC-CLIP checkpoint (``.pth``, as detectron2 saves it, or a bare state dict)
+        or its state dict as ``.safetensors``.
+    :raises CheckpointError: if it cannot be read, is no FC-CLIP network, or keys are missing,
+        unexpected or misshapen; the message has a table of them.
+    """
+    state = read_state(path)
+    shapes = {key: tuple(value.shape) for key, value in state.items()}
+    config = recognise(shapes, str(path))
+    network = empty_network(config)
+    # Half-precision checkpoints are widened: everything here counts in float32.
+    state = {k: v.float() if v.is_floating_point() else v for k, v in state.items()}
+    network.load_state_dict(state, assign=True)
+    network.backbone.requires_grad_(False)
+    return network.eval()
+
+
+def read_state(path: str | Path) -> dict[str, Tensor]:
+    """
+    Return the network's part of a checkpoint file, without executing anything in it.
+
+    :raises CheckpointError: if the file cannot be read or holds no state dict.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise CheckpointError(f"no checkpoint at '{path}'; give the file that you downloaded, "
+                              'such as fcclip_cocopan.pth')
+    try:
+        if path.suffix == '.safetensors':
+            content = safetensors.torch.load_file(path)
+        else:
+            content = _load_pickled(path)
+    except pickle.UnpicklingError as error:
+        # PyTorch's own message recommends to run what is in the file.
+        named = re.search(r'GLOBAL (\S+)', str(error))
+        raise CheckpointError(
+            f'{path} is no PyTorch checkpoint, or it holds more than tensors and plain values '
+            f'({named[1] if named else "not readable as such"}), which is not loaded because it '
+            "could run code; save its state dict alone: torch.save({'model': "
+            "model.state_dict()}, 'new.pth')") from error
+    except Exception as error:  # torch and safetensors raise many kinds for a damaged file
+        raise CheckpointError(
+            f'{path} cannot be read ({str(error).partition(". ")[0] or repr(error)}); it may be '
+            'cut short: compare its size with the source and download it again') from error
+    for key in ('model', 'state_dict'):
+        if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
+            content = content[key]
+    if not isinstance(content, Mapping) or not content or not all(
+            isinstance(k, str) and isinstance(v, Tensor) for k, v in content.items()):
+        raise CheckpointError(f'{path} holds no state dict (a table of tensors by name, alone or '
+                              "under 'model'); give a checkpoint of FC-CLIP")
+    for prefix in _WRAPPERS:
+        if all(k.startswith(prefix) for k in content):
+            content = {k[len(prefix):]: v for k, v in content.items()}
+    return {k: v for k, v in content.items() if not k.startswith(_IGNORED)}
+
+
+def recognise(shapes: Shapes, source: str) -> NetworkConfig:
+    """
+    Return the architecture whose state dict has exactly these keys and shapes.
+
+    :param source: what to call the state dict in an error.
+    :raises CheckpointError: with a table of what differs from the nearest architecture.
+    """
+    def agreeing(name: str) -> int:
+        return sum(shapes.get(k) == shape for k, shape in expected_shapes(name).items())
+
+    # The fewest keys first: a shallow network's keys are among a deeper one's.
+    nearest = max(sorted(OFFICIAL, key=lambda n: len(expected_shapes(n))), key=agreeing)
+    expected = expected_shapes(nearest)
+    if shapes == expected:
+        return OFFICIAL[nearest]
+    rows = [('missing', k, s, None) for k, s in expected.items() if k not in shapes]
+    rows += [('unexpected', k, None, s) for k, s in shapes.items() if k not in expected]
+    rows += [('misshapen', k, s, shapes[k]) for k, s in expected.items()
+             if k in shapes and shapes[k] != s]
+    raise CheckpointError(
+        f'{source} is not a checkpoint of FC-CLIP that this package knows. Nearest is {nearest}: '
+        f'{agreeing(nearest)} of its {len(expected)} keys agree, {len(rows)} differ:\n'
+        f'{_table(rows)}\nKnown: {", ".join(OFFICIAL)}. Download the checkpoint again, or save '
+        'the whole state dict, its CLIP included')
+
+
+@functools.lru_cache(maxsize=None)
+def expected_shapes(name: str) -> Shapes:
+    """Return the key and shape of every weight of one of `OFFICIAL`."""
+    with torch.device('meta'):
+        network = Vl4ad(OFFICIAL[name])
+    return {key: tuple(value.shape) for key, value in network.state_dict().items()}
+
+
+def empty_network(config: NetworkConfig) -> Vl4ad:
+    """Return a network whose weights take no memory, for ``load_state_dict(assign=True)``."""
+    with torch.device('meta'):
+        network = Vl4ad(config)
+    # Constants are in no state dict.
+    network.pixel_mean, network.pixel_std = torch.tensor(config.mean), torch.tensor(config.std)
+    length = config.context_length
+    network.backbone.clip_model.attn_mask = torch.full(
+        (length, length), float('-inf')).triu_(1)
+    return network
+
+
+def _load_pickled(path: Path) -> object:
+    try:
+        return torch.load(path, map_location='cpu', weights_only=True, mmap=True)
+    except RuntimeError as error:
+        if 'mmap' not in str(error):
+            raise
+        # Files from before PyTorch 1.6 cannot be mapped.
+        return torch.load(path, map_location='cpu', weights_only=True)
+
+
+def _table(rows: list[tuple[str, str, tuple | None, tuple | None]]) -> str:
+    cells = [('problem', 'key', 'expected', 'found')]
+    cells += [(problem, key, *('-' if s is None else str(list(s)) for s in shapes))
+              for problem, key, *shapes in rows[:_MOST_ROWS]]
+    widths = [max(len(row[i]) for row in cells) for i in range(4)]
+    lines = ['  ' + '  '.join(c.ljust(w) for c, w in zip(row, widths)).rstrip() for row in cells]
+    if len(rows) > _MOST_ROWS:
+        lines.append(f'  ... and {len(rows) - _MOST_ROWS} more')
+    return '\n'.join(lines)

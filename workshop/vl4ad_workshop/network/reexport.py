@@ -1,0 +1,240 @@
+# Copyright 2026 vl4ad_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""`vl4ad export`: a bundle's network in another precision, form or size, in a new bundle."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
+from importlib.metadata import version
+import json
+from pathlib import Path
+import re
+import shutil
+
+import cv2
+import numpy as np
+import torch
+
+from vl4ad_ros import __version__
+from vl4ad_ros.bundle.bundle import (
+    Bundle, BundleError, DTYPES, Graph, MAJOR, MINOR, REPAIR, SAMPLING, VERSION, write_manifest)
+from vl4ad_ros.bundle.prompt_encoder import PromptEncoder
+from vl4ad_ros.bundle.reference import (
+    Deviation, excess, Maps, measure, OUTPUTS, Reference, save_reference, TEXT_INPUTS)
+from vl4ad_ros.bundle.tokenizer import Tokenizer
+from vl4ad_ros.commands import Verb
+from vl4ad_ros.inference.letterbox import Letterbox
+from vl4ad_workshop.network.checkpoint import empty_network
+from vl4ad_workshop.network.classification import Classification
+from vl4ad_workshop.network.config import NetworkConfig
+from vl4ad_workshop.network.convert import parse_size
+from vl4ad_workshop.network.export import export_vision, new_folder, VisionGraph
+from vl4ad_workshop.network.precision import set_precision
+from vl4ad_workshop.network.sampling import set_sampling
+from vl4ad_workshop.network.vl4ad import Vl4ad
+from vl4ad_workshop.network.weight_file import WeightFile
+from vl4ad_workshop.scenes.still import draw_still
+
+REFERENCE = 'reference.npz'
+ENGINE_FORMS = ('gather', 'plugin')
+"""Forms of sampling that are exported unless one is asked for."""
+_SEEDS = (0, 1, 2)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of `vl4ad export`."""
+    parser.add_argument('bundle', metavar='BUNDLE', help="'tiny' or a directory")
+    parser.add_argument('--input-size', type=parse_size, metavar='HxW',
+                        help="pixels that the network sees (default: the bundle's)")
+    parser.add_argument('--dtype', choices=DTYPES, default='fp16',
+                        help='precision inside the network, for GPUs; the fp32 network for CPUs '
+                        'is always there too (default: %(default)s)')
+    parser.add_argument('--sampling', choices=SAMPLING,
+                        help='form of deformable attention (default: '
+                        f'{" and ".join(ENGINE_FORMS)}, which `vl4ad build` tries in this order)')
+    parser.add_argument('--out', type=Path, metavar='DIR',
+                        help='folder of the new bundle, which must not exist yet (default: '
+                        'NAME-HxW-DTYPE here)')
+    parser.add_argument('--frames', type=Path, nargs='+', default=(), metavar='IMAGE',
+                        help='pictures of your own camera, to compare engines on them too')
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run `vl4ad export`."""
+    bundle = Bundle.open(args.bundle)
+    size = args.input_size or (bundle.vision.height, bundle.vision.width)
+    name = re.sub(r'[^\w.-]+', '-', bundle.name)  # which may have slashes
+    out = args.out or Path(f'{name}-{size[0]}x{size[1]}-{args.dtype}')
+    forms = (args.sampling,) if args.sampling else ENGINE_FORMS
+    pictures = [_read_picture(file) for file in args.frames]
+    deviation = export(bundle, out, size, args.dtype, forms, pictures,
+                       lambda step: print(f'{step} ...', flush=True))
+    print(f'{out}: {args.dtype} in the form{"s" * (len(forms) > 1)} {" and ".join(forms)}\n'
+          f'against fp32 on the reference frames: {deviation}\n'
+          f'build its engine on the machine that will run it: vl4ad build {out}')
+    return 0
+
+
+def export(bundle: Bundle, out: Path, size: tuple[int, int], dtype: str, forms: Sequence[str],
+           pictures: Sequence[np.ndarray] = (), say: Callable[[str], None] = lambda step: None,
+           ) -> Deviation:
+    """
+    Write a new bundle with the network in `dtype`, whole or not at all.
+
+    The fp32 network is in it too, and those of other precisions unless the size is another. A
+    bundle of an older minor version has all of them written anew, since its graphs lack outputs.
+
+    :param size: (height, width) of the network's input, multiples of 32.
+    :param forms: of `SAMPLING`, one graph each.
+    :param pictures: uint8 (H, W, 3) RGB of any size, reference frames beside drawn ones.
+    :param say: told what is being done.
+    :return: how far the network in `dtype` is from fp32 on the reference frames, in PyTorch.
+    :raises BundleError: if the bundle has no weights to export or its format is newer than this
+        package's, or if a precision is too coarse.
+    :raises ValueError: if `out` exists.
+    """
+    if bundle.minor > MINOR:
+        raise BundleError(f'{bundle.directory} has version {MAJOR}.{bundle.minor}, but this '
+                          f'package writes {VERSION}; update vl4ad_ros to export it')
+    same_size = size == (bundle.vision.height, bundle.vision.width)
+    new = [Graph(f'vision.{dtype}.{form}.onnx', dtype, form) for form in forms]
+    asked = [(g.dtype, g.sampling) for g in new]
+    graphs = [g for g in bundle.vision.graphs
+              if same_size and (g.dtype, g.sampling) not in asked]
+    copied = graphs.copy() if bundle.minor == MINOR else []
+    if ('fp32', 'grid-sample') not in asked and not any(g.dtype == 'fp32' for g in graphs):
+        graphs.append(Graph('vision.onnx', 'fp32', 'grid-sample'))
+    graphs += new
+    with new_folder(out) as folder:
+        say('reference frames in fp32')
+        reference = _reference(bundle, size, pictures)
+        save_reference(folder / REFERENCE, reference)
+        weights = [w for w in bundle.weights if w == bundle.network.weights
+                   or copied and w != _weights_of(dtype)]
+        for file in (bundle.text.file, bundle.text.embeddings, bundle.tokenizer, *weights,
+                     *(g.file for g in copied)):
+            if file is not None:
+                shutil.copyfile(bundle.directory / file, folder / file)
+        manifest = json.loads((bundle.directory / 'manifest.json').read_text(encoding='utf-8'))
+        del manifest['files']
+        exports = manifest['provenance'].setdefault('exports', [])
+        deviations: dict[str, Deviation] = {}
+        for precision in reversed(DTYPES):
+            written = [g for g in graphs if g.dtype == precision and g not in copied]
+            if not written:
+                continue
+            deviations[precision], files = _write(bundle, folder, size, written, reference, say)
+            weights += files
+            exports.append({
+                'dtype': precision, 'forms': [g.sampling for g in written],
+                'deviation': asdict(deviations[precision]),
+                'from_digest': bundle.digest, 'format': VERSION,
+                'vl4ad_ros': __version__, 'torch': version('torch'), 'onnx': version('onnx')})
+        manifest['vision'].update(height=size[0], width=size[1],
+                                  graphs=[asdict(g) for g in graphs])
+        manifest.update(version=VERSION, weights=list(dict.fromkeys(weights)),
+                        reference=REFERENCE)
+        write_manifest(folder, manifest)
+        Bundle.open(folder)  # refuses weights that are not finite in `dtype`
+    return deviations[dtype]
+
+
+def _write(bundle: Bundle, folder: Path, size: tuple[int, int], graphs: Sequence[Graph],
+           reference: Reference, say: Callable[[str], None]) -> tuple[Deviation, list[str]]:
+    """Write graphs of one precision if it is near the reference; return its weights' files too."""
+    dtype, options = graphs[0].dtype, Classification(**bundle.network.classification)
+    # Each precision rounds weights in place, so each begins with those of the bundle.
+    network, weights = load_network(bundle)
+    files = [replace(weights, path=folder / weights.path.name)]
+    if dtype != 'fp32':
+        set_precision(network, dtype)
+        state = {k: v for k, v in network.state_dict().items()
+                 if v.data_ptr() not in weights.places}
+        files.append(WeightFile.write(folder / _weights_of(dtype), state))
+    say(f'{dtype} on the reference frames')
+    set_sampling(network, 'gather')
+    deviation = measure(
+        reference, _in_numpy(VisionGraph(network, bundle.capacity.classes, options)))
+    if excess(deviation, dtype):
+        raise BundleError(
+            f'{dtype} is too coarse for {bundle.directory}: {excess(deviation, dtype)}; '
+            f'choose another --dtype of {", ".join(d for d in DTYPES if d != dtype)}')
+    for graph in graphs:
+        say(graph.file)
+        set_sampling(network, graph.sampling)
+        export_vision(network, folder / graph.file, size, bundle.capacity.concepts,
+                      bundle.capacity.classes, options, files)
+    return deviation, [file.path.name for file in files]
+
+
+def load_network(bundle: Bundle) -> tuple[Vl4ad, WeightFile]:
+    """
+    Build a bundle's network anew, in evaluation mode, its weights mapped from their file.
+
+    :raises BundleError: if the bundle has no weights for it, or they do not fit.
+    """
+    record = bundle.network
+    if record is None:
+        raise BundleError(f'{bundle.directory} has no weights that PyTorch could load; use a '
+                          'bundle that `vl4ad convert` or `vl4ad train` wrote')
+    try:
+        network = empty_network(NetworkConfig.from_record(record.config))
+        Classification(**record.classification)
+        weights, state = WeightFile.read(bundle.directory / record.weights)
+        network.load_state_dict(state, assign=True)
+    except Exception as error:  # a record that is no network's fails in many ways
+        raise BundleError(f'{bundle.directory / record.weights} does not fit the network of its '
+                          f'manifest ({error}); {REPAIR}') from error
+    return network.requires_grad_(False).eval(), weights
+
+
+def _weights_of(dtype: str) -> str:
+    return f'vision.{dtype}.safetensors'
+
+
+def _reference(bundle: Bundle, size: tuple[int, int],
+               pictures: Sequence[np.ndarray]) -> Reference:
+    """Answer the user's pictures, drawn ones, and the first of these as at night."""
+    network, _ = load_network(bundle)
+    set_sampling(network, 'grid-sample')
+
+    def encode_text(tokens: np.ndarray) -> np.ndarray:
+        with torch.no_grad():
+            return network.backbone.encode_text(torch.from_numpy(tokens)).numpy()
+
+    text = bundle.text
+    tokenizer = Tokenizer(bundle.directory / bundle.tokenizer, text.context_length, text.sot,
+                          text.eot, text.pad)
+    prompts = PromptEncoder(bundle, tokenizer, encode_text)(bundle.vocabulary)
+    texts = {name: getattr(prompts, name) for name in TEXT_INPUTS}
+    drawn = [draw_still(np.random.default_rng(seed), size).image for seed in _SEEDS]
+    night = (drawn[0] * 0.15).astype(np.uint8)
+    images = np.stack([
+        Letterbox(p.shape[:2], size, bundle.vision.stride).to_network(p, bundle.padding_rgb)
+        for p in (*pictures, *drawn, night)])
+    answer = _in_numpy(VisionGraph(network, bundle.capacity.classes,
+                                   Classification(**bundle.network.classification)))
+    return Reference(images, texts, tuple(answer(image, *texts.values()) for image in images))
+
+
+def _in_numpy(graph: VisionGraph) -> Callable[..., Maps]:
+    """Return the network as `runtime.backends.Backend.run` is."""
+    def answer(*inputs: np.ndarray) -> Maps:
+        # Prompts are read-only, which PyTorch warns of.
+        tensors = [torch.from_numpy(x.copy()) for x in inputs]
+        with torch.inference_mode():
+            return Maps(*(x.numpy() for x in graph(*tensors)[:len(OUTPUTS)]))
+
+    return answer
+
+
+def _read_picture(file: Path) -> np.ndarray:
+    picture = cv2.imread(str(file), cv2.IMREAD_COLOR)
+    if picture is None:
+        raise ValueError(f"'{file}' is no picture that OpenCV reads; give JPEG or PNG files")
+    return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
+
+
+VERB = Verb(add_arguments, run)

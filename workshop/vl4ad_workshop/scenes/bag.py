@@ -1,0 +1,125 @@
+# Copyright 2026 vl4ad_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Write a drive as a rosbag2 without a ROS installation."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
+from rosbags.typesys import get_typestore, Stores
+
+from vl4ad_ros.outputs import beside
+from vl4ad_workshop.scenes.drive import Drive, DriveFrame
+
+FRAME_ID = 'camera_optical'
+START_NS = 1_700_000_000 * 10**9
+_STORAGES = {'mcap': StoragePlugin.MCAP, 'sqlite3': StoragePlugin.SQLITE3}
+_FORMATS = ('raw', 'jpeg')
+_THREADS = 2
+_QUALITY = 92
+# Humble is the oldest distribution to support, and these messages have not changed since.
+_TYPES = get_typestore(Stores.ROS2_HUMBLE)
+
+
+def write_drive(drive: Drive, path: str | Path, storage: str = 'mcap', image_format: str = 'raw',
+                on_frame: Callable[[int, DriveFrame], None] = lambda index, frame: None) -> Path:
+    """
+    Write a drive to the new bag directory `path` and return it; it appears once it is complete.
+
+    Topics: `/camera/image` (sensor_msgs/Image rgb8, or with image_format='jpeg'
+    `/camera/image/compressed`, sensor_msgs/CompressedImage), `/camera/camera_info`,
+    `/ground_truth/anomaly` (Image mono8: 0, 1, 255 = ignore), `/ground_truth/object_id` (Image
+    mono16, 0 = none). The bag's custom data `vl4ad_anomalies` lists the anomalies as JSON.
+
+    :param on_frame: called with index and frame after each is written.
+    :raises ValueError: for an unknown storage or image format.
+    :raises FileExistsError: if `path` exists.
+    """
+    path = Path(path)
+    for name, value, known in (('storage', storage, tuple(_STORAGES)),
+                               ('image_format', image_format, _FORMATS)):
+        if value not in known:
+            raise ValueError(f'{name}: expected one of {known}, got {value!r}')
+    if path.exists():
+        raise FileExistsError(f'{path} exists: remove it or name another directory for the bag')
+    with beside(path) as partial:
+        writer = Writer(partial, version=9, storage_plugin=_STORAGES[storage])
+        if storage == 'mcap':  # labels shrink a thousandfold; sqlite3 knows no such chunks
+            writer.set_compression(CompressionMode.STORAGE, CompressionFormat.ZSTD)
+        with writer:
+            _write(writer, drive, image_format, on_frame)
+    return path
+
+
+def _write(writer, drive, image_format, on_frame):
+    image_type = 'Image' if image_format == 'raw' else 'CompressedImage'
+    image_topic = '/camera/image' + ('' if image_format == 'raw' else '/compressed')
+    topics = {topic: (kind, writer.add_connection(topic, kind, typestore=_TYPES))
+              for topic, kind in ((image_topic, f'sensor_msgs/msg/{image_type}'),
+                                  ('/camera/camera_info', 'sensor_msgs/msg/CameraInfo'),
+                                  ('/ground_truth/anomaly', 'sensor_msgs/msg/Image'),
+                                  ('/ground_truth/object_id', 'sensor_msgs/msg/Image'))}
+    writer.set_custom_data('vl4ad_anomalies', json.dumps(
+        [asdict(anomaly) for anomaly in drive.anomalies]))
+    for index, frame in enumerate(_draw_ahead(drive)):
+        stamp = START_NS + frame.stamp_ns
+        header = _header(stamp)
+        image = frame.frame.image
+        messages = (_image(header, image, 'rgb8') if image_format == 'raw'
+                    else _jpeg(header, image),
+                    _camera_info(header, image.shape[:2], frame.camera_matrix),
+                    _image(header, frame.anomaly, 'mono8'),
+                    _image(header, frame.anomaly_ids, 'mono16'))
+        for (kind, connection), message in zip(topics.values(), messages):
+            writer.write(connection, stamp, _TYPES.serialize_cdr(message, kind))
+        on_frame(index, frame)
+
+
+def _draw_ahead(drive: Drive) -> Iterator[DriveFrame]:
+    """Yield the frames in order, drawn on a few threads, few of them waiting in memory."""
+    with ThreadPoolExecutor(_THREADS) as pool:
+        waiting: deque = deque()
+        for index in range(len(drive)):
+            waiting.append(pool.submit(drive.draw, index))
+            if len(waiting) > 2 * _THREADS:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+
+def _header(stamp_ns: int):
+    stamp = _TYPES.types['builtin_interfaces/msg/Time'](
+        sec=stamp_ns // 10**9, nanosec=stamp_ns % 10**9)
+    return _TYPES.types['std_msgs/msg/Header'](stamp=stamp, frame_id=FRAME_ID)
+
+
+def _image(header, array: np.ndarray, encoding: str):
+    array = np.ascontiguousarray(array)
+    return _TYPES.types['sensor_msgs/msg/Image'](
+        header=header, height=array.shape[0], width=array.shape[1], encoding=encoding,
+        is_bigendian=0, step=array.strides[0], data=array.view(np.uint8).reshape(-1))
+
+
+def _jpeg(header, image: np.ndarray):
+    _, data = cv2.imencode('.jpg', cv2.cvtColor(image, cv2.COLOR_RGB2BGR),
+                           [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
+    return _TYPES.types['sensor_msgs/msg/CompressedImage'](
+        header=header, format='rgb8; jpeg compressed bgr8', data=data.reshape(-1))
+
+
+def _camera_info(header, size: tuple[int, int], matrix: np.ndarray):
+    projection = np.hstack([matrix, np.zeros((3, 1))])
+    region = _TYPES.types['sensor_msgs/msg/RegionOfInterest'](
+        x_offset=0, y_offset=0, height=0, width=0, do_rectify=False)
+    return _TYPES.types['sensor_msgs/msg/CameraInfo'](
+        header=header, height=size[0], width=size[1], distortion_model='plumb_bob',
+        d=np.zeros(5), k=matrix.reshape(-1), r=np.eye(3).reshape(-1),
+        p=projection.reshape(-1), binning_x=0, binning_y=0, roi=region)
