@@ -21,8 +21,8 @@ import numpy as np
 import pytest
 from vl4ad_ros.bundle import contents
 from vl4ad_ros.bundle.bundle import Bundle, BundleError
-from vl4ad_ros.inference.backend import BackendError
 from vl4ad_ros.inference.detector import Detector
+from vl4ad_ros.inference.errors import BackendError
 
 onnx = pytest.importorskip('onnx')
 onnxruntime = pytest.importorskip('vl4ad_ros.inference.onnxruntime', exc_type=ImportError)

@@ -13,7 +13,7 @@ import pytest
 from vl4ad_ros import cli
 from vl4ad_ros.bundle.reference import Maps
 from vl4ad_ros.commands import bench
-from vl4ad_ros.inference.backend import DeviceMemoryError
+from vl4ad_ros.inference.errors import DeviceMemoryError
 
 CPU = ['--backend', 'onnxruntime', 'openvino']
 

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 from vl4ad_ros.bundle.bundle import Bundle
 from vl4ad_ros.inference import backend as backends
-from vl4ad_ros.inference.backend import BackendError, BackendOptions, open_backend
+from vl4ad_ros.inference.backend import BackendOptions, open_backend
+from vl4ad_ros.inference.errors import BackendError
 
 
 @pytest.fixture(scope='module')

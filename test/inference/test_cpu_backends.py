@@ -16,7 +16,8 @@ import numpy as np
 import pytest
 from vl4ad_ros.bundle.bundle import Bundle
 from vl4ad_ros.bundle.reference import load_reference, other_classes, TEXT_INPUTS
-from vl4ad_ros.inference.backend import BackendError, BackendOptions, REGISTRY
+from vl4ad_ros.inference.backend import BackendOptions, REGISTRY
+from vl4ad_ros.inference.errors import BackendError
 from vl4ad_ros.inference.letterbox import Letterbox
 from vl4ad_ros.prompts.vocabulary import Vocabulary
 from vl4ad_workshop.scenes.still import draw_still

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 from vl4ad_ros.bundle.bundle import BundleError
 from vl4ad_ros.bundle.reference import Maps
-from vl4ad_ros.inference.backend import BackendError, BackendOptions
+from vl4ad_ros.inference.backend import BackendOptions
 from vl4ad_ros.inference.detector import Detector, Prediction
+from vl4ad_ros.inference.errors import BackendError
 from vl4ad_ros.inference.letterbox import Letterbox
 from vl4ad_ros.prompts.vocabulary import Vocabulary
 

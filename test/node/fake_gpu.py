@@ -18,12 +18,13 @@ import time
 from typing import Any
 
 from vl4ad_ros.inference import backend as backends
+from vl4ad_ros.inference import errors
 from vl4ad_ros.inference import onnxruntime
 
 COMMAND = 'vl4ad build /bundles/mock --backend fake-gpu --device 1'
 KINDS = {kind.__name__: kind for kind in (
-    backends.BackendError, backends.BackendUnavailable, backends.DeviceMemoryError,
-    backends.EngineMissing, backends.FatalBackendError)}
+    errors.BackendError, errors.BackendUnavailable, errors.DeviceMemoryError,
+    errors.EngineMissing, errors.FatalBackendError)}
 
 
 @dataclass
@@ -103,7 +104,7 @@ def open_backend(bundle: Any, options: backends.BackendOptions) -> FakeGpu:
     seen.append(options)
     plan.strike('open')
     if plan.build_s and not options.build_if_missing:
-        raise backends.EngineMissing(f'no engine for mock fp16 on Fake Orin; run: {COMMAND}')
+        raise errors.EngineMissing(f'no engine for mock fp16 on Fake Orin; run: {COMMAND}')
     for percent in range(0, 100, 10) if plan.build_s else ():
         logging.getLogger('vl4ad_ros.inference').warning(
             f'building fake-gpu engine: {percent} %')

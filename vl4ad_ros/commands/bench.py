@@ -27,10 +27,9 @@ import numpy as np
 from vl4ad_ros.bundle.bundle import Bundle, BundleError, DTYPES
 from vl4ad_ros.bundle.reference import load_reference, Maps, measure
 from vl4ad_ros.commands import Verb
-from vl4ad_ros.inference.backend import (
-    Backend, BackendError, BackendOptions, BackendUnavailable, EngineMissing, open_backend,
-    REGISTRY)
+from vl4ad_ros.inference.backend import Backend, BackendOptions, open_backend, REGISTRY
 from vl4ad_ros.inference.detector import Detector
+from vl4ad_ros.inference.errors import BackendError, BackendUnavailable, EngineMissing
 from vl4ad_ros.inference.tensorrt.cuda import find_device
 from vl4ad_ros.obstacles.pipeline import Pipeline
 from vl4ad_workshop.scenes.still import draw_still

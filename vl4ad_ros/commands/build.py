@@ -13,7 +13,8 @@ from typing import Any
 
 from vl4ad_ros.bundle.bundle import Bundle, DTYPES
 from vl4ad_ros.commands import Verb
-from vl4ad_ros.inference.backend import BackendOptions, BackendUnavailable, EngineMissing, REGISTRY
+from vl4ad_ros.inference.backend import BackendOptions, REGISTRY
+from vl4ad_ros.inference.errors import BackendUnavailable, EngineMissing
 from vl4ad_ros.inference.tensorrt.cache import any_device, EngineCache
 from vl4ad_ros.inference.tensorrt.cuda import find_device
 from vl4ad_ros.inference.tensorrt.library import Library

@@ -15,6 +15,7 @@ import numpy as np
 
 from vl4ad_ros.bundle.bundle import Bundle, DTYPES
 from vl4ad_ros.bundle.reference import Maps
+from vl4ad_ros.inference.errors import BackendUnavailable
 
 NVIDIA = ('tensorrt', 'tensorrt-rtx', 'onnxruntime-cuda', 'torch-cuda')
 """Backends that need an NVIDIA GPU, the fastest first."""
@@ -37,26 +38,6 @@ The module of each backend.
 It has `open_backend(bundle, options)` and `unavailable(options)`, which returns why the backend
 cannot be used here, with the cure, or ``''``.
 """
-
-
-class BackendError(RuntimeError):
-    """A call that failed, or a backend that cannot be had; the next call may succeed."""
-
-
-class BackendUnavailable(BackendError):
-    """The library or its device is not there; the message has the reason and the cure."""
-
-
-class EngineMissing(BackendError):
-    """No engine in the cache fits this bundle and device; the message has the command."""
-
-
-class DeviceMemoryError(BackendError):
-    """The GPU has too little free memory; the message says how much was needed."""
-
-
-class FatalBackendError(BackendError):
-    """The GPU's context is lost for good: only a new process can go on."""
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,8 @@ from vl4ad_ros.bundle.bundle import Bundle, BundleError, Calibration, REPAIR
 from vl4ad_ros.bundle.prompt_encoder import PromptEncoder, Prompts
 from vl4ad_ros.bundle.reference import Maps
 from vl4ad_ros.bundle.tokenizer import Tokenizer
-from vl4ad_ros.inference.backend import Backend, BackendError, BackendOptions, open_backend
+from vl4ad_ros.inference.backend import Backend, BackendOptions, open_backend
+from vl4ad_ros.inference.errors import BackendError
 from vl4ad_ros.inference.letterbox import Letterbox
 from vl4ad_ros.prompts.vocabulary import Vocabulary
 

@@ -16,7 +16,8 @@ import onnxruntime
 
 from vl4ad_ros.bundle.bundle import Bundle, BundleError, REPAIR, Signature, Tensor
 from vl4ad_ros.bundle.reference import Maps
-from vl4ad_ros.inference.backend import BackendError, BackendOptions
+from vl4ad_ros.inference.backend import BackendOptions
+from vl4ad_ros.inference.errors import BackendError
 
 _DTYPES = {'tensor(float)': 'float32', 'tensor(uint8)': 'uint8', 'tensor(int64)': 'int64',
            'tensor(int32)': 'int32'}

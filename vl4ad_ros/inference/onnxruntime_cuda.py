@@ -12,8 +12,9 @@ import onnxruntime
 
 from vl4ad_ros.bundle.bundle import Bundle, BundleError
 from vl4ad_ros.bundle.reference import Maps, TEXT_INPUTS
-from vl4ad_ros.inference.backend import (
-    BackendError, BackendOptions, BackendUnavailable, DeviceMemoryError, FatalBackendError)
+from vl4ad_ros.inference.backend import BackendOptions
+from vl4ad_ros.inference.errors import (
+    BackendError, BackendUnavailable, DeviceMemoryError, FatalBackendError)
 from vl4ad_ros.inference.onnxruntime import CLOSED, CPU, open_session, TextNetwork
 from vl4ad_ros.inference.prompt_arrays import PromptArrays
 from vl4ad_ros.inference.tensorrt import cuda

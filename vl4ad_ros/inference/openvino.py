@@ -14,8 +14,8 @@ import numpy as np
 
 from vl4ad_ros.bundle.bundle import Bundle, BundleError, REPAIR, Signature, Tensor
 from vl4ad_ros.bundle.reference import Maps, TEXT_INPUTS
-from vl4ad_ros.inference.backend import (
-    BackendError, BackendOptions, BackendUnavailable, DeviceMemoryError)
+from vl4ad_ros.inference.backend import BackendOptions
+from vl4ad_ros.inference.errors import BackendError, BackendUnavailable, DeviceMemoryError
 from vl4ad_ros.inference.prompt_arrays import PromptArrays
 
 _HOMELESS = os.path.expanduser('~') == '~'

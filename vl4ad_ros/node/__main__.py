@@ -35,7 +35,7 @@ def main(args: list[str] | None = None) -> int:
     from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
     from rclpy.impl.implementation_singleton import rclpy_implementation
 
-    from vl4ad_ros.inference.backend import FatalBackendError
+    from vl4ad_ros.inference.errors import FatalBackendError
     from vl4ad_ros.node.aside import left_behind
     from vl4ad_ros.node.dds import use_profile
     from vl4ad_ros.node.detector_node import DetectorNode

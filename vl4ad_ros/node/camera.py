@@ -16,8 +16,8 @@ from vision_msgs.msg import Detection2DArray
 
 from vl4ad_ros.bundle.prompt_encoder import Prompts
 from vl4ad_ros.images.conversion import compressed_to_rgb, image_to_rgb
-from vl4ad_ros.inference.backend import BackendError, FatalBackendError
 from vl4ad_ros.inference.detector import Detector, Prediction
+from vl4ad_ros.inference.errors import BackendError, FatalBackendError
 from vl4ad_ros.node import messages, overlay, qos
 from vl4ad_ros.node.health import Health
 from vl4ad_ros.node.mailbox import Mailbox

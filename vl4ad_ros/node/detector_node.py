@@ -19,8 +19,8 @@ from std_msgs.msg import Header
 from vision_msgs.msg import LabelInfo
 
 from vl4ad_ros.bundle.prompt_encoder import Prompts
-from vl4ad_ros.inference.backend import EngineMissing, FatalBackendError
 from vl4ad_ros.inference.detector import Detector
+from vl4ad_ros.inference.errors import EngineMissing, FatalBackendError
 from vl4ad_ros.node import messages, qos
 from vl4ad_ros.node.aside import aside
 from vl4ad_ros.node.camera import Camera, Configuration

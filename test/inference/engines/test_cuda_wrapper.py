@@ -14,7 +14,7 @@ import sys
 
 from fake_cuda import cudaError_t, FakeCuda, MIB
 import pytest
-from vl4ad_ros.inference.backend import (
+from vl4ad_ros.inference.errors import (
     BackendError, BackendUnavailable, DeviceMemoryError, FatalBackendError)
 from vl4ad_ros.inference.tensorrt import cuda as wrapper
 

@@ -17,9 +17,9 @@ import pytest
 from vl4ad_ros import cli
 from vl4ad_ros.bundle.bundle import Bundle, BundleError, write_manifest
 from vl4ad_ros.bundle.reference import load_reference, measure
-from vl4ad_ros.inference.backend import (
-    BackendError, BackendOptions, BackendUnavailable, EngineMissing, open_backend)
+from vl4ad_ros.inference.backend import BackendOptions, open_backend
 from vl4ad_ros.inference.detector import Detector
+from vl4ad_ros.inference.errors import BackendError, BackendUnavailable, EngineMissing
 from vl4ad_ros.inference.tensorrt.cache import any_device
 from vl4ad_ros.inference.tensorrt.library import Library
 from vl4ad_ros.inference.tensorrt.obtain import Engines

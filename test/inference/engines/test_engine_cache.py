@@ -15,7 +15,7 @@ from types import SimpleNamespace
 
 from fake_cuda import ORIN
 import pytest
-from vl4ad_ros.inference.backend import BackendError, EngineMissing
+from vl4ad_ros.inference.errors import BackendError, EngineMissing
 from vl4ad_ros.inference.tensorrt.cache import EngineCache, Key
 from vl4ad_ros.inference.tensorrt.files import UNFINISHED
 from vl4ad_ros.inference.tensorrt.library import Library

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from vl4ad_ros.bundle.bundle import BundleError
 from vl4ad_ros.bundle.reference import load_reference, measure
-from vl4ad_ros.inference.backend import BackendError, DeviceMemoryError, FatalBackendError
+from vl4ad_ros.inference.errors import BackendError, DeviceMemoryError, FatalBackendError
 from vl4ad_ros.inference.tensorrt.cuda import Device
 from vl4ad_ros.inference.tensorrt.library import Library
 from vl4ad_ros.inference.tensorrt.runner import EngineRunner

@@ -12,7 +12,8 @@ import numpy as np
 
 from vl4ad_ros.bundle.bundle import Bundle
 from vl4ad_ros.bundle.reference import Maps
-from vl4ad_ros.inference.backend import BackendError, BackendOptions, EngineMissing
+from vl4ad_ros.inference.backend import BackendOptions
+from vl4ad_ros.inference.errors import BackendError, EngineMissing
 from vl4ad_ros.inference.tensorrt.cuda import cuda_runtime, find_device
 from vl4ad_ros.inference.tensorrt.library import Library
 from vl4ad_ros.inference.tensorrt.obtain import Engines

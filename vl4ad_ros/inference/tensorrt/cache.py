@@ -14,7 +14,7 @@ from typing import Any
 
 from vl4ad_ros.bundle.bundle import Bundle, Graph
 from vl4ad_ros.files import cache_folder
-from vl4ad_ros.inference.backend import BackendError, EngineMissing
+from vl4ad_ros.inference.errors import BackendError, EngineMissing
 from vl4ad_ros.inference.tensorrt.cuda import Device
 from vl4ad_ros.inference.tensorrt.files import locked, map_file, UNFINISHED, write_whole
 from vl4ad_ros.inference.tensorrt.library import Library

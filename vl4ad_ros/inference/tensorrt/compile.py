@@ -10,7 +10,7 @@ from pathlib import Path
 import time
 from typing import Any
 
-from vl4ad_ros.inference.backend import BackendError
+from vl4ad_ros.inference.errors import BackendError
 from vl4ad_ros.inference.tensorrt.library import Library
 
 _PROGRESS_S = 5.0

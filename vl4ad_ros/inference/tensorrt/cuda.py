@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from vl4ad_ros.inference.backend import (
+from vl4ad_ros.inference.errors import (
     BackendError, BackendUnavailable, DeviceMemoryError, FatalBackendError)
 
 MIB = 1 << 20

@@ -16,7 +16,7 @@ import shutil
 import tempfile
 from typing import Any
 
-from vl4ad_ros.inference.backend import BackendError
+from vl4ad_ros.inference.errors import BackendError
 
 UNFINISHED = '.unfinished-'
 _CHUNK = 1 << 24  # bytes in one system call, so that Ctrl-C is answered between two

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
-from vl4ad_ros.inference.backend import BackendUnavailable
+from vl4ad_ros.inference.errors import BackendUnavailable
 
 LOG_LINES = 40
 

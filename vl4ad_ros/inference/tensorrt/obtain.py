@@ -15,8 +15,8 @@ from typing import Any
 
 from vl4ad_ros.bundle.bundle import Bundle, BundleError, Graph
 from vl4ad_ros.bundle.reference import Deviation, excess, load_reference, measure
-from vl4ad_ros.inference.backend import (
-    BackendError, BackendOptions, EngineMissing, FatalBackendError)
+from vl4ad_ros.inference.backend import BackendOptions
+from vl4ad_ros.inference.errors import BackendError, EngineMissing, FatalBackendError
 from vl4ad_ros.inference.tensorrt.cache import (
     any_device, differences, EngineCache, Key, StoredEngine)
 from vl4ad_ros.inference.tensorrt.compile import compile_graph, GraphRefused

@@ -14,7 +14,7 @@ import numpy as np
 
 from vl4ad_ros.bundle.bundle import Bundle, Signature, Tensor
 from vl4ad_ros.bundle.reference import Maps
-from vl4ad_ros.inference.backend import BackendError
+from vl4ad_ros.inference.errors import BackendError
 from vl4ad_ros.inference.tensorrt.cuda import Device, Gpu
 from vl4ad_ros.inference.tensorrt.files import read_summed, write_summed
 from vl4ad_ros.inference.tensorrt.library import Library

@@ -220,7 +220,7 @@ def _reference(bundle: Bundle, size: tuple[int, int],
 
 
 def _in_numpy(graph: VisionGraph) -> Callable[..., Maps]:
-    """Return the network as `runtime.backends.Backend.run` is."""
+    """Return the network as `inference.backend.Backend.run` is."""
     def answer(*inputs: np.ndarray) -> Maps:
         # Prompts are read-only, which PyTorch warns of.
         tensors = [torch.from_numpy(x.copy()) for x in inputs]

@@ -14,8 +14,8 @@ from torch import Tensor
 
 from vl4ad_ros.bundle.bundle import Bundle
 from vl4ad_ros.bundle.reference import Maps
-from vl4ad_ros.inference.backend import (
-    BackendError, BackendOptions, DeviceMemoryError, FatalBackendError)
+from vl4ad_ros.inference.backend import BackendOptions
+from vl4ad_ros.inference.errors import BackendError, DeviceMemoryError, FatalBackendError
 from vl4ad_ros.inference.prompt_arrays import PromptArrays
 from vl4ad_workshop.network.classification import Classification
 from vl4ad_workshop.network.export import VisionGraph
