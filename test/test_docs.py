@@ -30,6 +30,7 @@ GROUPS = {name.split('.')[0] for name in ROWS if '.' in name}
 FOLDERS = ('benchmarks', 'config', 'docker', 'docs', 'launch', 'ros_pypi', 'test', 'vl4ad_ros',
            'workshop')
 FILE = re.compile(rf'(?:{"|".join(FOLDERS)})/[\w./-]+\.(?:md|py|toml|xml|yaml)')
+FILE_TYPES = ('.py', '.md', '.json', '.npz', '.onnx', '.pth', '.yaml')
 PACKAGES = {'vl4ad_ros': ROOT / 'vl4ad_ros',
             'vl4ad_workshop': ROOT / 'workshop' / 'vl4ad_workshop'}
 NAME = re.compile(rf'(?:{"|".join(PACKAGES)})(?:\.\w+)+')
@@ -139,7 +140,7 @@ def unknown_parameters(text: str) -> list[str]:
     pattern = re.compile(rf'(?:{"|".join(GROUPS)})\.[a-z_]+')
     return [name for code in CODE.findall(text) for name in [code.partition(':')[0]]
             if pattern.fullmatch(name) and name not in ROWS
-            and not name.endswith(('.py', '.md', '.json', '.npz', '.onnx', '.yaml'))]
+            and not name.endswith(FILE_TYPES)]
 
 
 def test_the_table_of_parameters_is_the_generated_one():
