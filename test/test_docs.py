@@ -70,15 +70,14 @@ def anchors(text: str) -> set[str]:
 def broken_links(page: Path, text: str) -> list[str]:
     """Return the relative links of a page whose file or heading does not exist."""
     broken = []
-    for _, line in prose(text):
-        for target in LINK.findall(CODE.sub('', line)):
-            if re.match(r'[a-z]+:', target):
-                continue
-            path, _, anchor = target.partition('#')
-            file = (page.parent / path).resolve() if path else page
-            if not file.exists() or (
-                    anchor and anchor not in anchors(file.read_text())):
-                broken.append(target)
+    joined = '\n'.join(CODE.sub('', line) for _, line in prose(text))  # a link may span lines
+    for target in LINK.findall(joined):
+        if re.match(r'[a-z]+:', target):
+            continue
+        path, _, anchor = target.partition('#')
+        file = (page.parent / path).resolve() if path else page
+        if not file.exists() or (anchor and anchor not in anchors(file.read_text())):
+            broken.append(target)
     return broken
 
 
@@ -191,7 +190,7 @@ def test_faults_would_be_found():
     page = ROOT / 'docs' / 'parameters.md'
     wide = 'word ' * 30
     assert too_wide(f'{wide}\n| {wide}|\n```\n{wide}\n```\n[link]({"x" * 130})\n') == [1]
-    assert broken_links(page, '[a](none.md) [b](#none) [c](parameters.md#table)') == [
+    assert broken_links(page, '[a\nb](none.md) [c](#none) [d](parameters.md#table)') == [
         'none.md', '#none']
     assert unknown_verbs('`vl4ad sing`, `vl4ad build`\n```\n./run vl4ad dance x\n```') == [
         'sing', 'dance']
