@@ -103,7 +103,7 @@ def find_regions(score: np.ndarray, limits: RegionLimits) -> Regions:
     for place, index in enumerate(order):
         if len(kept) == limits.max_count:
             return Regions(tuple(kept), len(order) - place)
-        area, x, y, width, height, label = map(int, table[index])
+        x, y, width, height, label = map(int, table[index, 1:])
         if not limits.roi or cv2.pointPolygonTest(
                 polygon, (x + width / 2, y + height - 0.5), False) >= 0:
             kept.append(_measure(parts[owner[index]].window(x, y, width, height, label), score))
@@ -159,6 +159,7 @@ class _Components:
 def _components(part: _Window, least: float) -> _Components:
     """Return the connected parts of at least so many pixels."""
     # Grana's algorithm takes a third of the time of OpenCV's default on maps of few regions.
+    labels: np.ndarray | None
     count, labels = cv2.connectedComponentsWithAlgorithm(part.inside, 8, cv2.CV_32S, cv2.CCL_GRANA)
     if count == 2:
         x, y, width, height = cv2.boundingRect(part.inside)
