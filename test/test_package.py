@@ -17,10 +17,10 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / 'vl4ad_ros'
-PYTHON = ['setup.py', 'vl4ad_ros', 'workshop', 'benchmarks', 'ros_pypi', 'docker', 'launch',
-          'test']
-SOURCES = [path for place in PYTHON for path in (
-    sorted((ROOT / place).rglob('*.py')) or [ROOT / place])]
+PYTHON = ['setup.py', 'vl4ad_ros', 'workshop', 'benchmarks', 'docs', 'ros_pypi', 'docker',
+          'launch', 'test']
+SOURCES = [ROOT / 'setup.py', *(
+    path for folder in PYTHON for path in sorted((ROOT / folder).rglob('*.py')))]
 DISTRIBUTIONS = {'cuda': 'cuda-python', 'cv2': 'opencv-python-headless', 'yaml': 'pyyaml',
                  'open_clip': 'open-clip-torch'}
 FIRST_PARTY = {'vl4ad_ros', 'vl4ad_workshop'}
