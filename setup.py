@@ -26,7 +26,7 @@ setup(
     license='Apache-2.0',
     python_requires='>=3.10',
     packages=find_packages(include=[PACKAGE, f'{PACKAGE}.*']),
-    package_data={'': ['*.json', '*.xml', '*.yaml'], PACKAGE: ['models/tiny/*'],
+    package_data={'': ['*.json', '*.xml', '*.yaml', 'py.typed'], PACKAGE: ['models/tiny/*'],
                   f'{PACKAGE}.prompts': ['lists/*.yaml']},
     data_files=[
         ('share/ament_index/resource_index/packages', [f'resource/{PACKAGE}']),

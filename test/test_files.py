@@ -1,6 +1,6 @@
 # Copyright 2026 vl4ad_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Only regular files up to a size are read, and nothing is waited for (needs nothing)."""
+"""Only regular files up to a size limit are read, and nothing blocks. Needs nothing."""
 
 import os
 import socket
@@ -26,7 +26,7 @@ def test_a_file_that_hides_its_size_is_read_up_to_the_limit():
     if not os.path.exists('/proc/self/status'):
         pytest.skip('no /proc')
     assert b'Name' in read_regular('/proc/self/status', 1 << 20)
-    with pytest.raises(FileRefused, match="status' has more than 10 bytes"):
+    with pytest.raises(FileRefused, match="status' has more than 10 bytes; expected at most 10"):
         read_regular('/proc/self/status', 10)
 
 
@@ -44,7 +44,7 @@ def test_what_is_no_regular_file_is_refused_at_once(tmp_path):
 
 @pytest.mark.parametrize('path', ['a\0b', 'a\ud800b'])
 def test_what_is_no_path_is_refused_in_words_that_can_be_printed(path):
-    with pytest.raises(FileRefused, match='is no path of a file') as refused:
+    with pytest.raises(FileRefused, match='is not the path of a file: it has ') as refused:
         read_regular(path, 100)
     str(refused.value).encode()
 

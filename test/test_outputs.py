@@ -1,6 +1,6 @@
 # Copyright 2026 vl4ad_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Outputs are whole, old or new, however a run ends, and never destroy an input."""
+"""Outputs are complete, old or new, however a run ends, and never destroy an input."""
 
 from pathlib import Path
 import signal

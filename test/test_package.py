@@ -13,12 +13,14 @@ import xml.etree.ElementTree as ElementTree
 
 import pytest
 import setuptools
+import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / 'vl4ad_ros'
-SOURCES = [path
-           for folder in ('vl4ad_ros', 'workshop', 'ros_pypi', 'docker', 'launch', 'test', '.')
-           for path in sorted((ROOT / folder).glob('*.py' if folder == '.' else '**/*.py'))]
+PYTHON = ['setup.py', 'vl4ad_ros', 'workshop', 'benchmarks', 'docs', 'ros_pypi', 'docker',
+          'launch', 'test']
+SOURCES = [ROOT / 'setup.py', *(
+    path for folder in PYTHON for path in sorted((ROOT / folder).rglob('*.py')))]
 DISTRIBUTIONS = {'cuda': 'cuda-python', 'cv2': 'opencv-python-headless', 'yaml': 'pyyaml',
                  'open_clip': 'open-clip-torch'}
 FIRST_PARTY = {'vl4ad_ros', 'vl4ad_workshop'}
@@ -153,15 +155,29 @@ def test_source_says_whose_it_is(path):
                          '# SPDX-License-Identifier: Apache-2.0']
 
 
-@pytest.mark.parametrize('tool, folders', [
-    ('flake8', ['setup.py', 'vl4ad_ros', 'workshop', 'ros_pypi', 'docker', 'launch', 'test']),
-    ('pydocstyle', ['setup.py', 'vl4ad_ros', 'workshop', 'ros_pypi', 'docker']),
+@pytest.mark.parametrize('tool, arguments', [
+    ('flake8', PYTHON),
+    ('pydocstyle', [place for place in PYTHON if place != 'test']),
+    ('ruff', ['check', '--no-cache', '--output-format', 'concise', *PYTHON]),
+    ('codespell_lib', ['.']),
 ])
-def test_style(tool, folders):
+def test_style(tool, arguments):
     pytest.importorskip(tool)
-    done = subprocess.run([sys.executable, '-m', tool, *folders], cwd=ROOT, text=True,
+    done = subprocess.run([sys.executable, '-m', tool, *arguments], cwd=ROOT, text=True,
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     assert done.returncode == 0, done.stdout
+
+
+def test_hooks_of_pre_commit_are_local_and_run_the_tools_of_the_tests():
+    pinned = {normalised(line) for line in (
+        ROOT / 'ros_pypi' / 'requirements-test.txt').read_text().splitlines()}
+    repositories = yaml.safe_load((ROOT / '.pre-commit-config.yaml').read_text())['repos']
+    hooks = [hook for repository in repositories for hook in repository['hooks']]
+    assert [repository['repo'] for repository in repositories] == ['local']
+    tools = {re.match(r'\.venv/bin/python -m (\w+)', hook['entry']).group(1) for hook in hooks}
+    assert tools == {'flake8', 'pydocstyle', 'ruff', 'codespell_lib', 'mypy', 'pytest'}
+    assert {tool.removesuffix('_lib') for tool in tools} <= pinned
+    assert all(hook['language'] == 'system' for hook in hooks)
 
 
 def test_package_stays_small():

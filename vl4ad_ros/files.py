@@ -1,6 +1,6 @@
 # Copyright 2026 vl4ad_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Reading of files that users name: never waits, and never reads without an end."""
+"""Read files that users name, without blocking and without an unbounded amount of memory."""
 
 from __future__ import annotations
 
@@ -14,47 +14,50 @@ _KINDS = ((stat.S_ISDIR, 'a directory'), (stat.S_ISFIFO, 'a named pipe'),
 
 
 class FileRefused(OSError):
-    """A path that is not read because of what it names; the text of the error is a sentence."""
+    """A path that is not read because of what it refers to; the message is a sentence."""
 
 
 def read_regular(path: str | Path, limit: int) -> bytes:
     """
-    Return the content of a regular file; symbolic links are followed.
+    Return the content of a regular file. Symbolic links are followed.
 
-    Anything else (a directory, named pipe, socket or device) is refused at once, since opening or
-    reading it could wait for ever or never end.
+    Directories, named pipes, sockets and devices are refused at once, because opening or reading
+    one of them could block for ever.
 
-    :param limit: most bytes that the file may have.
-    :raises FileRefused: if it is no regular file, has more bytes, or its path cannot be a path.
-    :raises OSError: as `os.open`, for example FileNotFoundError.
+    :param path: path of the file.
+    :param limit: largest size of the file, in bytes.
+    :raises FileRefused: if the path does not refer to a regular file, if the file is larger, or
+        if the text cannot be a path.
+    :raises OSError: as `os.open` does, for example FileNotFoundError.
     """
     with open_regular(path, limit) as stream:
         content = bytearray()
-        # Files of /proc have a size of 0 and still a content, so the size is no measure of it.
+        # Files in /proc report a size of 0 although they have content, so the size does not tell.
         while chunk := stream.read(min(1 << 20, limit + 1 - len(content))):
             content += chunk
     if len(content) > limit:
-        raise FileRefused(f'{_shown(path)} has more than {limit} bytes, the most that are read of '
-                          'it')
+        raise FileRefused(f'{_shown(path)} has more than {limit} bytes; expected at most {limit}')
     return bytes(content)
 
 
 def open_regular(path: str | Path, limit: int | None = None) -> BinaryIO:
     """
-    Open a regular file to read bytes from; symbolic links are followed.
+    Open a regular file to read bytes from it. Symbolic links are followed.
 
-    :param limit: most bytes that the file may have; None for any number.
-    :raises FileRefused: as `read_regular`.
-    :raises OSError: as `os.open`, for example FileNotFoundError.
+    :param path: path of the file.
+    :param limit: largest size of the file, in bytes; None stands for any size.
+    :returns: the open file, which the caller closes.
+    :raises FileRefused: as `read_regular` does.
+    :raises OSError: as `os.open` does, for example FileNotFoundError.
     """
     try:
-        # Asked first, because opening a device can already have an effect.
+        # This comes before opening the file, because opening a device can have an effect.
         _refuse_irregular(os.stat(path), _shown(path), limit)
-        # O_NONBLOCK: should it have become a named pipe since, opening it does not wait.
+        # With O_NONBLOCK, opening does not block if the file has become a named pipe since then.
         handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    except ValueError as error:  # NUL, or characters that file names cannot be encoded with
-        reason = 'a NUL character' if '\0' in str(path) else f'no valid characters ({error})'
-        raise FileRefused(f'{_shown(path)} is no path of a file: it has {reason}') from None
+    except ValueError as error:  # The text has NUL, or characters that no file name can have.
+        reason = 'a NUL character' if '\0' in str(path) else f'invalid characters ({error})'
+        raise FileRefused(f'{_shown(path)} is not the path of a file: it has {reason}') from None
     try:
         _refuse_irregular(os.fstat(handle), _shown(path), limit)
         return os.fdopen(handle, 'rb')
@@ -65,9 +68,11 @@ def open_regular(path: str | Path, limit: int | None = None) -> BinaryIO:
 
 def cache_folder() -> Path:
     """
-    Return ``$XDG_CACHE_HOME/vl4ad_ros``, by default ``~/.cache/vl4ad_ros``; it may not exist yet.
+    Return the folder for files that can be made again; it need not exist yet.
 
-    :raises RuntimeError: if neither that variable nor a home folder is known.
+    It is ``$XDG_CACHE_HOME/vl4ad_ros``, by default ``~/.cache/vl4ad_ros``.
+
+    :raises RuntimeError: if neither this variable is set nor a home folder is known.
     """
     try:
         return Path(os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache', 'vl4ad_ros')

@@ -1,12 +1,12 @@
 # Copyright 2026 vl4ad_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-Files and folders that appear at their place only once they are complete.
+Files and folders that appear at their final place only once they are complete.
 
-What is being written lies in a hidden folder beside its place, named after it and ending in
-`.partial`, with a lock file of the same name. The lock is held by the run that writes, and ends
-with it, however it ends. So the next run can tell a folder that a killed run left, which it
-removes, from one that is still being written to.
+An output is first written into a hidden folder beside its place. The folder has the name of the
+output and ends in `.partial`; a lock file belongs to it. The run that writes holds the lock, and
+the system releases it when the run ends in any way. So the next run can distinguish a folder that
+a killed run has left, which it removes, from a folder that another run is writing to.
 """
 
 from __future__ import annotations
@@ -22,24 +22,24 @@ from typing import TextIO
 from vl4ad_ros.signals import undisturbed
 
 _PARTIAL = '.partial'
-# Folders inside the partial one. Results are written into the first. Renaming it to the second
-# says that they are complete, renaming that to the third that the old results are out of the way.
+# Folders inside the partial one. Results are written into the first. It is renamed to the second
+# when they are complete, and then to the third when the old results have been moved away.
 _NEW, _COMPLETE, _MOVING = 'new', 'complete', 'moving'
 _OLD = 'old'
 
 
 class OutputError(ValueError):
-    """An output that cannot be written there; the message says why and what to do."""
+    """An output that cannot be written to its place; the message says why and what to do."""
 
 
 def keep_apart(out: Path, inputs: Iterable[Path]) -> None:
     """
-    Refuse an output whose writing could destroy an input.
+    Refuse an output that could destroy an input when it is written.
 
-    :param out: the folder that is written to.
-    :param inputs: files and folders that are read; of a folder the files in it count, too, since
-        they may be links to elsewhere.
-    :raises OutputError: if an input lies in `out`, or `out` lies in an input.
+    :param out: the folder that is going to be written to.
+    :param inputs: the files and folders that are read. The files in such a folder are checked too,
+        because they may be links to other places.
+    :raises OutputError: if an input lies in `out`, or if `out` lies in an input.
     """
     for given in inputs:
         files = given.iterdir() if given.is_dir() else ()
@@ -54,14 +54,15 @@ def keep_apart(out: Path, inputs: Iterable[Path]) -> None:
 @contextmanager
 def beside(out: Path, wait: bool = False) -> Iterator[Path]:
     """
-    Give a path that does not exist yet for a file or folder that becomes `out` at the end.
+    Yield a path for a file or folder, which is moved to `out` at the end of the block.
 
-    The path has the same name as `out`. If the block fails, is interrupted or writes nothing,
-    `out` stays as it was.
+    The path does not exist yet and has the same name as `out`. If the block fails, is interrupted
+    or writes nothing, `out` stays as it was.
 
-    :param out: must not be a folder with content.
-    :param wait: wait for another run that writes the same, instead of an error.
-    :raises OutputError: if another run is writing to `out`, or nothing can be written there.
+    :param out: the final place. It must not be a folder with content.
+    :param wait: wait until another run that writes to `out` has ended, instead of raising an
+        error.
+    :raises OutputError: if another run is writing to `out`, or if nothing can be written there.
     """
     with _partial_folder(out.parent / f'.{out.name}{_PARTIAL}', out, wait) as folder:
         shutil.rmtree(folder, ignore_errors=True)
@@ -74,17 +75,17 @@ def beside(out: Path, wait: bool = False) -> Iterator[Path]:
 @contextmanager
 def replaced(out: Path, names: Sequence[str]) -> Iterator[Path]:
     """
-    Give an empty folder whose content takes the place of what `out` holds under `names`.
+    Yield an empty folder, whose content replaces the old results in `out` at the end of the block.
 
-    The change happens at the end of the block and takes a few renames, during which Ctrl-C and
-    SIGTERM wait. If the block fails or is interrupted, the old results stay. A run that was
-    killed between two of the renames had complete results; the next call finishes its change.
-    Whatever else lies in `out` is not touched.
+    The replacement takes a few renames. Ctrl-C and SIGTERM are held back during these. If the
+    block fails or is interrupted, the old results stay. A run that is killed between two renames
+    has complete results, and the next call finishes the replacement. All other files in `out` stay
+    as they are.
 
-    :param out: a folder; it is made if there is none.
-    :param names: all files and folders that belong to a result. The first tells a user that the
-        result is there: it leaves first and comes last.
-    :raises OutputError: if another run is writing to `out`, or nothing can be written there.
+    :param out: the folder of the results; it is created if it does not exist.
+    :param names: names of all files and folders that can belong to a result. The first one shows a
+        user that the result is complete: it is removed first and added last.
+    :raises OutputError: if another run is writing to `out`, or if nothing can be written there.
     """
     made = not out.exists()
     try:
@@ -100,12 +101,12 @@ def replaced(out: Path, names: Sequence[str]) -> Iterator[Path]:
                 _put_in_place(folder, out, names)
     finally:
         if made:
-            with suppress(OSError):  # There is something in it, as there should be.
+            with suppress(OSError):  # The folder is not empty, so there are results in it.
                 out.rmdir()
 
 
 def _put_in_place(folder: Path, out: Path, names: Sequence[str]) -> None:
-    """Move complete results into place, or go on with it where a killed run stopped."""
+    """Move complete results into place, or continue where a killed run stopped."""
     complete, moving, old = folder / _COMPLETE, folder / _MOVING, folder / _OLD
     if complete.exists():
         old.mkdir(exist_ok=True)
@@ -122,7 +123,7 @@ def _put_in_place(folder: Path, out: Path, names: Sequence[str]) -> None:
 
 @contextmanager
 def _partial_folder(folder: Path, out: Path, wait: bool = False) -> Iterator[Path]:
-    """Hold the lock of a partial folder, which may exist, and remove the folder at the end."""
+    """Hold the lock of a partial folder, which may exist already, and remove it at the end."""
     lock_file = folder.with_name(f'{folder.name}.lock')
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -157,11 +158,11 @@ def _lock(file: Path, wait: bool) -> TextIO | None:
         with suppress(FileNotFoundError):
             if os.path.samestat(os.fstat(lock.fileno()), file.stat()):
                 return lock
-        lock.close()  # Whoever held it removed it: lock its successor.
+        lock.close()  # The run that held the lock has removed its file: lock the new file.
 
 
 def _lies_in(path: Path, folder: Path) -> bool:
-    """Tell whether a path is a folder or lies in it, wherever links and mounts lead."""
+    """Return whether a path is a folder or lies in it, after following links and mounts."""
     real = Path(os.path.realpath(path))
     return any(_same(place, folder) for place in (real, *real.parents))
 

@@ -1,6 +1,6 @@
 # Copyright 2026 vl4ad_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Ctrl-C and SIGTERM, held back where they would leave something half done."""
+"""Handle Ctrl-C and SIGTERM, and hold them back where they would leave something half done."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ STOPPING = (signal.SIGINT, signal.SIGTERM)
 
 class Stopped(KeyboardInterrupt):
     """
-    Ctrl-C or SIGTERM.
+    Raised in the main thread on Ctrl-C or SIGTERM.
 
-    A class of its own, because CPython remembers a plain KeyboardInterrupt that passes through
-    `exec`, as in the creation of a dataclass: a program that was started with `python -m` then
-    ends by SIGINT instead of with its exit code, although the exception was caught.
+    This is a class of its own because CPython remembers a plain KeyboardInterrupt that passes
+    through `exec`, which the creation of a dataclass uses. A program that was started with
+    `python -m` would then end by SIGINT instead of with its exit code, although it caught the
+    exception.
     """
 
 
@@ -28,7 +29,7 @@ _came = False
 
 
 def stoppable() -> None:
-    """Raise `Stopped` in the main thread on Ctrl-C and SIGTERM from here on."""
+    """Raise `Stopped` in the main thread on Ctrl-C and SIGTERM from now on."""
     global _came
     _came = False
     for number in STOPPING:
@@ -38,9 +39,10 @@ def stoppable() -> None:
 
 def check() -> None:
     """
-    Raise `Stopped` if it was raised before.
+    Raise `Stopped` if it has been raised before.
 
-    Code in C that is interrupted may make another error of it (importing rclpy does), or none.
+    Compiled code that is interrupted may turn the exception into another one, as the import of
+    rclpy does, or may drop it.
     """
     if _came:
         raise Stopped
@@ -55,10 +57,11 @@ def _stop(number: int, frame: FrameType | None) -> None:
 @contextmanager
 def undisturbed() -> Iterator[None]:
     """
-    Do the whole block, and act on a Ctrl-C or SIGTERM that came meanwhile after it.
+    Run the whole block, and act only afterwards on a Ctrl-C or SIGTERM that arrived meanwhile.
 
-    For short blocks: moving results into place, ending a child process, removing a folder.
-    Python delivers signals to the main thread only, so in other threads this does nothing.
+    This is meant for short blocks, such as those that move results into place, end a child process
+    or remove a folder. Python delivers signals to the main thread only, so this does nothing in
+    other threads.
     """
     if current_thread() is not main_thread():
         yield
@@ -78,10 +81,10 @@ def undisturbed() -> Iterator[None]:
 
 def ignore() -> None:
     """
-    Ignore Ctrl-C and SIGTERM from here on.
+    Ignore Ctrl-C and SIGTERM from now on.
 
-    For a process whose exit code is settled. While the interpreter ends, it first restores the
-    default handlers, with which a signal would still kill the process.
+    This is meant for a process that has chosen its exit code. The interpreter restores the default
+    handlers when it ends, and with these a signal would still kill the process.
     """
     for number in STOPPING:
         signal.signal(number, signal.SIG_IGN)

@@ -75,8 +75,8 @@ def test_a_late_frame_neither_counts_as_hit_nor_as_miss():
 
 
 @pytest.mark.parametrize('stamp, reason', [
-    (9.0, 'stamps went back by 1.50 s, 0.5 s or more'),
-    (13.6, 'no frame for 3.10 s by the stamps, more than 3.0 s'),
+    (9.0, 'the stamps went back by 1.50 s, which is 0.5 s or more'),
+    (13.6, 'there was no frame for 3.10 s by the stamps, which is more than 3.0 s'),
     (3610.5, 'no frame for 3600.00 s by the stamps')])
 def test_jumps_begin_anew_and_say_why(stamp, reason):
     stamps = [10 + 0.1 * i for i in range(6)] + [stamp + 0.1 * i for i in range(6)]
@@ -196,8 +196,8 @@ def test_obstacle_on_the_road_keeps_one_id_while_the_car_approaches(rate_hz, see
 
 
 @pytest.mark.parametrize('make, reason', [
-    (lambda: Limits(name_floor=1.1), 'name_floor must be 0..1, not 1.1'),
-    (lambda: RegionLimits(max_count=0), 'max_count must be 1..10000, not 0')])
+    (lambda: Limits(name_floor=1.1), 'name_floor must be from 0 to 1, not 1.1'),
+    (lambda: RegionLimits(max_count=0), 'max_count must be from 1 to 10000, not 0')])
 def test_limits_out_of_range_are_refused(make, reason):
     with pytest.raises(ValueError, match=reason):
         make()

@@ -62,14 +62,14 @@ def test_region_counts_if_its_foot_point_is_in_the_polygon(roi, box, counts):
 
 
 def test_score_of_another_shape_is_refused():
-    with pytest.raises(ValueError, match=r'\(60, 100, 1\)'):
+    with pytest.raises(ValueError, match=r'shape \(H, W\), not \(60, 100, 1\)'):
         find_regions(score_map()[..., None], RegionLimits())
 
 
 @pytest.mark.parametrize('limits, message', [
-    ({'threshold': 1.5}, 'threshold must be 0..1, not 1.5'),
+    ({'threshold': 1.5}, 'threshold must be from 0 to 1, not 1.5'),
     ({'threshold': float('nan')}, 'threshold'),
-    ({'min_area': -0.1}, 'min_area must be 0..1'),
+    ({'min_area': -0.1}, 'min_area must be from 0 to 1, not -0.1'),
     ({'roi': ((0.0, 0.0), (1.0, 1.0))}, '3 or more corners'),
     ({'roi': ((0.0, 0.0), (1.0,), (1.0, 1.0))}, '3 or more corners'),
     ({'roi': ((0.0, 0.0), (1.0, 0.0), (640.0, 360.0))}, 'image fractions'),

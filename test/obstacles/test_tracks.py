@@ -57,9 +57,9 @@ def play(tracker: Tracker, frames) -> list[str]:
     pytest.param([[(10, 10, 4, 4)], [(16, 12, 4, 5)], [(21, 15, 5, 5)]], ['(1)', '(1)', '1'],
                  id='small box moves by more than its size'),
     pytest.param([[(10, 10, 4, 4)], [(20, 10, 4, 4)]], ['(1)', '(1-) (2)'],
-                 id='small box moves by more than its reach'),
+                 id='small box moves further than it may'),
     pytest.param([[(10, 10, 4, 4)], [], [(20, 10, 4, 4)]], ['(1)', '(1-)', '(1)'],
-                 id='reach grows while it is missed'),
+                 id='it may move further while it is missed'),
     pytest.param([[(10, 10, 4, 4)], [(16, 12, 30, 30)]], ['(1)', '(1-) (2)'],
                  id='speck beside something large'),
 ])
@@ -75,13 +75,13 @@ def test_overlap_wins_over_nearness():
     assert other.id == 2
 
 
-def test_reach_limits_the_move_of_a_large_box():
+def test_the_move_of_a_large_box_is_limited():
     moves = [region((0, 0, 200, 100))], [region((250, 0, 200, 100))]
     ids = []
-    for reach in (300.0, 100.0):
+    for max_move in (300.0, 100.0):
         tracker = Tracker()
-        tracker.update(moves[0], reach)
-        ids.append(tracker.update(moves[1], reach)[-1].id)
+        tracker.update(moves[0], max_move)
+        ids.append(tracker.update(moves[1], max_move)[-1].id)
     assert ids == [1, 2]
 
 
@@ -113,11 +113,11 @@ def test_new_limits_keep_tracks():
 
 
 @pytest.mark.parametrize('limits, message', [
-    ((0, 5, 5), 'confirm_hits must be 1..60, not 0'),
+    ((0, 5, 5), 'confirm_hits must be from 1 to 60, not 0'),
     ((6, 5, 5), r'confirm_hits \(6\) must not exceed confirm_window \(5\)'),
-    ((3, 61, 5), 'confirm_window must be 1..60'),
-    ((3, 5, 0), 'release_after must be 1..120'),
-    ((3, 5, 121), 'release_after must be 1..120'),
+    ((3, 61, 5), 'confirm_window must be from 1 to 60, not 61'),
+    ((3, 5, 0), 'release_after must be from 1 to 120, not 0'),
+    ((3, 5, 121), 'release_after must be from 1 to 120, not 121'),
 ])
 def test_limits_out_of_range_are_refused(limits, message):
     with pytest.raises(ValueError, match=message):

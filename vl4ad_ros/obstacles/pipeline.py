@@ -1,6 +1,6 @@
 # Copyright 2026 vl4ad_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""From the prediction of each frame to its detections and alerts: node, evaluation and bench."""
+"""From the prediction for each frame to detections and alerts, for every caller alike."""
 
 from __future__ import annotations
 
@@ -13,21 +13,22 @@ from vl4ad_ros.obstacles.scene_time import Moment, SceneTime, TimeLimits
 from vl4ad_ros.obstacles.tracks import Track, Tracker, TrackLimits
 
 ANOMALY = 'anomaly'
-"""The class of every detection; its score is the region's."""
-MAX_MOVE = 0.1
-"""Share of the image diagonal that an obstacle may move from one frame to the next."""
+"""Name of the class that every detection has; its score is the score of the region."""
+MAX_MOVE_DIAGONALS = 0.1
+"""Largest move of an obstacle from one frame to the next, as a fraction of the image diagonal."""
 
 
 @dataclass(frozen=True)
 class Limits:
     """
-    What makes a region a detection, and a detection an alert.
+    The limits that decide which regions become detections, and which detections become alerts.
 
-    :ivar regions: which regions count.
-    :ivar tracks: how many frames confirm a region and release it again.
-    :ivar time: which frames belong together.
-    :ivar name_floor: 0..1, mean mass from which an anomaly class names a region.
-    :raises ValueError: if a limit is out of range; the message names it.
+    :ivar regions: which regions are reported.
+    :ivar tracks: how many frames confirm an obstacle and how many release it.
+    :ivar time: which frames belong to the same scene.
+    :ivar name_floor: smallest mean mass, 0 to 1, with which an anomaly class names a region. The
+        mass of a class is the share of probability that the network gives to it.
+    :raises ValueError: if a limit is out of its range; the message names the limit.
     """
 
     regions: RegionLimits = RegionLimits()
@@ -38,19 +39,20 @@ class Limits:
     def __post_init__(self) -> None:
         """Check the range."""
         if not 0 <= self.name_floor <= 1:
-            raise ValueError(f'name_floor must be 0..1, not {self.name_floor}')
+            raise ValueError(f'name_floor must be from 0 to 1, not {self.name_floor}')
 
 
 @dataclass(frozen=True)
 class Finding:
     """
-    One region and what it may be.
+    One anomalous region, with the class that names it.
 
-    :ivar region: in pixels of the image; its score is that of `ANOMALY`.
-    :ivar name: the anomaly class that has most mass in the region, ``''`` if none has
-        `Limits.name_floor`.
-    :ivar mass: 0..1, that class's own mean mass over the region; 0 without a name.
-    :ivar id: of the alert, the same from frame to frame; ``''`` for a detection.
+    :ivar region: the region, in pixels of the image. Its score belongs to the class `ANOMALY`.
+    :ivar name: the anomaly class with the largest mean mass in the region, or ``''`` if that mass
+        is below `Limits.name_floor`.
+    :ivar mass: mean mass of the class `name` over the region, 0 to 1; 0 without a name.
+    :ivar id: identifier of an alert, which stays the same from frame to frame; ``''`` for a
+        detection.
     """
 
     region: Region
@@ -60,23 +62,24 @@ class Finding:
 
     @property
     def caption(self) -> str:
-        """What it is, with the score of exactly that: ``cow 0.81`` or ``anomaly 0.94``."""
+        """The class and the number that belongs to it: ``cow 0.81`` or ``anomaly 0.94``."""
         return caption(self.name, self.mass, self.region.score)
 
 
 @dataclass(frozen=True)
 class Result:
     """
-    What one frame showed.
+    The detections and alerts of one frame.
 
-    :ivar detections: regions of this frame, largest first.
-    :ivar alerts: confirmed obstacles, oldest first, with the last known region of those that were
-        missed in fewer than `TrackLimits.release_after` frames. None means that nothing is known:
-        see `unknown`.
-    :ivar unknown: why there are no alerts, a sentence; ``''`` if there are.
-    :ivar moment: the frame's place in time.
-    :ivar reset: why tracking began anew with this frame, a sentence; ``''`` if it did not.
-    :ivar left_over: regions beyond the largest `RegionLimits.max_count`, which are neither
+    :ivar detections: the regions of this frame, largest first.
+    :ivar alerts: the confirmed obstacles, oldest first. An obstacle that this frame does not show
+        keeps its last known region until `TrackLimits.release_after` frames have missed it. An
+        empty tuple says that there is no confirmed obstacle. None says that this is not known.
+    :ivar unknown: the reason why `alerts` is None, as a sentence; ``''`` if it is not None.
+    :ivar moment: how the frame follows the frames before it.
+    :ivar reset: the reason why tracking started anew with this frame, as a sentence; ``''`` if it
+        did not.
+    :ivar left_over: number of regions that exceed `RegionLimits.max_count`. They are neither
         reported nor tracked.
     """
 
@@ -90,25 +93,38 @@ class Result:
 
 class Pipeline:
     """
-    Follows what is anomalous in the frames of one camera, in the order in which they are given.
+    Turns the predictions for the frames of one camera into detections and alerts.
 
-    It works on arrays and numbers only and has no clock: the same frames, stamps and limits give
-    the same results.
+    Frames are processed in the order in which they are given. The pipeline has no clock and no
+    randomness: the same predictions, stamps and limits give the same results.
 
-    An empty tuple of alerts says that there is no confirmed obstacle. So there are no alerts at
-    all (None) while that cannot be known: until `TrackLimits.confirm_window` frames have been seen
-    since the start or a reset, and for a frame that came late.
+    `Result.alerts` is None while the pipeline cannot know whether there are obstacles. This is
+    the case until `TrackLimits.confirm_window` frames have been processed since the start or since
+    a reset, and for a frame that came late.
 
-    Example::
+    Two frames that show the same object confirm it here, because the limits ask for two. A
+    stand-in takes the place of the `Prediction` that `Detector.detect` returns; it has the three
+    members that the pipeline reads.
 
-        pipeline = Pipeline()
-        result = pipeline.process(detector.detect(image, prompts), stamp_ns, received_ns)
-        for alert in result.alerts or ():
-            print(alert.id, alert.caption, alert.region.box)
+    >>> from types import SimpleNamespace
+    >>> import numpy as np
+    >>> score = np.zeros((90, 160), np.float32)
+    >>> score[40:60, 80:110] = 0.9
+    >>> prediction = SimpleNamespace(score=score, image_size=(90, 160),
+    ...                              anomaly_class_in=lambda box, threshold: ('cow', 0.8))
+    >>> limits = Limits(tracks=TrackLimits(confirm_hits=2, confirm_window=2))
+    >>> pipeline = Pipeline()
+    >>> first = pipeline.process(prediction, 1_000_000_000, 1_030_000_000, limits)
+    >>> first.alerts is None, first.unknown
+    (True, 'warming up: 1 of 2 frames since the start')
+    >>> second = pipeline.process(prediction, 1_100_000_000, 1_130_000_000, limits)
+    >>> for alert in second.alerts:
+    ...     print(alert.id, alert.caption, alert.region.box)
+    1 cow 0.80 (80.0, 40.0, 30.0, 20.0)
     """
 
     def __init__(self) -> None:
-        """Start without obstacles."""
+        """Start without obstacles and without a frame."""
         self._time = SceneTime()
         self._tracker = Tracker()
         self._named: dict[int, Finding] = {}
@@ -119,12 +135,16 @@ class Pipeline:
     def process(self, prediction: Prediction, stamp_ns: int, received_ns: int,
                 limits: Limits = Limits()) -> Result:
         """
-        Take the next frame.
+        Process the next frame.
 
-        :param prediction: of the frame.
-        :param stamp_ns: of its header, ns.
-        :param received_ns: when the frame was received, ns; counts only where stamps are unusable.
-        :param limits: may change from frame to frame; obstacles keep their ids.
+        :param prediction: what the detector returned for the frame. The pipeline reads its score
+            map, float32 (H, W), 0 to 1, where (H, W) is the size of the image in pixels.
+        :param stamp_ns: time stamp of the header of the frame, in ns; 0 or less is unusable.
+        :param received_ns: time at which the frame was received, in ns, on a clock that all
+            frames share. It is used only where a stamp is unusable.
+        :param limits: the limits for this frame. They may differ from frame to frame; obstacles
+            keep their ids.
+        :returns: detections and alerts in pixels of the image.
         """
         moment = self._time.judge(stamp_ns, received_ns, limits.time)
         regions = find_regions(prediction.score, limits.regions)
@@ -141,7 +161,8 @@ class Pipeline:
         self._image_size = prediction.image_size
         self._frames += 1
         self._tracker.limits = limits.tracks
-        tracks = self._tracker.update(regions.kept, MAX_MOVE * math.hypot(*prediction.image_size))
+        tracks = self._tracker.update(
+            regions.kept, MAX_MOVE_DIAGONALS * math.hypot(*prediction.image_size))
         confirmed = [track for track in tracks if track.confirmed]
         self._named = {track.id: self._alert(track, found) for track in confirmed}
         window = limits.tracks.confirm_window
@@ -154,12 +175,13 @@ class Pipeline:
 
     def _reset_reason(self, image_size: tuple[int, int], moment: Moment,
                       limits: TimeLimits) -> str:
-        """Return why what was tracked says nothing about this frame, or ``''``."""
+        """Return the reason why the tracks do not apply to this frame, or ``''`` if they do."""
         if moment.step == 'back':
-            return f'stamps went back by {-moment.seconds:.2f} s, {limits.late_s} s or more'
+            return (f'the stamps went back by {-moment.seconds:.2f} s, which is {limits.late_s} s '
+                    'or more')
         if moment.step == 'gap':
-            return (f'no frame for {moment.seconds:.2f} s by the stamps, more than '
-                    f'{limits.max_gap_s} s')
+            return (f'there was no frame for {moment.seconds:.2f} s by the stamps, which is more '
+                    f'than {limits.max_gap_s} s')
         if self._image_size not in (None, image_size):
             (old_height, old_width), (height, width) = self._image_size, image_size
             return f'the image size changed from {old_width}x{old_height} to {width}x{height}'
@@ -172,19 +194,19 @@ class Pipeline:
             Finding(region))
 
     def _alert(self, track: Track, found: dict[Region, Finding]) -> Finding:
-        """Return what is said of a track; one that is missed keeps what was said of it last."""
+        """Return the alert for a track; a track that this frame misses keeps its last alert."""
         if track.missed:
-            # Its box shows something else now, which must not name it.
+            # Its box now shows something else, which must not give it a name.
             return self._named.get(track.id, Finding(track.region, id=str(track.id)))
         return replace(found[track.region], id=str(track.id))
 
 
 def caption(name: str, mass: float, score: float) -> str:
     """
-    Return a name with its own number: the class and its mass, or 'anomaly' and the score.
+    Return the text for a region: its class with its mass, or ``anomaly`` with the score.
 
-    :param name: ``''`` if no class names the region.
-    :param mass: of the class, 0..1.
-    :param score: of the region, 0..1.
+    :param name: the class that names the region; ``''`` if none does.
+    :param mass: mean mass of this class over the region, 0 to 1.
+    :param score: mean score of the region, 0 to 1.
     """
     return f'{name} {mass:.2f}' if name else f'{ANOMALY} {score:.2f}'

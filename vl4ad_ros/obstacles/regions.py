@@ -1,6 +1,6 @@
 # Copyright 2026 vl4ad_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Connected anomalous regions of one score map."""
+"""Find the connected anomalous regions of a score map."""
 
 from __future__ import annotations
 
@@ -10,21 +10,25 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-_BLOCK = 8
-_MANY = 200
+_BLOCK = 8  # pixels: side of the blocks that are labelled first
+_MANY = 200  # windows: with more of them, labelling the whole map at once is faster
 
 
 @dataclass(frozen=True)
 class RegionLimits:
     """
-    Which regions count.
+    The limits that decide which regions are reported.
 
-    :ivar threshold: 0..1, a pixel is anomalous if its score is above.
-    :ivar min_area: 0..1, smallest region as a share of the image.
-    :ivar roi: corners x, y of a polygon in image fractions; a region counts if its foot point, the
-        middle of its lowest row, is inside or on it. Empty: everywhere.
-    :ivar max_count: 1..10000, so many of the largest regions count.
-    :raises ValueError: if a limit is out of range; the message names it.
+    :ivar threshold: score, 0 to 1, above which a pixel is anomalous.
+    :ivar min_area: area of the smallest region that is reported, as a fraction of the image area,
+        0 to 1.
+    :ivar roi: the corners (x, y) of a polygon, as fractions of the image width and height, each
+        0 to 1. A region is reported if its foot point, which is the middle of the lowest row of
+        its box, lies inside the polygon or on its border. Without corners, regions are reported
+        everywhere.
+    :ivar max_count: largest number of regions that are reported, 1 to 10000; the largest regions
+        come first.
+    :raises ValueError: if a limit is out of its range; the message names the limit.
     """
 
     threshold: float = 0.5
@@ -35,29 +39,37 @@ class RegionLimits:
     def __post_init__(self) -> None:
         """Check the ranges."""
         if not 1 <= self.max_count <= 10000:
-            raise ValueError(f'max_count must be 1..10000, not {self.max_count}')
+            raise ValueError(f'max_count must be from 1 to 10000, not {self.max_count}')
         for name in ('threshold', 'min_area'):
             if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f'{name} must be 0..1, not {getattr(self, name)}')
+                raise ValueError(f'{name} must be from 0 to 1, not {getattr(self, name)}')
         if self.roi:
             if len(self.roi) < 3 or any(len(corner) != 2 for corner in self.roi):
-                raise ValueError(f'roi needs 3 or more corners x, y, seen {self.roi}')
+                raise ValueError(
+                    f'roi must have 3 or more corners (x, y), but its corners are {self.roi}')
             corners = np.array(self.roi, float)
             if not ((corners >= 0) & (corners <= 1)).all():
-                raise ValueError(f'roi corners must be image fractions 0..1, seen {self.roi}')
+                raise ValueError('roi must have corners in image fractions from 0 to 1, but its '
+                                 f'corners are {self.roi}; divide x by the width and y by the '
+                                 'height of the image')
             if cv2.contourArea(corners.astype(np.float32)) < 1e-6:
-                raise ValueError(f'roi has no area, so nothing could be inside: {self.roi}')
+                raise ValueError('roi has no area, so no region could lie inside; its corners are '
+                                 f'{self.roi}')
 
 
 @dataclass(frozen=True)
 class Region:
     """
-    A connected anomalous region; pixel (0, 0) covers 0..1 in both coordinates.
+    A connected anomalous region.
 
-    :ivar box: x, y, width, height in pixels of the image.
-    :ivar area: number of pixels.
-    :ivar score: mean score over the region, 0..1.
-    :ivar centroid: x, y in pixels.
+    Coordinates are in pixels. x points to the right and y points down, and the pixel in the upper
+    left corner covers 0 to 1 in both.
+
+    :ivar box: (x, y, width, height) of the bounding box, in pixels; (x, y) is the upper left
+        corner.
+    :ivar area: number of pixels in the region.
+    :ivar score: mean score of these pixels, 0 to 1.
+    :ivar centroid: (x, y), the mean position of these pixels, in pixels.
     """
 
     box: tuple[float, float, float, float]
@@ -71,9 +83,9 @@ class Regions:
     """
     The regions of one score map.
 
-    :ivar kept: at most `RegionLimits.max_count`, largest first.
-    :ivar left_over: how many smaller ones were not looked at further; where there is a
-        `RegionLimits.roi` some of them may lie outside.
+    :ivar kept: the regions that are reported, at most `RegionLimits.max_count`, largest first.
+    :ivar left_over: number of smaller regions that were not examined after these. Some of them may
+        lie outside of `RegionLimits.roi`.
     """
 
     kept: tuple[Region, ...]
@@ -82,20 +94,23 @@ class Regions:
 
 def find_regions(score: np.ndarray, limits: RegionLimits) -> Regions:
     """
-    Find the regions, 8-connected.
+    Find the regions of a score map. Pixels that touch at a corner are connected.
 
-    :param score: float32 or float64 (H, W), 0..1.
+    :param score: float32 or float64 (H, W), 0 to 1, where (H, W) is the size of the image in
+        pixels.
+    :param limits: which regions are reported.
+    :returns: the regions that are reported, and the number of those that exceed the limit.
     :raises ValueError: if `score` is not two-dimensional.
     """
     if score.ndim != 2:
-        raise ValueError(f'score must be (H, W), seen shape {score.shape}')
+        raise ValueError(f'score must have the shape (H, W), not {score.shape}')
     least = max(limits.min_area * score.size, 1)
     corners = np.array(limits.roi, float).reshape(-1, 2) * (score.shape[1], score.shape[0])
     polygon = corners.astype(np.float32)
     parts = [_components(window, least) for window in _parts(score, limits.threshold, least)]
     if not parts:
         return Regions(())
-    # Noise can make a hundred thousand regions, so only those that are kept become objects.
+    # Noise can cause a hundred thousand regions, so only those that are kept become objects.
     table = np.concatenate([part.table for part in parts])
     owner = np.repeat(np.arange(len(parts)), [len(part.table) for part in parts])
     order = np.lexsort((*table[:, [4, 3, 2, 1]].T, -table[:, 0]))
@@ -103,7 +118,7 @@ def find_regions(score: np.ndarray, limits: RegionLimits) -> Regions:
     for place, index in enumerate(order):
         if len(kept) == limits.max_count:
             return Regions(tuple(kept), len(order) - place)
-        area, x, y, width, height, label = map(int, table[index])
+        x, y, width, height, label = map(int, table[index, 1:])
         if not limits.roi or cv2.pointPolygonTest(
                 polygon, (x + width / 2, y + height - 0.5), False) >= 0:
             kept.append(_measure(parts[owner[index]].window(x, y, width, height, label), score))
@@ -112,7 +127,13 @@ def find_regions(score: np.ndarray, limits: RegionLimits) -> Regions:
 
 @dataclass(frozen=True)
 class _Window:
-    """A part of the image from column `x` and row `y` on; `inside` is uint8, 0 or 1."""
+    """
+    A rectangular part of the image.
+
+    :ivar x: its first column in the image.
+    :ivar y: its first row in the image.
+    :ivar inside: uint8 (rows, columns); 1 for the pixels that are meant, else 0.
+    """
 
     x: int
     y: int
@@ -120,7 +141,7 @@ class _Window:
 
 
 def _measure(window: _Window, score: np.ndarray) -> Region:
-    """Return the region of all that is inside; much faster than OpenCV's statistics."""
+    """Return all pixels of a window as one region; much faster than OpenCV's statistics."""
     (x, y), inside = (window.x, window.y), window.inside
     columns, rows = (cv2.reduce(inside, axis, cv2.REDUCE_SUM, dtype=cv2.CV_32S).ravel()
                      for axis in (0, 1))
@@ -137,10 +158,13 @@ def _measure(window: _Window, score: np.ndarray) -> Region:
 @dataclass(frozen=True)
 class _Components:
     """
-    The connected parts of a window.
+    The connected components of a window.
 
-    :ivar table: int (n, 6): area, x, y, width, height in the image, and the part's label.
-    :ivar labels: of the window's pixels; None if all that is inside is one part.
+    :ivar whole: the window.
+    :ivar table: int (n, 6), a row for each component: area, x, y, width and height in pixels of
+        the image, and the label of the component.
+    :ivar labels: int32 (rows, columns), the label of each pixel of the window; None if there is
+        only one component.
     """
 
     whole: _Window
@@ -148,7 +172,7 @@ class _Components:
     labels: np.ndarray | None
 
     def window(self, x: int, y: int, width: int, height: int, label: int) -> _Window:
-        """Return the window of one part."""
+        """Return the window of one component, given by its row of `table` without the area."""
         rows = slice(y - self.whole.y, y - self.whole.y + height)
         columns = slice(x - self.whole.x, x - self.whole.x + width)
         inside = self.whole.inside[rows, columns] if self.labels is None else (
@@ -157,15 +181,16 @@ class _Components:
 
 
 def _components(part: _Window, least: float) -> _Components:
-    """Return the connected parts of at least so many pixels."""
-    # Grana's algorithm takes a third of the time of OpenCV's default on maps of few regions.
+    """Return the connected components that have at least `least` pixels."""
+    # On maps with few regions, Grana's algorithm takes a third of the time of OpenCV's default.
+    labels: np.ndarray | None
     count, labels = cv2.connectedComponentsWithAlgorithm(part.inside, 8, cv2.CV_32S, cv2.CCL_GRANA)
     if count == 2:
         x, y, width, height = cv2.boundingRect(part.inside)
         table = np.array([(cv2.countNonZero(part.inside), x, y, width, height, 1)])
         labels = None
     else:
-        # Statistics take most of the time, so they are made only where they are needed.
+        # Statistics take most of the time, so they are computed only where they are needed.
         count, labels, stats, _ = cv2.connectedComponentsWithStatsWithAlgorithm(
             part.inside, 8, cv2.CV_32S, cv2.CCL_GRANA)
         table = np.column_stack((
@@ -177,10 +202,10 @@ def _components(part: _Window, least: float) -> _Components:
 
 def _parts(score: np.ndarray, threshold: float, least: float) -> Iterator[_Window]:
     """
-    Yield windows that together hold every region of at least so many pixels once.
+    Yield windows that together contain each region of at least `least` pixels exactly once.
 
-    Labelling pixels is most of the work, so blocks of 8 x 8 pixels, which one word a row holds,
-    are labelled first.
+    Labelling takes most of the time. Therefore blocks of 8 x 8 pixels are labelled first, and
+    pixels only in the windows around connected blocks. Eight pixels of a row are one 64-bit word.
     """
     rows, columns = (-(-n // _BLOCK) for n in score.shape)
     above = np.zeros((rows * _BLOCK, columns * _BLOCK), bool)
@@ -191,7 +216,8 @@ def _parts(score: np.ndarray, threshold: float, least: float) -> Iterator[_Windo
         blocks, 8, cv2.CV_32S, cv2.CCL_GRANA)
     found = [n for n in range(1, count) if stats[n, cv2.CC_STAT_AREA] * _BLOCK ** 2 >= least]
     boxes = stats[found, cv2.CC_STAT_WIDTH] * stats[found, cv2.CC_STAT_HEIGHT]
-    # Windows that overlap, as of rings, or very many of them cost more than all at once.
+    # Windows that overlap, such as those of rings, and very many windows take more time than the
+    # whole map at once.
     if boxes.sum() > blocks.size or len(found) > _MANY:
         yield _Window(0, 0, above[:score.shape[0], :score.shape[1]].view(np.uint8))
         return

@@ -1,6 +1,6 @@
 # Copyright 2026 vl4ad_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Whether a frame follows the frames before it, judged by the time of the scene."""
+"""Decide whether a frame follows the frames before it, by the time of the scene."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from dataclasses import dataclass
 @dataclass(frozen=True)
 class TimeLimits:
     """
-    How far apart two frames of one scene may be.
+    How far apart the stamps of two frames of one scene may be.
 
-    :ivar late_s: 0..60 s; a frame whose stamp is older than the newest one by less than this came
-        late and is left out of tracking. One that is older by as much or more is a jump back.
-    :ivar max_gap_s: 0.01..3600 s; a longer step forward separates two scenes.
-    :raises ValueError: if a limit is out of range; the message names it.
+    :ivar late_s: 0 to 60 s. A frame whose stamp is older than the newest stamp by less than this
+        came late. A frame that is older by this or more is a jump back in time.
+    :ivar max_gap_s: 0.01 to 3600 s. A longer step forward separates two scenes.
+    :raises ValueError: if a limit is out of its range; the message names the limit.
     """
 
     late_s: float = 0.5
@@ -25,19 +25,23 @@ class TimeLimits:
         """Check the ranges."""
         for name, low, high in (('late_s', 0, 60), ('max_gap_s', 0.01, 3600)):
             if not low <= getattr(self, name) <= high:
-                raise ValueError(f'{name} must be {low}..{high}, not {getattr(self, name)}')
+                raise ValueError(
+                    f'{name} must be from {low} to {high} s, not {getattr(self, name)}')
 
 
 @dataclass(frozen=True)
 class Moment:
     """
-    One frame's place in time.
+    How a frame follows the frames before it.
 
-    :ivar step: ``'next'``: the frame follows the one before, or is the first; ``'late'``: it
-        belongs before one that was seen already; ``'back'`` and ``'gap'``: another scene begins.
-    :ivar seconds: from the newest frame so far to this one; 0 for the first.
-    :ivar unusable: why its stamp could not be used, so that the time of receipt was:
-        ``'zero'`` (or less), ``'constant'`` (the stamp of the frame before), or ``''``.
+    :ivar step: ``'next'`` if the frame follows the newest one, or is the first; ``'late'`` if it
+        is somewhat older than the newest one; ``'back'`` if the time jumped back, and ``'gap'`` if
+        it jumped forward, so that another scene begins.
+    :ivar seconds: time from the newest frame to this one, in s, negative for an older one; 0 for
+        the first frame.
+    :ivar unusable: the reason why the stamp could not be used and the time of receipt was used
+        instead: ``'zero'`` if it is 0 or less, ``'constant'`` if it equals that of the newest
+        frame; ``''`` if the stamp was used.
     """
 
     step: str
@@ -47,24 +51,27 @@ class Moment:
 
 class SceneTime:
     """
-    Judges the frames of one stream, in the order in which they are processed.
+    Decides how each frame of one stream follows the frames before it.
 
-    The time of the scene is that of the header stamps, so that the answer does not depend on how
-    fast frames are processed. Between two frames of which one has no usable stamp, the times at
-    which they were received count instead. There is no clock in here: the same stamps give the
-    same answers.
+    The header stamps are the time of the scene, so the answer does not depend on how fast frames
+    are processed. If one of two frames has no usable stamp, the times at which they were received
+    are compared instead. This class has no clock: the same stamps give the same answers.
     """
 
     def __init__(self) -> None:
-        """Start before the first frame."""
+        """Start without a frame."""
         self._newest: tuple[int, int] | None = None
 
     def judge(self, stamp_ns: int, received_ns: int, limits: TimeLimits) -> Moment:
         """
-        Take the next frame.
+        Return how the next frame follows the frames before it.
 
-        :param stamp_ns: of its header, ns.
-        :param received_ns: when it was received, ns on any clock that all frames share.
+        A late frame does not become the newest one; every other frame does.
+
+        :param stamp_ns: time stamp of the header, in ns.
+        :param received_ns: time at which the frame was received, in ns, on a clock that all
+            frames share.
+        :param limits: the limits for this frame.
         """
         unusable = 'zero' if stamp_ns <= 0 else ''
         if self._newest is None:

@@ -1,6 +1,6 @@
 # Copyright 2026 vl4ad_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Regions followed from frame to frame, so that only lasting ones become alerts."""
+"""Follow regions from frame to frame, so that only persistent ones become alerts."""
 
 from __future__ import annotations
 
@@ -13,19 +13,26 @@ import numpy as np
 from vl4ad_ros.obstacles.regions import Region
 
 MIN_IOU = 0.1
-REACH = 1.5  # longer box sides that a centre may move in one frame
-MAX_GROWTH = 3.0  # of the longer side, from one sighting to the next without overlap
+"""Smallest overlap (intersection over union) that pairs a region with a track."""
+MAX_MOVE_SIDES = 1.5
+"""Largest move of a box centre per frame without overlap, in lengths of the longer box side."""
+MAX_GROWTH = 3.0
+"""Largest factor between the longer sides of two boxes that are paired without overlap."""
 
 
 @dataclass(frozen=True)
 class TrackLimits:
     """
-    When a track is confirmed and when it ends.
+    When a track is confirmed, and when it ends.
 
-    :ivar confirm_hits: 1..60, a track seen in so many
-    :ivar confirm_window: 1..60, of the last so many frames is confirmed, and stays so.
-    :ivar release_after: 1..120, a track not seen in so many frames in a row ends.
-    :raises ValueError: if a limit is out of range; the message names it.
+    A track is confirmed when `confirm_hits` of the last `confirm_window` frames show it. It stays
+    confirmed until it ends.
+
+    :ivar confirm_hits: number of frames, 1 to 60 and at most `confirm_window`.
+    :ivar confirm_window: number of frames, 1 to 60.
+    :ivar release_after: number of consecutive frames without the obstacle that end its track,
+        1 to 120.
+    :raises ValueError: if a limit is out of its range; the message names the limit.
     """
 
     confirm_hits: int = 3
@@ -36,7 +43,7 @@ class TrackLimits:
         """Check the ranges."""
         for name, high in (('confirm_hits', 60), ('confirm_window', 60), ('release_after', 120)):
             if not 1 <= getattr(self, name) <= high:
-                raise ValueError(f'{name} must be 1..{high}, not {getattr(self, name)}')
+                raise ValueError(f'{name} must be from 1 to {high}, not {getattr(self, name)}')
         if self.confirm_hits > self.confirm_window:
             raise ValueError(f'confirm_hits ({self.confirm_hits}) must not exceed '
                              f'confirm_window ({self.confirm_window})')
@@ -47,11 +54,11 @@ class Track:
     """
     One obstacle over time.
 
-    :ivar id: from 1, never given to another track.
-    :ivar region: the last one seen; it stands while the track is missed.
-    :ivar hits: frames in which it was seen, of the last `TrackLimits.confirm_window`.
-    :ivar confirmed: whether it ever had enough hits.
-    :ivar missed: frames since it was last seen; 0 = seen now.
+    :ivar id: number from 1 on, which no other track of the tracker ever gets.
+    :ivar region: the region in the newest frame that shows the obstacle.
+    :ivar hits: how many of the last `TrackLimits.confirm_window` frames show it.
+    :ivar confirmed: whether it has had `TrackLimits.confirm_hits` hits.
+    :ivar missed: number of frames since the one that showed it last; 0 if this frame shows it.
     """
 
     id: int
@@ -63,33 +70,42 @@ class Track:
 
 class Tracker:
     """
-    Gives regions that persist an id.
+    Gives the regions of one obstacle in successive frames the same id.
 
-    Each frame, regions and tracks are paired, best pair first: by overlap (IoU), and where there
-    is too little of that, as with small boxes that move by more than their size, by nearness of
-    the centres of boxes of similar size. A track without a region keeps its last box, and is
-    looked for further afield the longer it is missed, until it is released. Where two obstacles
-    merge, the one that the merged region overlaps best lives on; where one splits, the part that
-    overlaps it best keeps the id and the other part must be confirmed anew.
+    In each frame, regions and tracks are paired, the best pair first. Pairs whose boxes overlap
+    (`MIN_IOU`) come first. Small boxes may move by more than their size between two frames.
+    Therefore boxes without overlap are paired too, if they have similar sizes (`MAX_GROWTH`) and
+    their centres are near (`MAX_MOVE_SIDES`).
+
+    A track without a region keeps its last box. The distance in which it is searched grows with
+    each frame that misses it, until the track ends. When two obstacles merge, the track that
+    overlaps the merged region best continues. When an obstacle splits, the part that overlaps it
+    best keeps the id, and the other part must be confirmed anew.
+
+    :ivar limits: when tracks are confirmed and when they end. It may be replaced between two
+        frames; the tracks are kept.
     """
 
     def __init__(self, limits: TrackLimits = TrackLimits()) -> None:
-        """Start without tracks; `limits` may be replaced at any time and keeps the tracks."""
+        """Start without tracks."""
         self.limits = limits
         self._next_id = 1
         self._tracks: list[tuple[Track, tuple[bool, ...]]] = []
 
     def reset(self) -> None:
-        """Forget all tracks; ids go on."""
+        """Forget all tracks; their ids are not used again."""
         self._tracks = []
 
-    def update(self, regions: Sequence[Region], reach: float = math.inf) -> tuple[Track, ...]:
+    def update(self, regions: Sequence[Region], max_move: float = math.inf) -> tuple[Track, ...]:
         """
-        Take the regions of the next frame; return all tracks alive, oldest first.
+        Process the regions of the next frame.
 
-        :param reach: pixels that a centre may have moved at most where boxes do not overlap.
+        :param regions: the regions, in pixels of the image.
+        :param max_move: largest distance in pixels by which a box centre may have moved if the
+            boxes do not overlap. It limits `MAX_MOVE_SIDES` for large boxes.
+        :returns: all tracks that have not ended, oldest first.
         """
-        matches = _pair([track for track, _ in self._tracks], regions, reach)
+        matches = _pair([track for track, _ in self._tracks], regions, max_move)
         tracks = [self._step(track, seen, regions[matches[i]] if i in matches else None)
                   for i, (track, seen) in enumerate(self._tracks)]
         for j in sorted(set(range(len(regions))) - set(matches.values())):
@@ -110,11 +126,15 @@ class Tracker:
             track.missed + 1 if region is None else 0), seen
 
 
-def _pair(tracks: Sequence[Track], regions: Sequence[Region], reach: float) -> dict[int, int]:
-    """Return region index by track index, the best pairs first; ties go to the older track."""
+def _pair(tracks: Sequence[Track], regions: Sequence[Region], max_move: float) -> dict[int, int]:
+    """
+    Pair tracks and regions, the best pairs first; of equal pairs, the older track comes first.
+
+    :returns: the index of the region by the index of the track.
+    """
     if not tracks or not regions:
         return {}
-    affinity = _affinity(tracks, regions, reach)
+    affinity = _affinity(tracks, regions, max_move)
     rows, columns = np.nonzero(affinity > 0)
     order = np.argsort(-affinity[rows, columns], kind='stable')
     matches: dict[int, int] = {}
@@ -126,8 +146,13 @@ def _pair(tracks: Sequence[Track], regions: Sequence[Region], reach: float) -> d
     return matches
 
 
-def _affinity(tracks: Sequence[Track], regions: Sequence[Region], reach: float) -> np.ndarray:
-    """Return [tracks, regions]: 1..2 for overlap, 0..1 for nearness, 0 or less for no relation."""
+def _affinity(tracks: Sequence[Track], regions: Sequence[Region], max_move: float) -> np.ndarray:
+    """
+    Return how well each track and each region fit together.
+
+    :returns: float64 (tracks, regions): 1 to 2 for boxes that overlap, 0 to 1 for boxes that are
+        near each other, and 0 or less for boxes that cannot belong to one obstacle.
+    """
     a = np.array([track.region.box for track in tracks])[:, None]
     b = np.array([region.box for region in regions])[None]
     missed = np.array([track.missed for track in tracks])[:, None]
@@ -138,5 +163,5 @@ def _affinity(tracks: Sequence[Track], regions: Sequence[Region], reach: float) 
     side_a, side_b = a[..., 2:].max(-1), b[..., 2:].max(-1)
     long, short = np.maximum(side_a, side_b), np.minimum(side_a, side_b)
     distance = np.linalg.norm(a[..., :2] + a[..., 2:] / 2 - b[..., :2] - b[..., 2:] / 2, axis=-1)
-    nearness = 1 - distance / np.minimum(REACH * long * (1 + missed), reach)
+    nearness = 1 - distance / np.minimum(MAX_MOVE_SIDES * long * (1 + missed), max_move)
     return np.where(iou >= MIN_IOU, 1 + iou, np.where(long <= MAX_GROWTH * short, nearness, 0))

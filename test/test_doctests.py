@@ -1,0 +1,17 @@
+# Copyright 2026 vl4ad_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The examples in docstrings run and print what they say."""
+
+import doctest
+import importlib
+
+import pytest
+
+MODULES = ['vl4ad_ros.obstacles.pipeline']
+
+
+@pytest.mark.parametrize('name', MODULES)
+def test_examples_of_a_module(name):
+    failed, attempted = doctest.testmod(importlib.import_module(name))
+    assert attempted, f'{name} has no example'
+    assert not failed, 'see the output of doctest above'
