@@ -40,7 +40,7 @@ def test_every_verb_has_help(verb, capsys):
     ([], 'VERB'),
     (['fly'], 'invalid choice'),
     (['replay'], 'BAG'),
-    (['replay', 'x', '--rate', '0'], 'not above 0'),
+    (['replay', 'x', '--rate', '0'], 'not a finite number above 0'),
     (['replay', 'x', '--rate', 'fast'], 'invalid'),
     (['bag-from-video', 'x'], '--out'),
 ])

@@ -98,7 +98,7 @@ def test_no_frame_is_undefined():
 
 @pytest.mark.parametrize('score, label, message', [
     ([[0.1, np.nan]], [[0, 1]], 'NaN'),
-    ([[0.1, 0.2]], [[0, 2]], 'label holds 2'),
+    ([[0.1, 0.2]], [[0, 2]], 'label has the value 2'),
     ([[0.1, 0.2]], [[0, 1, 1]], 'resize the score'),
 ])
 def test_refusals(score, label, message):

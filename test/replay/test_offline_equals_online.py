@@ -110,9 +110,9 @@ def test_lockstep_gives_what_evaluate_gives(recording, parameters, mock_bundle, 
     offline = {'detections': [], 'alerts': []}
     seen = []
 
-    def keep(stamp, result):
+    def keep(frame, result):
         header = Header(frame_id='camera_optical')
-        header.stamp.sec, header.stamp.nanosec = divmod(stamp, 10**9)
+        header.stamp.sec, header.stamp.nanosec = divmod(frame.stamp_ns, 10**9)
         seen.append(result)
         for name, found in (('detections', result.detections), ('alerts', result.alerts)):
             if found is not None:

@@ -28,7 +28,7 @@ from vl4ad_ros import cli  # noqa: E402
 from vl4ad_ros.evaluation.bag_reader import stamp_of  # noqa: E402
 from vl4ad_ros.evaluation.message_types import typestore  # noqa: E402
 from vl4ad_ros.node.dds import use_profile  # noqa: E402
-from vl4ad_ros.replay import playback, session  # noqa: E402
+from vl4ad_ros.replay import replay_and_report, session  # noqa: E402
 
 FRAMES = 24
 
@@ -209,8 +209,8 @@ def children():
 
 
 @pytest.mark.parametrize('owner, name, old', [
-    (session._NodeProcess, 'stop', True), (playback, 'write_report', True),
-    (playback.Path, 'rename', False)])
+    (session._NodeProcess, 'stop', True), (replay_and_report, 'write_report', True),
+    (replay_and_report.Path, 'rename', False)])
 def test_a_signal_in_the_last_second(domain, bags, mock_bundle, tmp_path, capsys, monkeypatch,
                                      owner, name, old):
     """SIGTERM while the node stops, while the report is written, while it moves into place."""
@@ -256,8 +256,8 @@ def interrupt():
 def run(options):
     {body}
 
-cli.VERBS['demo'] = cli.Verb('', lambda parser: None, run)
-sys.argv = ['vl4ad', 'demo']
+cli.Candidate.load = lambda self, name: cli.Verb(lambda parser: None, run)
+sys.argv = ['vl4ad', 'replay']
 sys.exit(cli.main())
 """)
     done = subprocess.run([sys.executable, '-m', 'program'], capture_output=True, text=True,
@@ -302,7 +302,7 @@ def test_what_is_no_report_is_not_replaced(tmp_path, capsys):
     bag = write_bag(tmp_path / 'bag', 4)
     (tmp_path / 'out' / 'result_bag').mkdir(parents=True)
     assert cli.main(['replay', str(bag), '--out', str(tmp_path / 'out')]) == 1
-    assert 'is no bag; move it away' in capsys.readouterr().err
+    assert 'is not a bag; move it to another place' in capsys.readouterr().err
 
 
 def test_lockstep_goes_on_after_frames_that_cannot_be_read(domain, mock_bundle, tmp_path):
@@ -328,7 +328,7 @@ def test_lockstep_goes_on_after_frames_that_cannot_be_read(domain, mock_bundle, 
 def test_a_frame_without_an_answer_is_named(domain, bags, mock_bundle, tmp_path, capsys,
                                             monkeypatch):
     monkeypatch.setattr(session, 'ANSWER_TIMEOUT_S', 1.0)
-    monkeypatch.setattr(session.Ledger, 'answer', lambda *_: None)
+    monkeypatch.setattr(session.AnswerMatcher, 'answer', lambda *_: None)
     assert cli.main(['replay', str(bags[0]), '--bundle', str(mock_bundle), '--lockstep', '--out',
                      str(tmp_path / 'out')]) == 1
     said = capsys.readouterr().err
