@@ -12,7 +12,7 @@ import sys
 import time
 import uuid
 
-from bags import make_header, make_jpeg, scene, START_NS, write_bag
+from bags import START_NS, write_bag, write_jpegs
 import pytest
 
 pytest.importorskip('rclpy', reason='needs ROS 2')
@@ -20,7 +20,7 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue  # n
 import rclpy  # noqa: E402
 from rclpy.executors import SingleThreadedExecutor  # noqa: E402
 from rclpy.time import Time  # noqa: E402
-from rosbags.rosbag2 import Reader, StoragePlugin, Writer  # noqa: E402
+from rosbags.rosbag2 import Reader  # noqa: E402
 from rosgraph_msgs.msg import Clock  # noqa: E402
 from sensor_msgs.msg import Image  # noqa: E402
 from vision_msgs.msg import Detection2DArray  # noqa: E402
@@ -305,20 +305,18 @@ def test_what_is_no_report_is_not_replaced(tmp_path, capsys):
     assert 'is not a bag; move it to another place' in capsys.readouterr().err
 
 
-def test_lockstep_goes_on_after_frames_that_cannot_be_read(domain, mock_bundle, tmp_path):
+def test_lockstep_goes_on_after_frames_that_cannot_be_read(domain, mock_bundle, tmp_path,
+                                                           capsys):
     """All stamps are the same, two frames are cut off, and each answer has its own frame."""
-    path, store, kind = tmp_path / 'bag', typestore(), 'sensor_msgs/msg/CompressedImage'
-    with Writer(path, version=9, storage_plugin=StoragePlugin.MCAP) as writer:
-        connection = writer.add_connection('/camera/image/compressed', kind, typestore=store)
-        for i in range(9):
-            message = make_jpeg(scene(4 * i, size=(90 + 2 * i, 160))[0], 0)
-            if i in (0, 5):
-                message.data, message.header = message.data[:200], make_header(0)
-            writer.write(connection, START_NS + i * 10**8, store.serialize_cdr(message, kind))
+    store = typestore()
+    path = write_jpegs(tmp_path / 'bag', [(90 + 2 * i, 160) for i in range(9)], damaged=(0, 5),
+                       stamps_ns=[0] * 9)
     assert cli.main(['replay', str(path), '--bundle', str(mock_bundle), '--lockstep', '--out',
                      str(tmp_path / 'out')]) == 0
     metrics = json.loads((tmp_path / 'out' / 'metrics.json').read_text())
-    assert (metrics['frames_published'], metrics['frames_processed']) == (9, 7)
+    assert (metrics['frames_published'], metrics['frames_processed'],
+            metrics['frames_refused']) == (9, 7, 2)
+    assert '7 of 9 processed, 2 refused' in capsys.readouterr().out
     with Reader(tmp_path / 'out' / 'result_bag') as reader:
         masks = [store.deserialize_cdr(cdr, 'sensor_msgs/msg/Image').height
                  for c, _, cdr in reader.messages() if c.topic == '/vl4ad_detector/mask']
