@@ -1,6 +1,6 @@
 # Copyright 2026 vl4ad_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Small bags for the tests, drawn with a moving square."""
+"""Small bags for the tests, which show a growing square."""
 
 import cv2
 import numpy as np

@@ -1,6 +1,6 @@
 # Copyright 2026 vl4ad_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The command line: quick to start, one message and an exit code for every failure."""
+"""The command line: it starts quickly, and every error is one message and an exit code."""
 
 import json
 import os
@@ -74,7 +74,7 @@ def test_failures_are_one_line(arguments, message, capsys, monkeypatch, tmp_path
 
 @pytest.fixture
 def homeless(monkeypatch):
-    """Let the user have no home folder, as in a container with a number for a user."""
+    """Simulate a user without a home folder, as in a container with a numeric user."""
     def nobody(number):
         raise KeyError(number)
     monkeypatch.setattr(pwd, 'getpwuid', nobody)

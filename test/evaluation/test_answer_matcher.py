@@ -1,6 +1,6 @@
 # Copyright 2026 vl4ad_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Answers find their frames, whatever the stamps of a recording are (needs nothing)."""
+"""Answers are matched to their frames, whatever the stamps of a recording are."""
 
 import random
 
@@ -13,9 +13,9 @@ MS = 10**6
 
 def drive(stamps, work_ms, period_ms=100, late_ms=2, seed=0):
     """
-    Answer frames as the node does: one at a time, then the newest that waits.
+    Simulate a node that works on one frame at a time and then takes the newest that waits.
 
-    Return the true frame of each answer and the frame that the matcher says, in order.
+    Return the true frame of each answer and the frame that the matcher found, in order.
     """
     jitter = random.Random(seed)
     matcher, true, said = AnswerMatcher(), [], []

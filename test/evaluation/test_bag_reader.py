@@ -1,6 +1,6 @@
 # Copyright 2026 vl4ad_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Bags of both storages, raw and compressed, with and without truth; and every refusal."""
+"""Bags of both storage formats, raw and compressed, with and without ground truth; errors."""
 
 import subprocess
 import sys

@@ -1,6 +1,6 @@
 # Copyright 2026 vl4ad_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What arrived about one frame is found again (needs nothing)."""
+"""The messages about one frame are found, whatever the stamps of a recording are."""
 
 from contextlib import closing
 

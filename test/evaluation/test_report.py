@@ -1,6 +1,6 @@
 # Copyright 2026 vl4ad_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The report of a replay whose answers are made up, so that every figure is known."""
+"""The report of a simulated replay, of which every figure is known."""
 
 import dataclasses
 import json
@@ -29,7 +29,7 @@ STRAY = Alert('2', 0.6, (120.0, 60.0, 20.0, 20.0), 'dog', 0.5)
 
 @pytest.fixture
 def make_replay(tmp_path):
-    """Return a function that makes a replay: frame 7 lost, alert from 6, a false one in 12."""
+    """Return a function that makes a replay: frame 7 lost, alert from 6 on, a false one in 12."""
     stores = []
 
     def make(truth=True):

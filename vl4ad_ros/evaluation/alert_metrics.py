@@ -3,7 +3,7 @@
 """
 Compares alerts with ground-truth objects: which were found, how soon, and which alerts are false.
 
-These metrics are defined by this project, because the published ones judge every frame by itself.
+This project defines these metrics, because the common benchmarks judge every frame by itself.
 The component metrics of SegmentMeIfYouCan (R. Chan et al., "SegmentMeIfYouCan: A Benchmark for
 Anomaly Segmentation", NeurIPS 2021 Datasets and Benchmarks, arXiv:2104.14812) match the segments
 of single images, without the identity of an obstacle over time. Time to alert and the rate of
