@@ -140,7 +140,8 @@ def test_what_is_no_bundle_is_one_line(verb, bundle, tmp_path, monkeypatch, caps
 
 
 @pytest.mark.parametrize('missing, message', [
-    ('torch', r"pip install . './workshop\[torch\]'"), ('rclpy', 'source your ROS 2')])
+    ('torch', r"pip install . './workshop\[torch\]'"), ('rclpy', 'source your ROS 2'),
+    ('vision_msgs.msg', 'source your ROS 2'), ('rosbags', r"pip install '.\[bags\]'")])
 def test_missing_libraries_have_a_cure(missing, message, capsys, monkeypatch):
     def fail(options):
         raise ModuleNotFoundError(f'No module named {missing!r}', name=missing)

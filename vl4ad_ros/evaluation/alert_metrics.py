@@ -123,12 +123,20 @@ class TruthFrame:
         return TruthFrame(objects, np.packbits(label == IGNORE, axis=1), label.shape)
 
     def hits(self, box: Box) -> set[int]:
-        """Return the ids of the objects that an alert with this box overlaps (`MIN_SHARE`)."""
+        """
+        Return the ids of the objects that an alert overlaps.
+
+        :param box: the box of the alert; at least `MIN_SHARE` of it must lie in an object's box.
+        """
         return {i for i, (_, other) in self.objects.items()
                 if _common(box, other) >= MIN_SHARE * max(box[2] * box[3], 1e-9)}
 
     def is_ignored(self, box: Box) -> bool:
-        """Return whether at least `MIN_IGNORED` of an alert's box lies on ignored pixels."""
+        """
+        Return whether an alert lies on ignored pixels.
+
+        :param box: the box of the alert; at least `MIN_IGNORED` of it must be ignored.
+        """
         x, y = (max(0, int(v)) for v in box[:2])
         right, bottom = int(np.ceil(box[0] + box[2])), int(np.ceil(box[1] + box[3]))
         inside = np.unpackbits(self.ignored[y:bottom], axis=1, count=self.shape[1])[:, x:right]
@@ -150,7 +158,12 @@ class Truth:
     names: Mapping[int, str] = field(default_factory=dict)
 
     def name(self, number: int) -> str:
-        """Return the kind of the object with an id, or `anomaly <id>` if it is unknown."""
+        """
+        Return how an object is called in reports.
+
+        :param number: id of the object.
+        :returns: its kind, or `anomaly <id>` if that is unknown.
+        """
         return self.names.get(number, f'anomaly {number}')
 
     def appearances(self, min_pixels: int = MIN_PIXELS) -> dict[int, int]:

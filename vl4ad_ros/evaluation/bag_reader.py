@@ -112,7 +112,7 @@ class CameraBag:
 
     @property
     def duration_s(self) -> float:
-        """Seconds from the first frame to the end of the last frame's mean period; 0 if one."""
+        """Seconds from the first to the last frame plus one mean frame period; 0 for one frame."""
         times = self.times_ns
         span = times[-1] - times[0]
         return (span + (span / (len(times) - 1) if span else 0)) / 1e9

@@ -69,7 +69,12 @@ class MessageStore:
         return entry
 
     def read(self, entry: StoredMessage) -> bytes:
-        """Return the serialised message that `append` stored as `entry`."""
+        """
+        Read a message.
+
+        :param entry: where it is stored, as `append` returned it.
+        :returns: the serialised message.
+        """
         self._file.seek(entry.offset)
         return self._file.read(entry.size)
 

@@ -111,11 +111,21 @@ class RecordedRun:
         return metrics.result()
 
     def mask(self, index: int) -> np.ndarray | None:
-        """Return the mask of a frame, (H, W) uint8 with 0 or 255; None if it did not arrive."""
+        """
+        Return the mask that the node published for a frame.
+
+        :param index: index of the frame in the recording.
+        :returns: (H, W) uint8 with 0 or 255; None if the mask did not arrive.
+        """
         return self._map('mask', index, np.uint8)
 
     def score(self, index: int) -> np.ndarray | None:
-        """Return the score of a frame, (H, W) float32 in 0..1; None if it did not arrive."""
+        """
+        Return the score that the node published for a frame.
+
+        :param index: index of the frame in the recording.
+        :returns: (H, W) float32 in 0..1; None if the score did not arrive or was not recorded.
+        """
         return self._map('score', index, np.float32)
 
     def _map(self, name: str, index: int, dtype: type) -> np.ndarray | None:

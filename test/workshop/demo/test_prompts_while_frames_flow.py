@@ -112,6 +112,7 @@ def test_the_second_act_is_added_to_the_report(bag, mock_bundle, tmp_path, capsy
 def test_prompts_that_are_refused_end_the_replay_with_the_reason(bag, mock_bundle, tmp_path):
     calls = (ParameterCall(0.5, {'prompts.known': ['cow']}),)
     with closing(MessageStore(tmp_path)) as messages, pytest.raises(
-            session.SessionError, match=r'(?s)did not accept parameters.*prompts.anomaly\[0\].*cow: cow'):
+            session.SessionError,
+            match=r'(?s)did not accept parameters.*prompts.anomaly\[0\].*cow: cow'):
         session.replay(CameraBag(bag), None, messages, tmp_path / 'log',
                        session.SessionOptions(str(mock_bundle), rate=4.0, calls=calls))
