@@ -1,6 +1,6 @@
 # Copyright 2026 vl4ad_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Small bags for the tests, drawn with a moving square."""
+"""Small bags for the tests, which show a growing square."""
 
 import cv2
 import numpy as np
@@ -44,6 +44,24 @@ def scene(index, size=(90, 160)):
         part = np.s_[40:40 + side, 60:60 + side]
         rgb[part], label[part], ids[part] = (200, 30, 30), 1, 300
     return rgb, label, ids
+
+
+def write_jpegs(path, sizes, damaged=(), stamps_ns=None):
+    """
+    Write a bag of JPEG images at 10 Hz without ground truth; return its path.
+
+    The images have the given sizes (height, width); those with an index in `damaged` are cut off.
+    """
+    store, kind = typestore(), 'sensor_msgs/msg/CompressedImage'
+    with Writer(path, version=9, storage_plugin=StoragePlugin.MCAP) as writer:
+        connection = writer.add_connection('/camera/image/compressed', kind, typestore=store)
+        for i, size in enumerate(sizes):
+            time_ns = START_NS + i * 10**8
+            message = make_jpeg(scene(4 * i, size)[0], stamps_ns[i] if stamps_ns else time_ns)
+            if i in damaged:
+                message.data = message.data[:200]
+            writer.write(connection, time_ns, store.serialize_cdr(message, kind))
+    return path
 
 
 def write_bag(path, frames=20, rate_hz=10.0, storage='mcap', topics=('/camera/image',),

@@ -1,6 +1,6 @@
 # Copyright 2026 vl4ad_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The command line: quick to start, one message and an exit code for every failure."""
+"""The command line: it starts quickly, and every error is one message and an exit code."""
 
 import json
 import os
@@ -40,7 +40,7 @@ def test_every_verb_has_help(verb, capsys):
     ([], 'VERB'),
     (['fly'], 'invalid choice'),
     (['replay'], 'BAG'),
-    (['replay', 'x', '--rate', '0'], 'not above 0'),
+    (['replay', 'x', '--rate', '0'], 'not a finite number above 0'),
     (['replay', 'x', '--rate', 'fast'], 'invalid'),
     (['bag-from-video', 'x'], '--out'),
 ])
@@ -74,7 +74,7 @@ def test_failures_are_one_line(arguments, message, capsys, monkeypatch, tmp_path
 
 @pytest.fixture
 def homeless(monkeypatch):
-    """Let the user have no home folder, as in a container with a number for a user."""
+    """Simulate a user without a home folder, as in a container with a numeric user."""
     def nobody(number):
         raise KeyError(number)
     monkeypatch.setattr(pwd, 'getpwuid', nobody)
@@ -140,7 +140,8 @@ def test_what_is_no_bundle_is_one_line(verb, bundle, tmp_path, monkeypatch, caps
 
 
 @pytest.mark.parametrize('missing, message', [
-    ('torch', r"pip install . './workshop\[torch\]'"), ('rclpy', 'source your ROS 2')])
+    ('torch', r"pip install . './workshop\[torch\]'"), ('rclpy', 'source your ROS 2'),
+    ('vision_msgs.msg', 'source your ROS 2'), ('rosbags', r"pip install '.\[bags\]'")])
 def test_missing_libraries_have_a_cure(missing, message, capsys, monkeypatch):
     def fail(options):
         raise ModuleNotFoundError(f'No module named {missing!r}', name=missing)

@@ -1,6 +1,6 @@
 # Copyright 2026 vl4ad_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""`vl4ad vocabulary`: what it prints, and its exit codes (needs onnxruntime, no ROS)."""
+"""`vl4ad vocabulary`: its output and its exit codes (needs onnxruntime, no ROS 2)."""
 
 import json
 import os
@@ -54,7 +54,7 @@ def test_show_counts_tokens_and_capacity(vocabulary, mock_bundle, tmp_path):
     assert code == 0 and lines[1] == (
         '2 known classes (4 concepts), 1 anomaly classes (1 concepts)')
     assert lines[2] == (
-        "bundle 'mock': 3 of 32 classes, 5 of 64 concepts, 10 of 24 tokens a sentence")
+        "bundle 'mock': 3 of 32 classes, 5 of 64 concepts, 10 of 24 tokens per sentence")
     rows = dict(line.split()[:2] for line in lines[3:] if line)
     assert (rows['road'], rows['thing'], rows['dog']) == ('8', '10', '8')
 
@@ -65,12 +65,12 @@ def test_show_says_that_a_bundle_is_too_small(vocabulary, mock_bundle):
 
 
 def test_check_finds_the_pair_that_is_alike(vocabulary, mock_bundle, tmp_path):
-    """In the mock bundle 'truck' is orange and 'caravan' almost."""
+    """In the mock bundle 'truck' is orange, and 'caravan' has nearly the same colour."""
     file = tmp_path / 'f.yaml'
     file.write_text("known: [road, 'vehicle: car, truck']\nanomaly: [dog, 'camper: caravan']\n")
     code, lines, _ = vocabulary('check', file, '--bundle', mock_bundle, '--pairs', 2)
-    assert code == 0 and lines[0] == f"bundle 'mock' takes {file}"
-    assert "text tower of bundle 'mock'" in lines[3]
+    assert code == 0 and lines[0] == f"bundle 'mock' accepts {file}"
+    assert "text tower of 'mock'" in lines[3]
     assert lines[4] == '(its masks were trained with 2 of these 5 concepts)'
     first = lines[lines.index(next(x for x in lines if x.startswith('cosine'))) + 1]
     assert first.split('  ')[1:] == ['truck (vehicle)', 'caravan (camper)']
@@ -80,7 +80,7 @@ def test_check_finds_the_pair_that_is_alike(vocabulary, mock_bundle, tmp_path):
 
 def test_check_asks_the_shipped_tower_and_says_what_that_is_worth(vocabulary):
     code, lines, _ = vocabulary('check')
-    assert code == 0 and lines[0] == "bundle 'tiny' takes cityscapes_merged with everything"
+    assert code == 0 and lines[0] == "bundle 'tiny' accepts cityscapes_merged with everything"
     assert 'learnt few other words' in ' '.join(lines)
     start = lines.index(next(x for x in lines if x.startswith('cosine'))) + 1
     cosines = [float(line.split()[0]) for line in lines[start:-1]]
@@ -96,7 +96,8 @@ def test_an_anomaly_list_is_checked_against_the_default_known_words(vocabulary):
 def test_check_without_anomaly_words_has_nothing_to_compare(vocabulary, tmp_path):
     (tmp_path / 'f.yaml').write_text('known: [road]\nanomaly: []\n')
     code, lines, _ = vocabulary('check', tmp_path / 'f.yaml')
-    assert code == 0 and lines[-1] == 'no anomaly words: nothing to compare'
+    assert code == 0 and lines[-1] == (
+        'the vocabulary has no anomaly words, so there is nothing to compare')
 
 
 def test_check_warns_of_words_in_unknown_scripts(vocabulary, mock_bundle, tmp_path):

@@ -1,6 +1,9 @@
 # Copyright 2026 vl4ad_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Bags of both storages, raw and compressed, with and without truth; and every refusal."""
+"""Bags of both storage formats, raw and compressed, with and without ground truth; errors."""
+
+import subprocess
+import sys
 
 from bags import make_header, make_image, scene, START_NS, write_bag
 import numpy as np
@@ -30,6 +33,66 @@ def test_frames_images_and_truth(tmp_path, storage, single_file):
     truth = bag.truth()
     assert truth.appearances() == {300: 3}
     assert truth.frames[5].objects == {300: (225, (60, 40, 15, 15))}
+
+
+def write_stamped(path, stamps, label_stamps):
+    """Write a bag of frames and labels with given stamps; label i has the value i % 2."""
+    store, kind = typestore(), 'sensor_msgs/msg/Image'
+    with Writer(path, version=9) as writer:
+        topics = {t: writer.add_connection(t, kind, typestore=store) for t in (
+            '/camera/image', '/ground_truth/anomaly', '/ground_truth/object_id')}
+
+        def write(topic, array, encoding, stamp, i):
+            message = make_image(array, encoding, START_NS + stamp)
+            writer.write(topics[topic], START_NS + i, store.serialize_cdr(message, kind))
+        for i, stamp in enumerate(stamps):
+            write('/camera/image', np.zeros((2, 2, 3), np.uint8), 'rgb8', stamp, i)
+        for i, stamp in enumerate(label_stamps):
+            write('/ground_truth/anomaly', np.full((2, 2), i % 2, np.uint8), 'mono8', stamp, i)
+            write('/ground_truth/object_id', np.full((2, 2), i, np.uint16), 'mono16', stamp, i)
+    return CameraBag(path)
+
+
+@pytest.mark.parametrize('stamps, label_stamps, frames', [
+    ([1, 2, 3, 4], [1, 2, 3, 4], [0, 1, 2, 3]),
+    ([1, 2, 3, 4], [2, 4], [1, 3]),
+    ([0, 0, 0], [0, 0, 0], [0, 1, 2]),       # constant stamps: one label for each frame
+    ([1, 2, 2, 3], [1, 2, 2, 3], [0, 1, 2, 3]),
+    ([1, 2, 1, 2], [2, 1], [1, 2]),
+    ([1, 2, 3], [1, 7, 3], [0, 2]),          # one label of no frame
+])
+def test_labels_belong_to_the_frames_with_their_stamps(tmp_path, stamps, label_stamps, frames):
+    bag = write_stamped(tmp_path / 'bag', stamps, label_stamps)
+    assert [i for i, _, _ in bag.truth_maps()] == frames
+    assert bag.label_count == len(label_stamps) and sorted(bag.truth().frames) == frames
+    labelled = {frame.index: label for frame, label in bag.labelled_frames()}
+    assert sorted(labelled) == list(range(len(stamps)))
+    for i, label, _ in bag.truth_maps():
+        np.testing.assert_array_equal(labelled.pop(i), label)
+    assert all(label is None for label in labelled.values())
+
+
+def test_labels_that_belong_to_no_frame_are_an_error(tmp_path):
+    bag = write_stamped(tmp_path / 'bag', [1, 2], [1001, 1002])
+    with pytest.raises(BagError, match='0 of 2 labels matched.*with the stamps of the images'):
+        bag.truth()
+
+
+def test_a_frame_with_too_many_pixels_is_refused_by_name(tmp_path):
+    bag = CameraBag(write_bag(tmp_path / 'bag', 1, size=(90, 160)))
+    frame = next(bag.frames())
+    assert bag.decode(frame, max_pixels=90 * 160).shape == (90, 160, 3)
+    with pytest.raises(BagError, match='frame 0 of /camera/image cannot be decoded.*160x90'):
+        bag.decode(frame, max_pixels=90 * 160 - 1)
+
+
+def test_the_reader_is_exported_and_imported_late():
+    code = ('import sys, vl4ad_ros.evaluation.pixel_metrics, vl4ad_ros.evaluation as e\n'
+            'assert "rosbags" not in sys.modules\n'
+            'from vl4ad_ros.evaluation.bag_reader import CameraBag\n'
+            'assert e.CameraBag is CameraBag')
+    done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 def test_compressed(tmp_path):
@@ -96,10 +159,11 @@ def test_undecodable_frame_is_named(tmp_path):
         connection = writer.add_connection('/camera/image', kind, typestore=typestore())
         message = make_image(scene(0)[0], 'strange', START_NS)
         writer.write(connection, START_NS, typestore().serialize_cdr(message, kind))
-    with pytest.raises(BagError, match="frame 0 of /camera/image: encoding 'strange'"):
+    with pytest.raises(
+            BagError, match="frame 0 of /camera/image cannot be decoded: encoding 'strange'"):
         list(CameraBag(tmp_path / 'bag').images())
 
 
 def test_empty_camera_topic(tmp_path):
-    with pytest.raises(BagError, match='holds no message'):
+    with pytest.raises(BagError, match='has no messages'):
         CameraBag(write_bag(tmp_path / 'bag', 0))

@@ -1,6 +1,6 @@
 # Copyright 2026 vl4ad_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The report of a replay whose answers are made up, so that every figure is known."""
+"""The report of a simulated replay, of which every figure is known."""
 
 import dataclasses
 import json
@@ -13,12 +13,13 @@ from rosbags.rosbag2 import Reader
 
 from vl4ad_ros.evaluation.alert_metrics import Alert, FrameResult
 from vl4ad_ros.evaluation.bag_reader import CameraBag, RAW, stamp_of
+from vl4ad_ros.evaluation.figures import table
+from vl4ad_ros.evaluation.message_store import MessageStore
 from vl4ad_ros.evaluation.message_types import typestore
-from vl4ad_ros.evaluation.replay_result import Replay, table
+from vl4ad_ros.evaluation.recorded_run import RecordedRun
 from vl4ad_ros.evaluation.report import write_report
 from vl4ad_ros.evaluation.result_bag import write_result_bag
-from vl4ad_ros.evaluation.spool import Spool
-from vl4ad_ros.replay.live import LiveLines
+from vl4ad_ros.replay.alert_printer import AlertPrinter
 
 FRAMES, SENT_NS = 20, 1_800_000_000_000_000_000
 ABOUT = {'model': 'mock', 'backend': 'none', 'ros_distro': 'jazzy'}
@@ -28,13 +29,13 @@ STRAY = Alert('2', 0.6, (120.0, 60.0, 20.0, 20.0), 'dog', 0.5)
 
 @pytest.fixture
 def make_replay(tmp_path):
-    """Return a function that makes a replay: frame 7 lost, alert from 6, a false one in 12."""
-    spools = []
+    """Return a function that makes a replay: frame 7 lost, alert from 6 on, a false one in 12."""
+    stores = []
 
     def make(truth=True):
         bag = CameraBag(write_bag(tmp_path / 'bag', FRAMES, truth=truth))
-        spool = Spool(tmp_path)
-        spools.append(spool)
+        messages = MessageStore(tmp_path)
+        stores.append(messages)
         results, sent, answers = [], {}, {}
         for i in range(FRAMES):
             sent[i], stamp = SENT_NS + i * 10**8, START_NS + i * 10**8
@@ -45,15 +46,15 @@ def make_replay(tmp_path):
                       'score': make_image(np.float32(label == 1) * 0.8, '32FC1', stamp)}
             for name, message in images.items():
                 cdr = bytes(typestore().serialize_cdr(message, RAW))
-                entry = spool.append(f'/detector/{name}', sent[i] + 10**7, cdr)
+                entry = messages.append(f'/detector/{name}', sent[i] + 10**7, cdr)
             answers[i] = entry
             alerts = (ALERT,) * (i >= 6) + (STRAY,) * (i == 12)
             results.append(FrameResult(i, (50 + i) * 10**6, alerts))
-        return Replay(bag, bag.truth(), results, sent, answers, spool, '/detector', ABOUT)
+        return RecordedRun(bag, bag.truth(), results, sent, answers, messages, '/detector', ABOUT)
 
     yield make
-    for spool in spools:
-        spool.close()
+    for messages in stores:
+        messages.close()
 
 
 def test_metrics_with_truth(make_replay):
@@ -126,18 +127,18 @@ def test_answers_keep_the_time_of_the_recording_at_any_rate(make_replay):
 
 def test_live_lines(make_replay):
     replay, lines = make_replay(), []
-    live = LiveLines(replay.bag.times_ns, replay.truth, lines.append)
+    printer = AlertPrinter(replay.bag.times_ns, replay.truth, lines.append)
     for result in replay.results:
-        live.add(result)
+        printer.add(result)
     assert lines == [
         '   0.6 s  raised   #1 cow, 16 x 16 px at (68, 48), 0.36 s after anomaly 300 appeared',
-        '   1.2 s  raised   #2 dog, 20 x 20 px at (130, 70), nothing is there',
+        '   1.2 s  raised   #2 dog, 20 x 20 px at (130, 70), false: no object is there',
         '   1.3 s  cleared  #2 dog, after 0.1 s']
 
 
 def test_live_lines_without_truth_do_not_judge(make_replay):
     replay, lines = make_replay(truth=False), []
-    live = LiveLines(replay.bag.times_ns, None, lines.append)
+    printer = AlertPrinter(replay.bag.times_ns, None, lines.append)
     for result in replay.results:
-        live.add(result)
+        printer.add(result)
     assert lines[1] == '   1.2 s  raised   #2 dog, 20 x 20 px at (130, 70)'

@@ -47,7 +47,7 @@ def test_rate_and_length(video, tmp_path, rate, seconds, count):
 def test_refusals_leave_nothing(video, tmp_path):
     (tmp_path / 'text.mp4').write_text('no video')
     for path, message in ((tmp_path / 'none.mp4', 'no video at'),
-                          (tmp_path / 'text.mp4', 'no video that OpenCV can open')):
+                          (tmp_path / 'text.mp4', 'not a video that OpenCV can open')):
         with pytest.raises(VideoError, match=message):
             write_video_bag(path, tmp_path / 'bag')
     (tmp_path / 'there').mkdir()

@@ -13,7 +13,7 @@ from rosbags.rosbag2 import Reader
 pytest.importorskip('rclpy', reason='needs ROS 2')
 from vl4ad_ros import cli  # noqa: E402
 from vl4ad_ros.evaluation.bag_reader import CameraBag  # noqa: E402
-from vl4ad_ros.evaluation.spool import Spool  # noqa: E402
+from vl4ad_ros.evaluation.message_store import MessageStore  # noqa: E402
 from vl4ad_ros.replay import session  # noqa: E402
 
 FRAMES = 30
@@ -74,12 +74,13 @@ def test_a_node_that_dies_is_reported_with_its_last_words(
             super().__init__(*args, **kwargs)
             started.append(self)
     monkeypatch.setattr(session.subprocess, 'Popen', Popen)
-    spool = Spool(tmp_path)
-    with pytest.raises(session.SessionError, match='(?s)ended on its own .signal 9.*Sees colours'):
-        session.replay(CameraBag(bag), None, spool, tmp_path / 'log',
+    messages = MessageStore(tmp_path)
+    with pytest.raises(session.SessionError,
+                       match='(?s)ended unexpectedly .signal 9.*Sees colours'):
+        session.replay(CameraBag(bag), None, messages, tmp_path / 'log',
                        session.SessionOptions(str(mock_bundle)),
                        on_result=lambda result: started[0].kill())
-    spool.close()
+    messages.close()
 
 
 def test_a_bundle_that_is_not_there_is_one_message(bag, tmp_path, capsys):
@@ -89,7 +90,7 @@ def test_a_bundle_that_is_not_there_is_one_message(bag, tmp_path, capsys):
     code = cli.main(['replay', str(bag), '--bundle', str(tmp_path / 'none'),
                      '--out', str(tmp_path / 'out')])
     said = capsys.readouterr().err
-    assert code == 1 and 'would not configure' in said and str(tmp_path / 'none') in said
+    assert code == 1 and 'failed to configure' in said and str(tmp_path / 'none') in said
     assert 'Traceback' not in said
     # The older report stays, and what the node said is kept beside it.
     assert old.read_text() == '{}' and {p.name for p in old.parent.iterdir()} == {

@@ -4,7 +4,7 @@
 
 import json
 
-from bags import make_image, scene, START_NS
+from bags import make_image, scene, START_NS, write_jpegs
 import pytest
 
 pytest.importorskip('rclpy', reason='needs ROS 2')
@@ -110,9 +110,9 @@ def test_lockstep_gives_what_evaluate_gives(recording, parameters, mock_bundle, 
     offline = {'detections': [], 'alerts': []}
     seen = []
 
-    def keep(stamp, result):
+    def keep(frame, result):
         header = Header(frame_id='camera_optical')
-        header.stamp.sec, header.stamp.nanosec = divmod(stamp, 10**9)
+        header.stamp.sec, header.stamp.nanosec = divmod(frame.stamp_ns, 10**9)
         seen.append(result)
         for name, found in (('detections', result.detections), ('alerts', result.alerts)):
             if found is not None:
@@ -137,3 +137,25 @@ def test_lockstep_gives_what_evaluate_gives(recording, parameters, mock_bundle, 
     metrics = json.loads((out / 'metrics.json').read_text())
     del metrics['definitions'], figures['definitions']
     assert figures.items() <= metrics.items() and metrics['lockstep']
+
+
+def test_both_refuse_the_same_frames(mock_bundle, tmp_path, capsys):
+    """Frames that are cut off, or larger than the parameter file allows, are counted alike."""
+    sizes = [(90, 160)] * 14
+    sizes[9] = (91, 160)
+    bag = write_jpegs(tmp_path / 'bag', sizes, damaged=(4, 13))
+    file = tmp_path / 'detector.yaml'
+    file.write_text(f'/**: {{ros__parameters: {{image.max_pixels: {90 * 160}}}}}\n')
+    arguments = [str(bag), '--bundle', str(mock_bundle), '--params', str(file)]
+    assert cli.main(['evaluate', *arguments]) == 0
+    said = capsys.readouterr()
+    offline = json.loads(said.out)
+    assert said.err.startswith('vl4ad: warning: 3 of 14 frames were refused')
+    assert 'frame 4' in said.err
+    out = tmp_path / 'out'
+    assert cli.main(['replay', *arguments, '--lockstep', '--out', str(out)]) == 0
+    assert '11 of 14 processed, 3 refused' in capsys.readouterr().out
+    online = json.loads((out / 'metrics.json').read_text())
+    del offline['definitions'], online['definitions']
+    assert (offline['frames_processed'], offline['frames_refused']) == (11, 3)
+    assert offline.items() <= online.items()

@@ -12,7 +12,7 @@ import sys
 import time
 import uuid
 
-from bags import make_header, make_jpeg, scene, START_NS, write_bag
+from bags import START_NS, write_bag, write_jpegs
 import pytest
 
 pytest.importorskip('rclpy', reason='needs ROS 2')
@@ -20,7 +20,7 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue  # n
 import rclpy  # noqa: E402
 from rclpy.executors import SingleThreadedExecutor  # noqa: E402
 from rclpy.time import Time  # noqa: E402
-from rosbags.rosbag2 import Reader, StoragePlugin, Writer  # noqa: E402
+from rosbags.rosbag2 import Reader  # noqa: E402
 from rosgraph_msgs.msg import Clock  # noqa: E402
 from sensor_msgs.msg import Image  # noqa: E402
 from vision_msgs.msg import Detection2DArray  # noqa: E402
@@ -28,7 +28,7 @@ from vl4ad_ros import cli  # noqa: E402
 from vl4ad_ros.evaluation.bag_reader import stamp_of  # noqa: E402
 from vl4ad_ros.evaluation.message_types import typestore  # noqa: E402
 from vl4ad_ros.node.dds import use_profile  # noqa: E402
-from vl4ad_ros.replay import playback, session  # noqa: E402
+from vl4ad_ros.replay import replay_and_report, session  # noqa: E402
 
 FRAMES = 24
 
@@ -209,8 +209,8 @@ def children():
 
 
 @pytest.mark.parametrize('owner, name, old', [
-    (session._NodeProcess, 'stop', True), (playback, 'write_report', True),
-    (playback.Path, 'rename', False)])
+    (session._NodeProcess, 'stop', True), (replay_and_report, 'write_report', True),
+    (replay_and_report.Path, 'rename', False)])
 def test_a_signal_in_the_last_second(domain, bags, mock_bundle, tmp_path, capsys, monkeypatch,
                                      owner, name, old):
     """SIGTERM while the node stops, while the report is written, while it moves into place."""
@@ -256,8 +256,8 @@ def interrupt():
 def run(options):
     {body}
 
-cli.VERBS['demo'] = cli.Verb('', lambda parser: None, run)
-sys.argv = ['vl4ad', 'demo']
+cli.Candidate.load = lambda self, name: cli.Verb(lambda parser: None, run)
+sys.argv = ['vl4ad', 'replay']
 sys.exit(cli.main())
 """)
     done = subprocess.run([sys.executable, '-m', 'program'], capture_output=True, text=True,
@@ -302,23 +302,21 @@ def test_what_is_no_report_is_not_replaced(tmp_path, capsys):
     bag = write_bag(tmp_path / 'bag', 4)
     (tmp_path / 'out' / 'result_bag').mkdir(parents=True)
     assert cli.main(['replay', str(bag), '--out', str(tmp_path / 'out')]) == 1
-    assert 'is no bag; move it away' in capsys.readouterr().err
+    assert 'is not a bag; move it to another place' in capsys.readouterr().err
 
 
-def test_lockstep_goes_on_after_frames_that_cannot_be_read(domain, mock_bundle, tmp_path):
+def test_lockstep_goes_on_after_frames_that_cannot_be_read(domain, mock_bundle, tmp_path,
+                                                           capsys):
     """All stamps are the same, two frames are cut off, and each answer has its own frame."""
-    path, store, kind = tmp_path / 'bag', typestore(), 'sensor_msgs/msg/CompressedImage'
-    with Writer(path, version=9, storage_plugin=StoragePlugin.MCAP) as writer:
-        connection = writer.add_connection('/camera/image/compressed', kind, typestore=store)
-        for i in range(9):
-            message = make_jpeg(scene(4 * i, size=(90 + 2 * i, 160))[0], 0)
-            if i in (0, 5):
-                message.data, message.header = message.data[:200], make_header(0)
-            writer.write(connection, START_NS + i * 10**8, store.serialize_cdr(message, kind))
+    store = typestore()
+    path = write_jpegs(tmp_path / 'bag', [(90 + 2 * i, 160) for i in range(9)], damaged=(0, 5),
+                       stamps_ns=[0] * 9)
     assert cli.main(['replay', str(path), '--bundle', str(mock_bundle), '--lockstep', '--out',
                      str(tmp_path / 'out')]) == 0
     metrics = json.loads((tmp_path / 'out' / 'metrics.json').read_text())
-    assert (metrics['frames_published'], metrics['frames_processed']) == (9, 7)
+    assert (metrics['frames_published'], metrics['frames_processed'],
+            metrics['frames_refused']) == (9, 7, 2)
+    assert '7 of 9 processed, 2 refused' in capsys.readouterr().out
     with Reader(tmp_path / 'out' / 'result_bag') as reader:
         masks = [store.deserialize_cdr(cdr, 'sensor_msgs/msg/Image').height
                  for c, _, cdr in reader.messages() if c.topic == '/vl4ad_detector/mask']
@@ -328,7 +326,7 @@ def test_lockstep_goes_on_after_frames_that_cannot_be_read(domain, mock_bundle, 
 def test_a_frame_without_an_answer_is_named(domain, bags, mock_bundle, tmp_path, capsys,
                                             monkeypatch):
     monkeypatch.setattr(session, 'ANSWER_TIMEOUT_S', 1.0)
-    monkeypatch.setattr(session.Ledger, 'answer', lambda *_: None)
+    monkeypatch.setattr(session.AnswerMatcher, 'answer', lambda *_: None)
     assert cli.main(['replay', str(bags[0]), '--bundle', str(mock_bundle), '--lockstep', '--out',
                      str(tmp_path / 'out')]) == 1
     said = capsys.readouterr().err

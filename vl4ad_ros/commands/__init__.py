@@ -1,6 +1,6 @@
 # Copyright 2026 vl4ad_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The verbs of the `vl4ad` command, one module each; `Verb` is what every verb module defines."""
+"""The verbs of the `vl4ad` command, one module each; every module defines a `Verb`."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from dataclasses import dataclass
 @dataclass(frozen=True)
 class Verb:
     """
-    One subcommand of `vl4ad`, as the entry point group `vl4ad_ros.verbs` refers to it.
+    One subcommand of `vl4ad`; other projects register theirs in the group `vl4ad_ros.verbs`.
 
-    :ivar add_arguments: adds the arguments of the verb to its parser.
-    :ivar run: executes the verb; returns the exit code, where None stands for 0.
+    :ivar add_arguments: adds the arguments of the verb to the parser that it is given.
+    :ivar run: executes the verb with the parsed arguments and returns the exit code; None stands
+        for 0. An OSError, ValueError or RuntimeError that it raises is printed as one message.
     """
 
     add_arguments: Callable[[argparse.ArgumentParser], None]

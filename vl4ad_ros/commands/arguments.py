@@ -1,6 +1,6 @@
 # Copyright 2026 vl4ad_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Arguments that several verbs share, and how they are read."""
+"""The arguments that several verbs share, and the functions that read them."""
 
 from __future__ import annotations
 
@@ -12,18 +12,19 @@ from typing import Any
 
 
 def positive(text: str) -> float:
-    """Read a finite number above 0; for `type=` of an argument."""
+    """Convert the text of an argument to a finite number above 0 (for `type=`)."""
     value = float(text)
     if not 0 < value < float('inf'):
-        raise argparse.ArgumentTypeError(f"'{text}' is not above 0")
+        raise argparse.ArgumentTypeError(f"'{text}' is not a finite number above 0")
     return value
 
 
 def add_bag_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the recording and its image topic."""
+    """Add the arguments for a recording and its image topic."""
     parser.add_argument('bag', type=Path, metavar='BAG',
-                        help='rosbag2 folder, or a single .mcap or .db3 file')
-    parser.add_argument('--topic', metavar='T', help='image topic, if there are several')
+                        help='a rosbag2 folder, or a single .mcap or .db3 file')
+    parser.add_argument('--topic', metavar='T',
+                        help='image topic; needed only if the bag has more than one')
 
 
 def add_bundle_argument(parser: argparse.ArgumentParser) -> None:
@@ -34,30 +35,34 @@ def add_bundle_argument(parser: argparse.ArgumentParser) -> None:
 
 
 def add_params_argument(parser: argparse.ArgumentParser) -> None:
-    """Add `--params`, a parameter file of the node."""
+    """Add `--params`, the parameter file of the node."""
     parser.add_argument('--params', type=Path, metavar='FILE',
-                        help="the node's parameter file (YAML); its values count as in the node")
+                        help='parameter file (YAML) of the node on the vehicle')
 
 
 def add_replay_arguments(parser: argparse.ArgumentParser, out: str) -> None:
     """
-    Add what every replay through the node takes.
+    Add the arguments of every verb that replays a bag through the node.
 
+    :param parser: the parser of the verb.
     :param out: default folder of the report.
     """
     add_bundle_argument(parser)
     parser.add_argument('--rate', type=positive, metavar='R',
-                        help='speed, 1 is as recorded (default: 1; with --lockstep as fast as '
-                        'the node answers)')
+                        help='speed of the replay; 1 is the speed of the recording (default: 1; '
+                        'with --lockstep as fast as the node answers)')
     parser.add_argument('--out', type=Path, default=Path(out), metavar='DIR',
-                        help='folder for the report, whose older report is replaced; the '
-                        'recording must not lie in it (default: %(default)s)')
+                        help='folder of the report; an older report in it is replaced, and the '
+                        'recording must not be in it (default: %(default)s)')
 
 
 def node_parameters(options: argparse.Namespace) -> dict[str, Any]:
     """
-    Return the node's parameters as `--params` and `--bundle` give them, checked, by name.
+    Return the parameters of the node that `--params` and `--bundle` give, by name, checked.
 
+    A warning is printed for each name in the file that is not a parameter of the node.
+
+    :param options: parsed arguments of a verb that called `add_bundle_argument`.
     :raises ParameterError: if the file cannot be read or has a value that the node would refuse.
     """
     from vl4ad_ros.settings import read_parameter_file, ROWS, Settings, unknown_names
@@ -73,7 +78,7 @@ def node_parameters(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def replay_inputs(options: argparse.Namespace, parameters: Mapping[str, Any]) -> list[Path]:
-    """Return the files and folders that a replay reads beside its recording."""
+    """Return the files and folders that a replay reads in addition to its recording."""
     params = getattr(options, 'params', None)
     bundle = parameters['model.bundle']
     return [*([params] if params else []), *([Path(bundle)] if bundle != 'tiny' else [])]

@@ -1,20 +1,22 @@
 # Copyright 2026 vl4ad_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The verb `vl4ad evaluate`: score every frame of a recording offline and print JSON."""
+"""The verb `vl4ad evaluate`: evaluates every frame of a recording offline and prints JSON."""
 
 from __future__ import annotations
 
 import argparse
 import json
+import sys
 
 from tqdm import tqdm
 
 from vl4ad_ros.commands import Verb
 from vl4ad_ros.commands.arguments import (
     add_bag_arguments, add_bundle_argument, add_params_argument, node_parameters)
-from vl4ad_ros.evaluation.bag_reader import CameraBag
+from vl4ad_ros.evaluation.bag_reader import BagError, BagFrame, CameraBag
 from vl4ad_ros.evaluation.offline import evaluate
 from vl4ad_ros.inference.detector import Detector
+from vl4ad_ros.obstacles.pipeline import Result
 from vl4ad_ros.settings import Settings
 
 
@@ -26,16 +28,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Evaluate the recording and print its figures."""
+    """Evaluate the recording and print its figures, and a warning if frames were refused."""
     settings = Settings().changed(node_parameters(options))
     bag = CameraBag(options.bag, options.topic)
+    refused: list[BagError] = []
     detector = Detector.open(settings.model_bundle, settings.model_backend,
                              settings.backend_options)
     try:
         with tqdm(total=len(bag.times_ns), unit='frame', disable=None, leave=False) as bar:
-            metrics = evaluate(bag, detector, settings, lambda *_: bar.update())
+            def processed(frame: BagFrame, result: Result) -> None:
+                bar.update()
+
+            def refuse(frame: BagFrame, error: BagError) -> None:
+                bar.update()
+                refused.append(error)
+            metrics = evaluate(bag, detector, settings, processed, refuse)
     finally:
         detector.close()
+    if refused:
+        print(f'vl4ad: warning: {len(refused)} of {len(bag.times_ns)} frames were refused, as the '
+              f'node refuses them; the first: {refused[0]}', file=sys.stderr)
     print(json.dumps(metrics, indent=2))
 
 

@@ -1,6 +1,6 @@
 # Copyright 2026 vl4ad_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The verb `vl4ad replay`: play a recording through the node and write a report."""
+"""The verb `vl4ad replay`: plays a recording through the node and writes a report."""
 
 from __future__ import annotations
 
@@ -22,23 +22,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_replay_arguments(parser, 'out/replay')
     add_params_argument(parser)
     parser.add_argument('--lockstep', action='store_true',
-                        help='send each frame after the answer to the one before, so that none is '
-                        'lost and the same recording gives the same results')
+                        help='send each frame after the answer to the one before, so that no '
+                        'frame is dropped and the results do not depend on the speed of the '
+                        'machine')
 
 
 def run(options: argparse.Namespace) -> None:
     """Replay the recording and print where the report is."""
-    from vl4ad_ros.evaluation.bag_reader import CameraBag
-    from vl4ad_ros.replay.playback import new_report, show, tell
+    from vl4ad_ros.evaluation import CameraBag
+    from vl4ad_ros.replay.replay_and_report import new_report, print_files, replay_and_report
     parameters = node_parameters(options)
     bag = CameraBag(options.bag, options.topic)
     with new_report(options.out, [options.bag, *replay_inputs(options, parameters)]) as folder:
-        files = show(bag, folder, options.bag.name, session_options(options, parameters))
-    tell(files, options.out)
+        files = replay_and_report(bag, folder, options.bag.name,
+                                  session_options(options, parameters))
+    print_files(files, options.out)
 
 
 def session_options(options: argparse.Namespace, parameters: Mapping[str, Any]) -> SessionOptions:
-    """Return the options of a session with these parameters of the node."""
+    """
+    Return how a bag is replayed.
+
+    :param options: parsed arguments of a verb that called `add_replay_arguments`.
+    :param parameters: parameters of the node, with `model.bundle`.
+    """
     from vl4ad_ros.replay.session import SessionOptions
     lockstep = getattr(options, 'lockstep', False)
     return SessionOptions(parameters['model.bundle'], options.rate or (None if lockstep else 1.0),

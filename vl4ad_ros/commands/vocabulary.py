@@ -1,6 +1,6 @@
 # Copyright 2026 vl4ad_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The verb `vl4ad vocabulary`: what is in a vocabulary, and where its words are too alike."""
+"""The verb `vl4ad vocabulary`: shows vocabularies, and finds words that are too similar."""
 
 from __future__ import annotations
 
@@ -20,15 +20,18 @@ from vl4ad_ros.prompts.reader import DEFAULT_ANOMALY, DEFAULT_KNOWN, load, names
 from vl4ad_ros.prompts.vocabulary import PromptClass, script_warnings, Vocabulary
 
 COLUMNS = 99
+"""Longest line that is printed, in characters."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
     parser.add_argument('action', choices=('show', 'check'),
-                        help='show: classes, concepts, tokens; without a name, all vocabularies. '
-                        'check: whether the bundle takes it, and the words that are most alike')
+                        help='show: print classes, concepts and tokens, or without a name the '
+                        'list of all vocabularies. check: encode the vocabulary with the bundle, '
+                        'and print the most similar known and anomaly words')
     parser.add_argument('name', nargs='?', metavar='NAME|FILE',
-                        help=f'a shipped vocabulary or a .yaml file (check: {DEFAULT_KNOWN})')
+                        help='a shipped vocabulary or a .yaml file (default of check: '
+                        f'{DEFAULT_KNOWN})')
     parser.add_argument('--anomaly', metavar='NAME|FILE', help='words for what does not belong '
                         f"(default: the file's own, else {DEFAULT_ANOMALY})")
     parser.add_argument('--bundle', default='tiny', metavar='B', help='whose tokenizer, capacity '
@@ -38,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Print the report; an unusable vocabulary is a `VocabularyError` that says why."""
+    """Print the list, the vocabulary or the check; raise VocabularyError if it is unusable."""
     if options.action == 'show' and options.name is None:
         print('\n'.join(index()))
         return
@@ -59,14 +62,14 @@ def run(options: argparse.Namespace) -> None:
         prompts = detector.encode(vocabulary)
     finally:
         detector.close()
-    print('\n'.join([f"bundle '{detector.bundle.name}' takes {name}", size(vocabulary),
+    print('\n'.join([f"bundle '{detector.bundle.name}' accepts {name}", size(vocabulary),
                      *warnings(vocabulary, detector.bundle),
                      *likeness(prompts, detector.bundle, options.pairs)]))
 
 
 def index() -> Iterator[str]:
-    """Yield one line for each shipped vocabulary: name, classes, what it is."""
-    yield f'{"name":18}  known  anomaly  what (classes are counted)'
+    """Yield one line for each shipped vocabulary: name, numbers of classes, description."""
+    yield f'{"name":18}  known  anomaly  description (numbers are classes)'
     for name in names():
         words = open_list(name)
         counts = [str(len(side)) if side else '-' for side in (words.known, words.anomaly)]
@@ -74,14 +77,20 @@ def index() -> Iterator[str]:
 
 
 def size(vocabulary: Vocabulary) -> str:
-    """Return the numbers of classes and concepts in words."""
+    """Return the numbers of classes and concepts of a vocabulary as text."""
     return ', '.join(
         f'{len(side)} {name} classes ({sum(len(c.concepts) for c in side)} concepts)'
         for name, side in (('known', vocabulary.known), ('anomaly', vocabulary.anomaly)))
 
 
 def contents(vocabulary: Vocabulary, bundle: Bundle) -> Iterator[str]:
-    """Yield what the bundle would use of its capacity, and a table of all classes."""
+    """
+    Yield how much of the capacity of a bundle a vocabulary needs, and a table of its classes.
+
+    :param vocabulary: the prompts.
+    :param bundle: the bundle whose tokenizer and capacity are used.
+    :returns: lines without line breaks.
+    """
     tokenizer = Tokenizer(bundle.directory / bundle.tokenizer, bundle.text.context_length,
                           bundle.text.sot, bundle.text.eot, bundle.text.pad)
 
@@ -92,7 +101,7 @@ def contents(vocabulary: Vocabulary, bundle: Bundle) -> Iterator[str]:
     used = ((len(vocabulary.classes), bundle.capacity.classes, 'classes'),
             (len(vocabulary.concepts), bundle.capacity.concepts, 'concepts'),
             (max(map(tokens, vocabulary.classes)), bundle.text.context_length,
-             'tokens a sentence'))
+             'tokens per sentence'))
     fits = all(count <= most for count, most, _ in used)
     yield (f"bundle '{bundle.name}'{'' if fits else ' (too small)'}: "
            + ', '.join(f'{count} of {most} {what}' for count, most, what in used))
@@ -108,33 +117,46 @@ def contents(vocabulary: Vocabulary, bundle: Bundle) -> Iterator[str]:
 
 
 def warnings(vocabulary: Vocabulary, bundle: Bundle) -> Iterator[str]:
-    """Yield what a user must know of words that the bundle's text network cannot know."""
+    """
+    Yield warnings about words in scripts that the text network of a bundle was not trained on.
+
+    :param vocabulary: the prompts.
+    :param bundle: the bundle that states its scripts.
+    :returns: lines without line breaks; none if there is nothing to warn of.
+    """
     for sentence in script_warnings(vocabulary, bundle.text.scripts):
         yield from textwrap.wrap(f'warning: {sentence}', COLUMNS)
 
 
 def likeness(prompts: Prompts, bundle: Bundle, count: int) -> Iterator[str]:
-    """Yield the `count` most alike pairs of a known and an anomaly class, by their words."""
+    """
+    Yield the most similar pairs of a known and an anomaly class, by the cosine of their words.
+
+    :param prompts: the encoded vocabulary.
+    :param bundle: the bundle that encoded it.
+    :param count: largest number of pairs.
+    :returns: lines without line breaks.
+    """
     vocabulary = prompts.vocabulary
     if not vocabulary.anomaly:
-        yield 'no anomaly words: nothing to compare'
+        yield 'the vocabulary has no anomaly words, so there is nothing to compare'
         return
     seen = sum(concept in bundle.ensemble.seen for concept in vocabulary.concepts)
     yield ''
-    yield f"most alike words of each two classes, by the text tower of bundle '{bundle.name}'"
+    yield f"most similar words of each pair of classes, by the text tower of '{bundle.name}'"
     yield f'(its masks were trained with {seen} of these {len(vocabulary.concepts)} concepts)'
     if bundle.directory.parent == SHIPPED:
         yield ('(this tower learnt few other words, so most of this means little: ask the bundle '
-               'you drive with)')
+               'of your vehicle)')
     pairs = sorted(_best_pairs(prompts), key=lambda pair: -pair[0])[:max(count, 0)]
     width = max((len(known) for _, known, _ in pairs), default=0)
     yield f'cosine  {"known":{width}}  anomaly'
     yield from (f'{cosine:6.3f}  {known:{width}}  {anomaly}' for cosine, known, anomaly in pairs)
-    yield 'Detection fails here first: the anomaly passes as known, or takes mass from it.'
+    yield 'Similar words are confused first: an anomaly is scored as known, or the reverse.'
 
 
 def _best_pairs(prompts: Prompts) -> Iterator[tuple[float, str, str]]:
-    """Yield cosine, known and anomaly word of the most alike words of each two classes."""
+    """Yield, for each known and anomaly class, their most similar words with the cosine."""
     words, labels, first = [], [], 0
     for c in prompts.vocabulary.classes:
         words.append(prompts.concepts[first:first + len(c.concepts)])

@@ -1,6 +1,15 @@
 # Copyright 2026 vl4ad_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Alert events against ground-truth objects: found or not, how soon, and how many are false."""
+"""
+Compares alerts with ground-truth objects: which were found, how soon, and which alerts are false.
+
+This project defines these metrics, because the common benchmarks judge every frame by itself.
+The component metrics of SegmentMeIfYouCan (R. Chan et al., "SegmentMeIfYouCan: A Benchmark for
+Anomaly Segmentation", NeurIPS 2021 Datasets and Benchmarks, arXiv:2104.14812) match the segments
+of single images, without the identity of an obstacle over time. Time to alert and the rate of
+false alerts follow the way in which collision monitors are tested: the time until the vehicle
+would react, and how often it would react without a reason.
+"""
 
 from __future__ import annotations
 
@@ -14,22 +23,26 @@ from vl4ad_ros.evaluation.pixel_metrics import IGNORE
 from vl4ad_ros.obstacles.pipeline import ANOMALY, caption, Result
 
 MIN_PIXELS = 100
+"""Pixels of an object in a frame from which on it should be found."""
 MIN_SHARE = 0.1
+"""Share of an alert's box that must lie in an object's box, so that the alert overlaps it."""
 MIN_IGNORED = 0.25
+"""Share of an alert's box on ignored pixels from which on the alert is not counted as false."""
 
 Box = tuple[float, float, float, float]
+"""x and y of the upper left corner, width and height, in pixels of the camera image."""
 
 
 @dataclass(frozen=True)
 class Alert:
     """
-    One confirmed obstacle of one frame.
+    One confirmed obstacle in one frame.
 
-    :ivar id: the same for as long as the obstacle is followed.
-    :ivar score: 0..1, of the region: how anomalous it is.
-    :ivar box: x, y, width, height in pixels of the camera image.
-    :ivar name: the class that it looks like most, ``''`` if none has enough mass.
-    :ivar mass: 0..1, of that class.
+    :ivar id: the same in every frame for as long as the obstacle is tracked.
+    :ivar score: anomaly score of the region, 0..1.
+    :ivar box: x, y, width and height in pixels of the camera image.
+    :ivar name: the most probable anomaly class; ``''`` if no class is probable enough.
+    :ivar mass: mean probability of that class over the region, 0..1; 0 without a name.
     """
 
     id: str
@@ -40,24 +53,25 @@ class Alert:
 
     @property
     def label(self) -> str:
-        """What it is called: its class, or 'anomaly'."""
+        """The class, or 'anomaly' if it has none."""
         return self.name or ANOMALY
 
     @property
     def caption(self) -> str:
-        """What it is called, with the score of exactly that."""
+        """The class and its mass, or 'anomaly' and the score, such as ``cow 0.81``."""
         return caption(self.name, self.mass, self.score)
 
 
 @dataclass(frozen=True)
 class FrameResult:
     """
-    What came out for one frame of the bag.
+    The alerts of one processed frame.
 
-    :ivar index: of the frame in the bag.
-    :ivar age_ns: from the frame's publication to the arrival of its answer; 0 offline.
-    :ivar alerts: all confirmed obstacles of the frame; None if nothing is known of them, since
-        tracking was warming up or left the frame out.
+    :ivar index: index of the frame in the recording.
+    :ivar age_ns: nanoseconds from the publication of the frame to the arrival of its detections;
+        0 offline.
+    :ivar alerts: all confirmed obstacles of the frame; None if they are unknown, because tracking
+        was warming up or left the frame out.
     """
 
     index: int
@@ -66,7 +80,13 @@ class FrameResult:
 
     @staticmethod
     def of(index: int, result: Result) -> FrameResult:
-        """Return what the pipeline says of a frame, offline."""
+        """
+        Convert a result of the pipeline.
+
+        :param index: index of the frame in the recording.
+        :param result: the result for that frame.
+        :returns: its alerts, with an age of 0.
+        """
         return FrameResult(index, 0, None if result.alerts is None else tuple(
             Alert(a.id, a.region.score, a.region.box, a.name, a.mass) for a in result.alerts))
 
@@ -74,11 +94,11 @@ class FrameResult:
 @dataclass(frozen=True)
 class TruthFrame:
     """
-    What a frame really shows, without its pixels.
+    The ground truth of one frame, condensed so that a whole recording fits into memory.
 
-    :ivar objects: pixels and bounding box of each anomalous object, by its id.
-    :ivar ignored: the pixels that no rule speaks about, as `numpy.packbits` rows.
-    :ivar shape: height and width in pixels.
+    :ivar objects: number of pixels and bounding box of each anomalous object, by its id.
+    :ivar ignored: which pixels are ignored: (H, ceil(W / 8)) uint8, rows of `numpy.packbits`.
+    :ivar shape: height and width of the frame in pixels.
     """
 
     objects: Mapping[int, tuple[int, Box]]
@@ -88,10 +108,10 @@ class TruthFrame:
     @staticmethod
     def of(label: np.ndarray, object_ids: np.ndarray) -> TruthFrame:
         """
-        Condense one frame.
+        Condense the ground truth of one frame.
 
-        :param label: (H, W), 255 where ignored.
-        :param object_ids: (H, W) unsigned, 0 where there is no object.
+        :param label: (H, W) uint8 with 0 for normal, 1 for anomalous and 255 for ignored pixels.
+        :param object_ids: (H, W) of an unsigned integer type, 0 where there is no object.
         """
         objects = {}
         for i in np.flatnonzero(np.bincount(object_ids.ravel())):
@@ -103,12 +123,20 @@ class TruthFrame:
         return TruthFrame(objects, np.packbits(label == IGNORE, axis=1), label.shape)
 
     def hits(self, box: Box) -> set[int]:
-        """Return the objects whose box covers at least `MIN_SHARE` of an alert's box."""
+        """
+        Return the ids of the objects that an alert overlaps.
+
+        :param box: the box of the alert; at least `MIN_SHARE` of it must lie in an object's box.
+        """
         return {i for i, (_, other) in self.objects.items()
                 if _common(box, other) >= MIN_SHARE * max(box[2] * box[3], 1e-9)}
 
     def is_ignored(self, box: Box) -> bool:
-        """Tell whether at least `MIN_IGNORED` of an alert's box is ignored."""
+        """
+        Return whether an alert lies on ignored pixels.
+
+        :param box: the box of the alert; at least `MIN_IGNORED` of it must be ignored.
+        """
         x, y = (max(0, int(v)) for v in box[:2])
         right, bottom = int(np.ceil(box[0] + box[2])), int(np.ceil(box[1] + box[3]))
         inside = np.unpackbits(self.ignored[y:bottom], axis=1, count=self.shape[1])[:, x:right]
@@ -118,11 +146,11 @@ class TruthFrame:
 @dataclass(frozen=True)
 class Truth:
     """
-    What a bag really shows.
+    The ground truth of a recording.
 
-    :ivar frames: by frame index; a frame without ground truth is missing.
-    :ivar times_ns: bag time of every camera frame, by index.
-    :ivar names: what an object is, by its id, where that is known.
+    :ivar frames: by frame index, without the frames that have no ground truth.
+    :ivar times_ns: record time of every camera frame, nanoseconds since the epoch.
+    :ivar names: kind of each object by its id, where it is known.
     """
 
     frames: Mapping[int, TruthFrame]
@@ -130,11 +158,22 @@ class Truth:
     names: Mapping[int, str] = field(default_factory=dict)
 
     def name(self, number: int) -> str:
-        """Return what an object is, or its number."""
+        """
+        Return how an object is called in reports.
+
+        :param number: id of the object.
+        :returns: its kind, or `anomaly <id>` if that is unknown.
+        """
         return self.names.get(number, f'anomaly {number}')
 
     def appearances(self, min_pixels: int = MIN_PIXELS) -> dict[int, int]:
-        """Return the first frame index in which each object has at least `min_pixels`."""
+        """
+        Return when the objects appeared.
+
+        :param min_pixels: number of pixels from which on an object counts as visible.
+        :returns: index of the first frame in which each object has so many pixels, by object id;
+            without the objects that never have them.
+        """
         first: dict[int, int] = {}
         for index in sorted(self.frames):
             for i, (pixels, _) in self.frames[index].objects.items():
@@ -146,14 +185,14 @@ class Truth:
 @dataclass
 class AlertEvent:
     """
-    The life of one alert id, from raised to cleared.
+    One alert id from the frame in which it was raised to the last frame in which it was reported.
 
-    :ivar alert: as it was when raised.
-    :ivar first: frame index in which it was raised.
-    :ivar last: last frame index in which it was reported.
-    :ivar objects: the ground-truth objects that it overlapped at any time.
-    :ivar excused: it lay on ignored pixels at some time.
-    :ivar judged: some frame of its life has ground truth.
+    :ivar alert: the alert as it was raised.
+    :ivar first: index of the frame in which it was raised.
+    :ivar last: index of the last frame in which it was reported.
+    :ivar objects: ids of the ground-truth objects that it overlapped in any frame.
+    :ivar excused: whether it lay on ignored pixels in any frame.
+    :ivar judged: whether any of its frames has ground truth.
     """
 
     alert: Alert
@@ -165,21 +204,22 @@ class AlertEvent:
 
     @property
     def is_false(self) -> bool:
-        """Tell whether ground truth was there and showed nothing."""
+        """Whether there was ground truth for it, and no object or ignored pixels at its place."""
         return self.judged and not self.objects and not self.excused
 
 
 @dataclass(frozen=True)
 class AlertScores:
     """
-    Alert events against ground truth.
+    The alert metrics of a recording.
 
-    :ivar anomalies: objects that reached `MIN_PIXELS` in some frame.
-    :ivar found: for each of these that was alerted, the frame index of the first such alert.
-    :ivar held: for each found one, the last frame index in which an alert overlapped it.
-    :ivar seconds: for each found one, from the bag time of its appearance to that of the alert's
-        frame, plus that alert's age.
-    :ivar false_events: events that never overlapped an object nor ignored pixels.
+    :ivar anomalies: ids of the objects that have at least `MIN_PIXELS` pixels in some frame.
+    :ivar found: index of the first frame in which an alert overlapped the object, by the id of
+        each object that was found.
+    :ivar held: index of the last such frame, by the same ids.
+    :ivar seconds: time to alert by the same ids: seconds in the recording from the appearance of
+        the object to the frame of its first alert, plus the age of that alert.
+    :ivar false_events: events that never overlapped an object and never lay on ignored pixels.
     """
 
     anomalies: tuple[int, ...]
@@ -190,24 +230,33 @@ class AlertScores:
 
     @property
     def median_seconds(self) -> float | None:
-        """Median time to alert; None if nothing was found."""
+        """Median time to alert in seconds; None if no object was found."""
         return median(self.seconds.values()) if self.seconds else None
 
 
 class AlertLog:
-    """Turns alerts frame by frame into events; the same for the live lines and the score."""
+    """
+    Turns the alerts of successive frames into events.
+
+    :ivar events: all events so far, in the order in which they were raised.
+    """
 
     def __init__(self, truth: Truth | None = None) -> None:
-        """Start with nothing alerted."""
+        """
+        Start without alerts.
+
+        :param truth: ground truth with which the alerts are compared; None if there is none.
+        """
         self._truth = truth
         self._open: dict[str, AlertEvent] = {}
         self.events: list[AlertEvent] = []
 
     def add(self, result: FrameResult) -> tuple[list[AlertEvent], list[AlertEvent]]:
         """
-        Take the next frame; return the events raised and those cleared by it.
+        Add the next processed frame.
 
-        A frame without knowledge of alerts neither raises nor clears any.
+        :param result: its alerts; if they are unknown, no event is raised or cleared.
+        :returns: the events that were raised in this frame, and those that were cleared.
         """
         if result.alerts is None:
             return [], []
@@ -230,7 +279,26 @@ class AlertLog:
 
 
 def score_alerts(results: Sequence[FrameResult], truth: Truth) -> AlertScores:
-    """Score the alerts of a replay; `results` in the order of arrival."""
+    """
+    Compute the alert metrics of a recording.
+
+    Example: an object of 12 x 12 pixels is visible in three frames, and an alert overlaps it in
+    the last one, 0.2 s after it appeared.
+
+    >>> label = np.zeros((60, 100), np.uint8)
+    >>> label[20:32, 20:32] = 1
+    >>> frame = TruthFrame.of(label, 5 * label)
+    >>> truth = Truth({0: frame, 1: frame, 2: frame}, [0, 100_000_000, 200_000_000])
+    >>> alert = Alert('1', 0.9, (20, 20, 12, 12), 'cow', 0.8)
+    >>> results = [FrameResult(0, 0, ()), FrameResult(1, 0, ()), FrameResult(2, 0, (alert,))]
+    >>> scores = score_alerts(results, truth)
+    >>> scores.anomalies, scores.found, scores.median_seconds, scores.false_events
+    ((5,), {5: 2}, 0.2, ())
+
+    :param results: the processed frames, in the order of their results.
+    :param truth: ground truth of the recording.
+    :returns: the metrics.
+    """
     log = AlertLog(truth)
     appeared = truth.appearances()
     found: dict[int, int] = {}
@@ -252,7 +320,7 @@ def score_alerts(results: Sequence[FrameResult], truth: Truth) -> AlertScores:
 
 
 def _common(a: Box, b: Box) -> float:
-    """Return the area shared by two boxes."""
+    """Return the area that two boxes have in common, in square pixels."""
     width = min(a[0] + a[2], b[0] + b[2]) - max(a[0], b[0])
     height = min(a[1] + a[3], b[1] + b[3]) - max(a[1], b[1])
     return max(width, 0.0) * max(height, 0.0)

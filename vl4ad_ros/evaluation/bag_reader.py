@@ -1,10 +1,13 @@
 # Copyright 2026 vl4ad_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The camera frames of a rosbag2, and its ground truth where it has one."""
+"""Reads the camera frames of a rosbag2, and the ground truth if the bag has any."""
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property
 import json
@@ -18,32 +21,34 @@ from rosbags.rosbag2 import Reader
 
 from vl4ad_ros.evaluation.alert_metrics import Truth, TruthFrame
 from vl4ad_ros.evaluation.message_types import typestore
-from vl4ad_ros.images.conversion import compressed_to_rgb, image_to_rgb
+from vl4ad_ros.images.conversion import compressed_to_rgb, image_to_rgb, MAX_PIXELS
 
 RAW, COMPRESSED = 'sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage'
 TRUTH_PREFIX = '/ground_truth/'
 LABEL_TOPIC, OBJECT_TOPIC = TRUTH_PREFIX + 'anomaly', TRUTH_PREFIX + 'object_id'
 
-_DECODERS: Mapping[str, Callable[[Any], np.ndarray]] = {
+_DECODERS: Mapping[str, Callable[..., np.ndarray]] = {
     RAW: image_to_rgb, COMPRESSED: compressed_to_rgb}
 
-_STAMP = (struct.Struct('>iI'), struct.Struct('<iI'))  # by the CDR header's byte-order bit
+_STAMP = (struct.Struct('>iI'), struct.Struct('<iI'))
+"""Layout of the stamp, indexed by the byte-order bit of the CDR header (0: big endian)."""
 _HEADER_BYTES = 12
+"""Bytes of the CDR header and of the stamp; a shorter message cannot be read."""
 
 
 class BagError(ValueError):
-    """A bag that cannot be used; the message says what was found and the cure."""
+    """A bag or a frame that cannot be used; the message says what was found and what to do."""
 
 
 @dataclass(frozen=True)
 class BagFrame:
     """
-    One camera message as it lies in the bag.
+    One camera message as it is stored in the bag.
 
-    :ivar index: 0-based position among the frames of the topic.
-    :ivar time_ns: when it was recorded.
-    :ivar stamp_ns: its header's stamp.
-    :ivar cdr: the serialised message.
+    :ivar index: position among the messages of the camera topic, from 0.
+    :ivar time_ns: when the message was recorded, nanoseconds since the epoch.
+    :ivar stamp_ns: stamp of the message header, nanoseconds since the epoch.
+    :ivar cdr: the serialised message (CDR, with its 4-byte header).
     """
 
     index: int
@@ -54,30 +59,47 @@ class BagFrame:
 
 class CameraBag:
     """
-    One image topic of a rosbag2 directory or single .mcap or .db3 file.
+    One image topic of a rosbag2 directory, or of a single .mcap or .db3 file.
 
-    Messages are decoded as the node decodes them, so that offline and online see the same pixels.
+    Messages are decoded by the functions that the node uses, so that offline evaluation and the
+    node process the same pixels.
 
-    :ivar topic: the camera's topic.
-    :ivar compressed: whether it holds CompressedImage.
+    Example::
+
+        bag = CameraBag('recording', '/camera/image')
+        for image in bag.images():
+            print(image.shape)
+
+    :ivar path: the bag, as it was given.
+    :ivar topic: name of the camera topic.
+    :ivar compressed: whether the topic carries CompressedImage messages.
+    :ivar has_truth: whether the bag has messages on both ground-truth topics.
+    :ivar label_count: number of messages on `/ground_truth/anomaly`; 0 without ground truth.
     """
 
     def __init__(self, path: Path | str, topic: str | None = None) -> None:
         """
-        Choose the camera topic: `topic`, or the only one there is.
+        Open a bag and choose its camera topic.
 
-        :raises BagError: if there is no bag, it cannot be read, or no or no single image topic.
+        :param path: a rosbag2 directory, or a single .mcap or .db3 file.
+        :param topic: name of the image topic; None chooses the only one outside of
+            `/ground_truth/`.
+        :raises BagError: if the bag does not exist or cannot be read, if `topic` is not one of its
+            image topics, if there is no image topic or more than one to choose from, or if the
+            topic has no message.
         """
         self.path = Path(path)
         with self._reader() as reader:
             self._camera = _choose(self.path, reader.connections, topic)
-            names = {c.topic for c in reader.connections if c.msgcount}
+            counts = {c.topic: c.msgcount for c in reader.connections}
             self._object_names = _object_names(reader)
         self.topic = self._camera.topic
         self.compressed = self._camera.msgtype == COMPRESSED
-        self.has_truth = {LABEL_TOPIC, OBJECT_TOPIC} <= names
+        self.has_truth = bool(counts.get(LABEL_TOPIC) and counts.get(OBJECT_TOPIC))
+        self.label_count = counts[LABEL_TOPIC] if self.has_truth else 0
         if not self.times_ns:
-            raise BagError(f"'{path}': {self.topic} holds no message; record again")
+            raise BagError(f"'{path}': the topic {self.topic} has no messages; check that the "
+                           'camera publishes and record again')
 
     @cached_property
     def _times_and_stamps(self) -> list[tuple[int, int]]:
@@ -85,76 +107,129 @@ class CameraBag:
 
     @property
     def times_ns(self) -> list[int]:
-        """When each frame was recorded; rising."""
+        """The record time of each frame, in nanoseconds since the epoch and rising order."""
         return [time_ns for time_ns, _ in self._times_and_stamps]
 
     @property
     def duration_s(self) -> float:
-        """Seconds from the first frame to the end of the last one."""
+        """Seconds from the first to the last frame plus one mean frame period; 0 for one frame."""
         times = self.times_ns
         span = times[-1] - times[0]
         return (span + (span / (len(times) - 1) if span else 0)) / 1e9
 
     def frames(self) -> Iterator[BagFrame]:
-        """Yield every camera message in order, still serialised."""
+        """
+        Yield every camera message in the order of recording, without decoding it.
+
+        :raises BagError: if the bag is damaged, or if a message has no complete header.
+        """
         for index, (time_ns, cdr) in enumerate(self._messages(self.topic)):
             if len(cdr) < _HEADER_BYTES:
-                raise BagError(f"'{self.path}': frame {index} of {self.topic} is cut off after "
+                raise BagError(f"'{self.path}': frame {index} of {self.topic} has only "
                                f'{len(cdr)} bytes; record or copy the bag again')
             yield BagFrame(index, time_ns, stamp_of(cdr), cdr)
 
     def images(self) -> Iterator[np.ndarray]:
         """
-        Yield every frame as (H, W, 3) uint8 RGB; possibly read-only.
+        Yield every frame as (H, W, 3) uint8 RGB; the arrays may be read-only.
 
-        :raises BagError: naming the frame that cannot be decoded.
+        :raises BagError: if a frame cannot be decoded; the message names the frame.
         """
         for frame in self.frames():
             yield self.decode(frame)
 
-    def decode(self, frame: BagFrame) -> np.ndarray:
+    def labelled_frames(self) -> Iterator[tuple[BagFrame, np.ndarray | None]]:
         """
-        Return one frame as (H, W, 3) uint8 RGB; possibly read-only.
+        Yield every frame with its ground-truth label.
 
-        :raises BagError: if it cannot be decoded.
+        :returns: pairs of the frame and its label, (H, W) uint8 with 0 for normal, 1 for anomalous
+            and 255 for ignored pixels; the label is None for a frame without ground truth.
+        :raises BagError: as `frames` and `truth_maps`.
+        """
+        maps = self.truth_maps() if self.has_truth else iter(())
+        following = next(maps, None)
+        for frame in self.frames():
+            label = None
+            if following is not None and following[0] == frame.index:
+                label = following[1]
+                following = next(maps, None)
+            yield frame, label
+
+    def decode(self, frame: BagFrame, max_pixels: int = MAX_PIXELS) -> np.ndarray:
+        """
+        Decode one frame as the node does.
+
+        :param frame: a frame of this bag.
+        :param max_pixels: largest width times height that is decoded, as the node's parameter
+            `image.max_pixels`.
+        :returns: (H, W, 3) uint8 RGB; the array may be read-only.
+        :raises BagError: if the frame is larger or cannot be decoded; the message names it.
         """
         decoder = _DECODERS[self._camera.msgtype]
         try:
-            return decoder(typestore().deserialize_cdr(frame.cdr, self._camera.msgtype))
+            return decoder(typestore().deserialize_cdr(frame.cdr, self._camera.msgtype),
+                           max_pixels=max_pixels)
         except Exception as error:
-            raise BagError(f"'{self.path}': frame {frame.index} of {self.topic}: "
-                           f'{error or "cannot be deserialised"}') from error
+            raise BagError(
+                f"'{self.path}': frame {frame.index} of {self.topic} cannot be decoded: "
+                f'{error or type(error).__name__}') from error
 
     def truth_maps(self) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
-        """Yield frame index, label (H, W) {0, 1, 255} and object ids (H, W) in frame order."""
-        index_of = {stamp: i for i, (_, stamp) in enumerate(self._times_and_stamps)}
+        """
+        Yield the ground truth of the frames that have any, in the order of the frames.
+
+        A label belongs to the frame with the same header stamp. If several frames have that
+        stamp, it belongs to the first of them that follows the frame of the label before.
+
+        :returns: frame index, label (H, W) uint8 with 0 for normal, 1 for anomalous and 255 for
+            ignored pixels, and object ids (H, W) uint8 or uint16 with 0 for no object.
+        :raises BagError: if the bag is damaged, or if a map is not mono8 or mono16.
+        """
+        frames_with: dict[int, list[int]] = defaultdict(list)
+        for index, (_, stamp) in enumerate(self._times_and_stamps):
+            frames_with[stamp].append(index)
         objects = self._stamped_maps(OBJECT_TOPIC)
         waiting: dict[int, np.ndarray] = {}
+        last = -1
         for stamp, label in self._stamped_maps(LABEL_TOPIC):
             while stamp not in waiting:
-                other, ids = next(objects, (None, None))
-                if other is None:
+                following = next(objects, None)
+                if following is None:
                     break
-                waiting[other] = ids
+                waiting[following[0]] = following[1]
             ids = waiting.pop(stamp, None)
-            if ids is not None and stamp in index_of:
-                yield index_of[stamp], label, ids
+            candidates = frames_with.get(stamp, [])
+            place = bisect_right(candidates, last)
+            if ids is not None and place < len(candidates):
+                last = candidates[place]
+                yield last, label, ids
 
     def truth(self) -> Truth | None:
-        """Return the condensed ground truth; None where the bag has none."""
+        """
+        Return the ground truth of the bag without its pixels; None if the bag has none.
+
+        :raises BagError: as `truth_maps`, or if no label belongs to a frame.
+        """
         if not self.has_truth:
             return None
-        return Truth({i: TruthFrame.of(*maps) for i, *maps in self.truth_maps()}, self.times_ns,
-                     self._object_names)
+        frames = {i: TruthFrame.of(*maps) for i, *maps in self.truth_maps()}
+        if not frames:
+            raise BagError(
+                f"'{self.path}': 0 of {self.label_count} labels matched: no message of "
+                f'{LABEL_TOPIC} has the header stamp both of a frame of {self.topic} and of a '
+                f'message of {OBJECT_TOPIC}; write the ground truth with the stamps of the '
+                'images')
+        return Truth(frames, self.times_ns, self._object_names)
 
     def _stamped_maps(self, topic: str) -> Iterator[tuple[int, np.ndarray]]:
         for _, cdr in self._messages(topic):
-            message = typestore().deserialize_cdr(cdr, RAW)
+            message: Any = typestore().deserialize_cdr(cdr, RAW)
             dtype = {'mono8': 'u1', 'mono16': '>u2' if message.is_bigendian else '<u2'}.get(
                 message.encoding)
             if dtype is None:
-                raise BagError(f"'{self.path}': {topic} is '{message.encoding}'; "
-                               'ground truth is mono8 (labels) and mono16 (object ids)')
+                raise BagError(
+                    f"'{self.path}': {topic} has the encoding '{message.encoding}', expected "
+                    f'mono8 ({LABEL_TOPIC}) or mono16 ({OBJECT_TOPIC}); convert the ground truth')
             rows = np.ascontiguousarray(message.data).reshape(message.height, message.step)
             width = message.width * np.dtype(dtype).itemsize
             yield stamp_of(cdr), np.ascontiguousarray(rows[:, :width]).view(dtype)
@@ -173,45 +248,39 @@ class CameraBag:
                                    'again') from error
                 yield time_ns, bytes(cdr)
 
-    def _reader(self) -> Reader:
-        hint = 'expected a rosbag2 directory (with metadata.yaml) or a .mcap or .db3 file'
+    def _reader(self) -> closing[Reader]:
+        expected = 'expected a rosbag2 directory (with metadata.yaml), or a .mcap or .db3 file'
         if not self.path.exists():
-            raise BagError(f"no bag at '{self.path}': there is no such file; {hint}")
+            raise BagError(f"no bag at '{self.path}': there is no such file; {expected}")
         try:
             reader = Reader(self.path)
             reader.open()
         except Exception as error:
-            raise BagError(f"'{self.path}' is not a readable bag: {error} {hint}") from error
-        return _Closing(reader)
-
-
-class _Closing:
-    """Closes an already opened reader; Reader's own context would open it again."""
-
-    def __init__(self, reader: Reader) -> None:
-        self._reader = reader
-
-    def __enter__(self) -> Reader:
-        return self._reader
-
-    def __exit__(self, *_: object) -> None:
-        self._reader.close()
+            raise BagError(
+                f"'{self.path}' is not a readable bag: {error}; {expected}") from error
+        # The reader is open already, and its own context manager would open it a second time.
+        return closing(reader)
 
 
 def stamp_of(cdr: bytes) -> int:
-    """Return the stamp (ns) of any serialised message that begins with std_msgs/Header."""
+    """
+    Read the stamp of a serialised message without deserialising it.
+
+    :param cdr: a message that begins with std_msgs/Header, with its 4-byte CDR header.
+    :returns: nanoseconds since the epoch.
+    """
     seconds, nanoseconds = _STAMP[cdr[1] & 1].unpack_from(cdr, 4)
     return seconds * 10**9 + nanoseconds
 
 
 def _object_names(reader: Reader) -> dict[int, str]:
-    """Return what each ground-truth object is, as a drawn drive tells; empty for other bags."""
+    """Return the kind of each ground-truth object by its id, where the bag's metadata names it."""
     custom = reader.storage.metadata.custom or {}
     return {a['number']: a['kind'] for a in json.loads(custom.get('vl4ad_anomalies', '[]'))}
 
 
 def _choose(path: Path, connections: list[Connection], topic: str | None) -> Connection:
-    """Return the camera's connection."""
+    """Return the connection of the camera topic."""
     images = {c.topic: c for c in connections if c.msgtype in (RAW, COMPRESSED)}
     if topic is not None:
         if topic in images:
@@ -225,5 +294,5 @@ def _choose(path: Path, connections: list[Connection], topic: str | None) -> Con
         raise BagError(f"'{path}' has {len(cameras)} image topics; choose one with --topic: "
                        f'{", ".join(sorted(cameras))}')
     found = ', '.join(sorted(f'{c.topic} ({c.msgtype})' for c in connections)) or 'nothing'
-    raise BagError(f"'{path}' holds no sensor_msgs Image or CompressedImage; it holds {found}. "
-                   'Record one with: ros2 bag record /camera/image')
+    raise BagError(f"'{path}' has no topic of type sensor_msgs Image or CompressedImage; it holds "
+                   f'{found}. Record a camera with: ros2 bag record /camera/image')

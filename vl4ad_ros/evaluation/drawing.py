@@ -1,6 +1,6 @@
 # Copyright 2026 vl4ad_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Pictures for people: alerts and masks on frames, score heat maps, ground truth, captions."""
+"""Draws on camera images for reports: alerts, masks, score heat maps, labels and captions."""
 
 from __future__ import annotations
 
@@ -13,21 +13,28 @@ from vl4ad_ros.evaluation.alert_metrics import Alert
 from vl4ad_ros.evaluation.pixel_metrics import ANOMALY, IGNORE
 
 ALERT, MASK, TRUTH = (255, 196, 0), (255, 40, 80), (0, 190, 255)
+"""Colours (RGB, 0..255) of alerts, anomalous pixels and ground truth."""
 DARK, PALE, WHITE = (32, 36, 44), (150, 156, 166), (255, 255, 255)
+"""Colours (RGB, 0..255) of texts and backgrounds."""
 _FONT = cv2.FONT_HERSHEY_DUPLEX
 
 
 def put_text(canvas: np.ndarray, text: str, at: tuple[int, int], height: int,
              colour: tuple[int, int, int], align: str = 'left') -> int:
     """
-    Write one line with its baseline at `at`; return its width in pixels.
+    Write one line of text.
 
-    :param height: of a capital letter, pixels.
-    :param align: ``left``, ``right`` or ``centre`` of `at`.
+    :param canvas: (H, W, 3) uint8 RGB; it is changed.
+    :param text: characters outside of ASCII are replaced by question marks.
+    :param at: x and y in pixels of the point on the baseline that `align` refers to.
+    :param height: height of a capital letter in pixels.
+    :param colour: RGB, 0..255.
+    :param align: which part of the text lies at `at`: ``left``, ``centre`` or ``right``.
+    :returns: the width of the text in pixels.
     """
     scale = height / 22.0
     thickness = 2 if height >= 22 else 1
-    # OpenCV's fonts know ASCII only.
+    # OpenCV's fonts have only ASCII characters.
     text = text.encode('ascii', 'replace').decode()
     width = cv2.getTextSize(text, _FONT, scale, thickness)[0][0]
     x = at[0] - {'left': 0, 'centre': width // 2, 'right': width}[align]
@@ -36,7 +43,14 @@ def put_text(canvas: np.ndarray, text: str, at: tuple[int, int], height: int,
 
 
 def fit(image: np.ndarray, width: int, smooth: bool = True) -> np.ndarray:
-    """Return `image` scaled to `width`, its aspect ratio kept."""
+    """
+    Scale an image and keep its aspect ratio.
+
+    :param image: (H, W) or (H, W, 3) of any type that OpenCV scales.
+    :param width: the new width in pixels.
+    :param smooth: interpolate; False takes the nearest pixel, as labels and masks need.
+    :returns: the scaled image, of the same type.
+    """
     height = max(1, round(image.shape[0] * width / image.shape[1]))
     shrinks = width < image.shape[1]
     how = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
@@ -46,12 +60,14 @@ def fit(image: np.ndarray, width: int, smooth: bool = True) -> np.ndarray:
 def draw_alerts(image: np.ndarray, mask: np.ndarray | None, alerts: Iterable[Alert],
                 label: np.ndarray | None, width: int) -> np.ndarray:
     """
-    Return the frame scaled to `width` with all that is known drawn on it.
+    Draw mask, ground truth and alerts on a camera image.
 
     :param image: (H, W, 3) uint8 RGB.
-    :param mask: (H, W) uint8, tinted where > 0; None to leave out.
-    :param alerts: boxed and captioned.
-    :param label: (H, W) ground truth, outlined where anomalous; None to leave out.
+    :param mask: (H, W) uint8; pixels above 0 are tinted. None draws no mask.
+    :param alerts: each is drawn as a box with its id and caption.
+    :param label: (H, W) uint8 ground truth; anomalous areas (1) are outlined. None draws none.
+    :param width: width of the returned picture in pixels.
+    :returns: (H', width, 3) uint8 RGB with the aspect ratio of the image.
     """
     canvas = fit(image, width)
     scale = width / image.shape[1]
@@ -66,20 +82,34 @@ def draw_alerts(image: np.ndarray, mask: np.ndarray | None, alerts: Iterable[Ale
 
 
 def draw_score(image: np.ndarray, score: np.ndarray, width: int) -> np.ndarray:
-    """Return the score (H, W) 0..1 as heat over a faint grey image, scaled to `width`."""
+    """
+    Draw a score as a heat map over a faint grey image.
+
+    :param image: (H, W, 3) uint8 RGB.
+    :param score: (H, W) float in 0..1.
+    :param width: width of the returned picture in pixels.
+    :returns: (H', width, 3) uint8 RGB.
+    """
     grey = cv2.cvtColor(fit(image, width), cv2.COLOR_RGB2GRAY)
     heat = colour_scale(fit(score, width).clip(0, 1))
     return cv2.addWeighted(heat, 0.85, cv2.cvtColor(grey, cv2.COLOR_GRAY2RGB), 0.15, 0)
 
 
 def colour_scale(score: np.ndarray) -> np.ndarray:
-    """Return (H, W, 3) RGB for scores (H, W) in 0..1, dark to bright."""
+    """Return the colours, (H, W, 3) uint8 RGB, of scores, (H, W) float in 0..1."""
     heat = cv2.applyColorMap((score * 255).astype(np.uint8), cv2.COLORMAP_INFERNO)
     return cv2.cvtColor(heat, cv2.COLOR_BGR2RGB)
 
 
 def draw_truth(image: np.ndarray, label: np.ndarray, width: int) -> np.ndarray:
-    """Return the frame, darkened, with anomalous pixels bright and ignored ones grey."""
+    """
+    Draw the ground truth: anomalous pixels bright and ignored ones grey on a darkened image.
+
+    :param image: (H, W, 3) uint8 RGB.
+    :param label: (H, W) with 0 for normal, 1 for anomalous and 255 for ignored pixels.
+    :param width: width of the returned picture in pixels.
+    :returns: (H', width, 3) uint8 RGB.
+    """
     canvas = fit(image, width) // 2
     large = cv2.resize(label.astype(np.uint8), canvas.shape[1::-1],
                        interpolation=cv2.INTER_NEAREST)
@@ -106,7 +136,16 @@ def _box(canvas: np.ndarray, alert: Alert, scale: float) -> None:
 
 def put_tab(canvas: np.ndarray, text: str, left: int, top: int, bottom: int,
             colour: tuple[int, int, int]) -> None:
-    """Write a line on a coloured tab over a box, or under it where there is no room."""
+    """
+    Write one line of text on a coloured field above a box, or below it if there is no room.
+
+    :param canvas: (H, W, 3) uint8 RGB; it is changed.
+    :param text: characters outside of ASCII are replaced by question marks.
+    :param left: left edge of the box in pixels.
+    :param top: top edge of the box in pixels.
+    :param bottom: bottom edge of the box in pixels.
+    :param colour: colour of the field, RGB, 0..255.
+    """
     letter = max(9, canvas.shape[1] // 75)
     width = cv2.getTextSize(text, _FONT, letter / 22.0, 1)[0][0]
     tab = letter + 8

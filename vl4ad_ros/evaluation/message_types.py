@@ -1,6 +1,6 @@
 # Copyright 2026 vl4ad_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The message types of a bag, without ROS: the standard ones and the few of vision_msgs."""
+"""The message types of a bag, without ROS 2: the standard ones, and those used of vision_msgs."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _VISION = {
 
 @lru_cache(maxsize=1)
 def typestore() -> Typestore:
-    """Return the types of ROS 2 Jazzy (alike in Humble and Kilted) and vision_msgs 4."""
+    """Return the types of ROS 2 Jazzy (those of Humble are the same) and vision_msgs 4."""
     store = get_typestore(Stores.ROS2_JAZZY)
     for name, text in _VISION.items():
         store.register(get_types_from_msg(text, f'vision_msgs/msg/{name}'))

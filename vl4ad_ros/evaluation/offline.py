@@ -1,6 +1,6 @@
 # Copyright 2026 vl4ad_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Every frame of a bag, in order, through the code that the node runs, but offline."""
+"""Evaluates every frame of a recording in order, offline, with the code that the node runs."""
 
 from __future__ import annotations
 
@@ -8,48 +8,63 @@ from collections.abc import Callable
 from typing import Any
 
 from vl4ad_ros.evaluation.alert_metrics import AlertLog, FrameResult, score_alerts
-from vl4ad_ros.evaluation.bag_reader import CameraBag
+from vl4ad_ros.evaluation.bag_reader import BagError, BagFrame, CameraBag
+from vl4ad_ros.evaluation.figures import described, quality
 from vl4ad_ros.evaluation.pixel_metrics import PixelMetrics
-from vl4ad_ros.evaluation.replay_result import described, quality
 from vl4ad_ros.inference.detector import Detector
 from vl4ad_ros.obstacles.pipeline import Pipeline, Result
 from vl4ad_ros.settings import Settings
 
 
 def evaluate(bag: CameraBag, detector: Detector, settings: Settings = Settings(),
-             on_frame: Callable[[int, Result], None] = lambda stamp_ns, result: None,
+             on_frame: Callable[[BagFrame, Result], None] = lambda frame, result: None,
+             on_refused: Callable[[BagFrame, BagError], None] = lambda frame, error: None,
              ) -> dict[str, Any]:
     """
-    Return the figures of `metrics.json` that do not depend on time.
+    Return the figures of a recording that do not depend on the speed of the machine.
 
-    Alerts are as old as their frames: `time_to_alert_s` is what an infinitely fast machine would
-    reach.
+    As in the node, a frame that cannot be decoded or has more than `image.max_pixels` pixels is
+    refused: it is counted in `frames_refused`, and the evaluation goes on with the next frame.
+    An alert is taken to be available at the time of its frame, so `time_to_alert_s` is a lower
+    bound that a real machine does not reach.
 
-    :param settings: the node's parameters: prompts, threshold, regions and alerts count; the model
-        is that of `detector`.
-    :param on_frame: called after each frame with its stamp, ns, and result.
-    :raises BagError: if a frame cannot be decoded.
+    :param bag: the recording.
+    :param detector: the model; `settings.model_bundle` and `settings.model_backend` are not used.
+    :param settings: the parameters of the node: prompts, threshold, region and alert limits, and
+        the largest image.
+    :param on_frame: called after each processed frame with the frame and its result.
+    :param on_refused: called for each refused frame with the frame and the reason.
+    :returns: figures by name, as `metrics.json` holds them (see docs/evaluation.md).
+    :raises BagError: if the bag is damaged, or if every frame was refused.
     :raises VocabularyError: if the prompts cannot be used.
+    :raises BackendError: if the inference fails.
     """
     prompts = detector.encode(settings.vocabulary(detector.default_vocabulary))
     pipeline = Pipeline()
     truth = bag.truth()
     log, pixels = AlertLog(truth), PixelMetrics()
-    results = []
-    maps = bag.truth_maps() if truth else iter(())
-    ahead = next(maps, None)
-    for frame in bag.frames():
-        prediction = detector.detect(bag.decode(frame), prompts)
+    results: list[FrameResult] = []
+    refused: list[BagError] = []
+    for frame, label in bag.labelled_frames():
+        try:
+            image = bag.decode(frame, settings.image_max_pixels)
+        except BagError as error:
+            refused.append(error)
+            on_refused(frame, error)
+            continue
+        prediction = detector.detect(image, prompts)
         result = pipeline.process(prediction, frame.stamp_ns, frame.time_ns, settings.limits)
         results.append(FrameResult.of(frame.index, result))
         log.add(results[-1])
-        if ahead and ahead[0] == frame.index:
-            pixels.add(prediction.score, ahead[1])
-            ahead = next(maps, None)
-        on_frame(frame.stamp_ns, result)
-    found = quality(bag.duration_s, log.events, pixels.result() if truth else None,
-                    score_alerts(results, truth) if truth else None)
+        if label is not None:
+            pixels.add(prediction.score, label)
+        on_frame(frame, result)
+    if not results:
+        raise BagError(f'0 of {len(refused)} frames could be processed; the first: {refused[0]}')
+    counts = {'frames_recorded': len(results) + len(refused),
+              'frames_processed': len(results), 'frames_refused': len(refused),
+              'frames_unknown': sum(r.alerts is None for r in results)}
     return described(
-        {'frames_processed': len(results),
-         'frames_unknown': sum(r.alerts is None for r in results), **found},
+        counts | quality(bag, truth, log.events, pixels.result() if truth else None,
+                         score_alerts(results, truth) if truth else None),
         {'model': detector.bundle.name, 'backend': detector.backend.name})

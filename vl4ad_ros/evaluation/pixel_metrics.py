@@ -1,6 +1,6 @@
 # Copyright 2026 vl4ad_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Pixel-wise AP, AUROC and FPR95 over any number of frames, exact for the stored precision."""
+"""Average precision, AUROC and FPR95 over the pixels of any number of frames."""
 
 from __future__ import annotations
 
@@ -9,18 +9,20 @@ from dataclasses import dataclass
 import numpy as np
 
 NORMAL, ANOMALY, IGNORE = 0, 1, 255
+"""The values of a label: an in-distribution pixel, an anomalous pixel, and an ignored one."""
 
 
 @dataclass(frozen=True)
 class PixelScores:
     """
-    The three figures, each in 0..1; None where it is undefined.
+    The three metrics, each in 0..1; None stands for a metric that is undefined.
 
     :ivar ap: average precision; undefined without an anomalous pixel.
     :ivar auroc: area under the ROC curve; undefined without pixels of both kinds.
-    :ivar fpr95: false-positive rate where recall first reaches 0.95; undefined like `auroc`.
-    :ivar anomalous: pixels labelled anomalous.
-    :ivar normal: pixels labelled normal.
+    :ivar fpr95: false-positive rate at the first threshold with a recall of at least 0.95;
+        undefined without pixels of both kinds.
+    :ivar anomalous: number of pixels that are labelled anomalous.
+    :ivar normal: number of pixels that are labelled normal.
     """
 
     ap: float | None
@@ -32,41 +34,65 @@ class PixelScores:
 
 class PixelMetrics:
     """
-    Accumulates frames and answers the figures of Fishyscapes (and of scikit-learn).
+    Computes the pixel metrics of the Fishyscapes benchmark over any number of frames.
 
-    One point per distinct score; AP is the step sum of precision over recall, AUROC the
-    trapezoid, FPR95 the rate at the first point with recall >= 0.95, nothing interpolated.
-    Scores are counted by half precision: 65,536 counters per label are the whole state, and the
-    figures are exact for scores of that precision. With `exact`, distinct float32 scores are
-    kept instead: exact for float32, with memory that grows with their number.
+    The definitions are those of H. Blum et al., "The Fishyscapes Benchmark: Measuring Blind Spots
+    in Semantic Segmentation", IJCV 2021 (arXiv:1904.03215), as the official code computes them:
+    `calculate_metrics_perpixAP` of https://github.com/hermannsblum/bdl-benchmark. The pixels of
+    all frames are pooled, and the curves have one point for each distinct score. AP is the sum of
+    precision times the increase of recall (a step sum), AUROC is the area by the trapezoidal
+    rule, and FPR95 is taken at the first point with a recall of at least 0.95; nothing is
+    interpolated. AP and AUROC equal `average_precision_score` and `roc_auc_score` of scikit-learn.
+
+    Scores are rounded to half precision and counted, so the memory is constant (65,536 counters
+    for each label) and the metrics are exact for the rounded scores.
+
+    In this example a normal pixel scores higher than one of the two anomalous pixels:
+
+    >>> import numpy as np
+    >>> metrics = PixelMetrics()
+    >>> metrics.add(np.array([[0.9, 0.8], [0.7, 0.1]]), np.array([[1, 0], [1, 255]]))
+    >>> scores = metrics.result()
+    >>> round(scores.ap, 3), scores.auroc, scores.fpr95
+    (0.833, 0.5, 1.0)
+    >>> scores.anomalous, scores.normal
+    (2, 1)
     """
 
     def __init__(self, exact: bool = False) -> None:
-        """Start empty; `exact` counts by float32 instead of float16."""
+        """
+        Start without frames.
+
+        :param exact: count distinct float32 scores instead of float16; the metrics are exact for
+            float32 then, and the memory grows with the number of distinct scores.
+        """
         self._exact = exact
         self._parts: list[tuple[np.ndarray, np.ndarray]] = []
         self._counts = np.zeros((2, 1 << 16), np.int64)
 
     def add(self, score: np.ndarray, label: np.ndarray) -> None:
         """
-        Count one frame.
+        Add one frame.
 
-        :param score: (H, W) float, larger is more anomalous.
-        :param label: (H, W) integer, 0 normal, 1 anomalous, 255 ignored.
-        :raises ValueError: if the shapes differ, a label is another number, or a counted
-            score is NaN.
+        :param score: (H, W) of a floating-point type and any range; larger is more anomalous.
+        :param label: (H, W) of an unsigned integer type: 0 for normal, 1 for anomalous and 255
+            for ignored pixels.
+        :raises ValueError: if the shapes differ, a label has another value, or the score of a
+            pixel that is not ignored is NaN.
         """
         if score.shape != label.shape:
-            raise ValueError(f'score is {score.shape} but label is {label.shape}; '
-                             'resize the score to the label first')
+            raise ValueError(f'the score has the shape {score.shape}, but the label has '
+                             f'{label.shape}; resize the score to the label first')
         valid = label != IGNORE
         labels = label[valid]
         if labels.size and labels.max() > ANOMALY:
-            raise ValueError(f'label holds {labels.max()}; expected 0 normal, 1 anomalous, '
-                             '255 ignored: map the data set to these first')
+            raise ValueError(f'the label has the value {labels.max()}; expected 0 (normal), 1 '
+                             '(anomalous) or 255 (ignored): convert the labels of the data set '
+                             'first')
         scores = score[valid].astype(np.float32)
         if np.isnan(scores).any():
-            raise ValueError('score holds NaN in a labelled pixel; no ranking can hold it')
+            raise ValueError('the score of a labelled pixel is NaN, which cannot be ranked; '
+                             'expected numbers: check the inference')
         keys = _ordered_keys(scores if self._exact else _half(scores))
         anomalous = labels == ANOMALY
         if self._exact:
@@ -76,7 +102,7 @@ class PixelMetrics:
             self._counts += _count(keys, anomalous, 1 << 16)
 
     def result(self) -> PixelScores:
-        """Return the figures over all frames added so far."""
+        """Return the metrics over all frames that were added so far."""
         counts = self._counts
         if self._parts:
             keys = np.concatenate([k for k, _ in self._parts])
@@ -99,12 +125,13 @@ class PixelMetrics:
 
 
 def _half(scores: np.ndarray) -> np.ndarray:
+    """Round to float16; what is too large becomes infinite."""
     with np.errstate(over='ignore'):
         return scores.astype(np.float16)
 
 
 def _ordered_keys(scores: np.ndarray) -> np.ndarray:
-    """Return unsigned integers in the order of the floats; both zeros share one."""
+    """Return unsigned integers in the same order as the floats; 0.0 and -0.0 are equal."""
     unsigned = np.uint16 if scores.dtype == np.float16 else np.uint32
     bits = (scores + scores.dtype.type(0)).view(unsigned)
     sign = unsigned(1 << (8 * scores.itemsize - 1))

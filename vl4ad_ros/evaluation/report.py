@@ -1,10 +1,10 @@
 # Copyright 2026 vl4ad_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""A replay as files: metrics.json, an overlay video and a contact sheet."""
+"""Writes the report of a replay: metrics.json, an overlay video and a contact sheet."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 import json
 from pathlib import Path
 
@@ -12,44 +12,55 @@ import cv2
 import numpy as np
 
 from vl4ad_ros.evaluation import drawing
+from vl4ad_ros.evaluation.alert_metrics import AlertEvent
 from vl4ad_ros.evaluation.bag_reader import BagError
-from vl4ad_ros.evaluation.replay_result import Replay
+from vl4ad_ros.evaluation.recorded_run import RecordedRun
 
 METRICS = 'metrics.json'
+"""Name of the file with the figures."""
 VIDEO_WIDTH, STRIP_HEIGHT = 960, 40
-TILE_WIDTH, GAP, MAX_ROWS = 460, 14, 6
+"""Pixels: width of the video, and height of the line of text below each of its pictures."""
+TILE_WIDTH, GAP = 460, 14
+"""Pixels: width of a picture on the contact sheet, and distance between two of them."""
+MAX_ROWS = 6
+"""Largest number of moments on the contact sheet."""
 
 
 class ReportError(OSError):
-    """A file of the report that cannot be written."""
+    """A file of the report cannot be written; the message names it and says what to do."""
 
 
-def write_report(replay: Replay, folder: Path, title: str,
+def write_report(run: RecordedRun, folder: Path, title: str,
                  rescore: Callable[[np.ndarray], np.ndarray] | None = None) -> dict[str, Path]:
     """
     Write `metrics.json`, `overlay.mp4` and `contact_sheet.png` into an existing folder.
 
-    The frames are read from the bag once; one that cannot be decoded is left out of the pictures.
+    A frame that the node refused is left out of the pictures; `metrics.json` counts such frames.
 
-    :param rescore: gives the score (H, W) of an image (H, W, 3) for the few frames on the
-        contact sheet if the replay did not record it.
-    :returns: the files written, by what they are.
+    :param run: the replay.
+    :param folder: an existing folder.
+    :param title: heading of the contact sheet.
+    :param rescore: computes the score of an image, (H, W, 3) uint8 RGB to (H, W) float32 in 0..1.
+        It is called for the few frames on the contact sheet whose score the replay did not record;
+        None leaves these scores out.
+    :returns: the files written, by a short description such as `'video'`.
+    :raises BagError: if the bag is damaged.
     :raises ReportError: if a file cannot be written.
     """
     files = {'metrics': folder / METRICS, 'video': folder / 'overlay.mp4',
              'contact sheet': folder / 'contact_sheet.png'}
-    files['metrics'].write_text(json.dumps(replay.metrics(), indent=2) + '\n')
-    captions = _moments(replay)
+    files['metrics'].write_text(json.dumps(run.metrics(), indent=2) + '\n')
+    captions = _moments(run)
     rows: list[tuple[str, dict[str, np.ndarray]]] = []
-    video = Video(files['video'], rate_hz(replay))
+    video = Video(files['video'], rate_hz(run))
     try:
-        for index, image, label in decoded(replay):
-            video.write(_video_frame(replay, index, image, label))
+        for index, image, label in decoded(run):
+            video.write(_video_frame(run, index, image, label))
             if index in captions:
-                rows.append((captions[index], _tiles(replay, index, image, label, rescore)))
+                rows.append((captions[index], _tiles(run, index, image, label, rescore)))
     finally:
         video.close()
-    about = replay.about
+    about = run.about
     sheet = _contact_sheet(rows, title, f'model {about["model"]} on {about["backend"]}, '
                            f'ROS 2 {about["ros_distro"]}. {about.get("notice", "")}')
     write_png(files['contact sheet'], sheet)
@@ -58,128 +69,149 @@ def write_report(replay: Replay, folder: Path, title: str,
 
 def write_png(path: Path, rgb: np.ndarray) -> None:
     """
-    Write a picture (H, W, 3).
+    Write a picture as a file.
 
-    :raises ReportError: if it cannot be written.
+    :param path: its extension chooses the format.
+    :param rgb: (H, W, 3) uint8 RGB.
+    :raises ReportError: if the file cannot be written.
     """
     if not cv2.imwrite(str(path), cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)):
-        raise ReportError(f"cannot write '{path}'; check the disk and rights")
+        raise ReportError(f"'{path}' cannot be written; check the free space and the permissions")
 
 
 class Video:
     """
-    An MPEG-4 Part 2 video in an mp4 file.
+    Writes an MPEG-4 Part 2 video in an mp4 file.
 
-    OpenCV's wheels carry no H.264 encoder. This one plays in VLC, mpv, ffmpeg and most desktop
-    players, though not in browsers; VP9, which does, takes many times longer to encode.
+    OpenCV's wheels contain no H.264 encoder. MPEG-4 Part 2 plays in VLC, mpv, ffmpeg and most
+    desktop players, but not in browsers. VP9 plays in browsers, but takes many times longer to
+    encode.
     """
 
     def __init__(self, path: Path, rate: float) -> None:
-        """Write `path` at so many frames per second."""
+        """
+        Prepare a video; the file is created with the first frame.
+
+        :param path: the .mp4 file.
+        :param rate: frames per second.
+        """
         self._path, self._rate = path, rate
         self._writer: cv2.VideoWriter | None = None
 
     def write(self, rgb: np.ndarray) -> None:
-        """Append a frame; the first one says how large all are."""
+        """
+        Append a frame.
+
+        :param rgb: (H, W, 3) uint8 RGB; it is scaled to the size of the first frame.
+        :raises ReportError: if the video cannot be written.
+        """
         if self._writer is None:
             self._size = rgb.shape[1::-1]
             self._writer = cv2.VideoWriter(
-                str(self._path), cv2.VideoWriter_fourcc(*'mp4v'), self._rate, self._size)
+                str(self._path), cv2.VideoWriter.fourcc(*'mp4v'), self._rate, self._size)
             if not self._writer.isOpened():
-                raise ReportError(f"OpenCV cannot write '{self._path}' (mp4v); install "
-                                  'opencv-python-headless, which brings the encoder')
+                raise ReportError(
+                    f"OpenCV cannot write '{self._path}': it has no mp4v encoder, or the folder "
+                    'is not writable; check the permissions of the folder, or run: pip install '
+                    'opencv-python-headless')
         if rgb.shape[1::-1] != self._size:
             rgb = cv2.resize(rgb, self._size)
         self._writer.write(cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR))
 
     def close(self) -> None:
-        """Complete the file."""
+        """Complete the file; without a frame there is none."""
         if self._writer is not None:
             self._writer.release()
 
 
-def rate_hz(replay: Replay) -> float:
-    """Return the frames per second at which a video of the bag's frames is in real time."""
-    times = replay.bag.times_ns
+def rate_hz(run: RecordedRun) -> float:
+    """Return the mean frame rate of the recording, 1..120 Hz; 10 Hz if it is unknown."""
+    times = run.bag.times_ns
     span = (times[-1] - times[0]) / 1e9
     return min(max((len(times) - 1) / span, 1.0), 120.0) if span > 0 else 10.0
 
 
-def decoded(replay: Replay) -> Iterator[tuple[int, np.ndarray, np.ndarray | None]]:
-    """Yield index, image and label of each frame that was published and can be decoded."""
-    maps = replay.bag.truth_maps() if replay.truth else iter(())
-    ahead = next(maps, None)
-    for frame in replay.bag.frames():
-        while ahead and ahead[0] < frame.index:
-            ahead = next(maps, None)
-        if frame.index not in replay.sent_ns:
+def decoded(run: RecordedRun) -> Iterator[tuple[int, np.ndarray, np.ndarray | None]]:
+    """
+    Decode the frames that were published and that the node could decode.
+
+    :param run: the replay.
+    :returns: frame index, image (H, W, 3) uint8 RGB, and label (H, W) uint8 with 0 for normal, 1
+        for anomalous and 255 for ignored pixels; the label is None without ground truth.
+    :raises BagError: if the bag is damaged.
+    """
+    for frame, label in run.bag.labelled_frames():
+        if frame.index not in run.sent_ns:
             continue
         try:
-            image = replay.bag.decode(frame)
+            image = run.bag.decode(frame, run.max_pixels)
         except BagError:
             continue
-        matches = ahead and ahead[0] == frame.index and ahead[1].shape == image.shape[:2]
-        yield frame.index, image, ahead[1] if matches else None
+        fits = run.truth is not None and label is not None and label.shape == image.shape[:2]
+        yield frame.index, image, label if fits else None
 
 
-def _moments(replay: Replay) -> dict[int, str]:
+def _moments(run: RecordedRun) -> dict[int, str]:
     """
-    Return the frames worth showing, with captions, at most `MAX_ROWS`.
+    Return the captions of the frames to show on the contact sheet, by index, at most `MAX_ROWS`.
 
-    Where there is ground truth: each anomaly half-way from its first alert to its last, or where
-    it was largest if it was missed; then false alerts. Otherwise alerts as they were raised. What
-    is too many is thinned evenly.
+    With ground truth these are one frame for each anomaly (in the middle between its first and its
+    last alert, or where it was largest if it was missed), and then the false alerts. Without
+    ground truth they are the frames in which alerts were raised. If there are too many, some of
+    them are chosen at equal distances.
     """
     moments: dict[int, str] = {}
-    scores = replay.alert_scores
-    if scores:
+    truth, scores = run.truth, run.alert_scores
+    events: Sequence[AlertEvent]
+    if truth is not None and scores is not None:
         for number in scores.anomalies:
             if number in scores.found:
-                index = _nearest(replay, (scores.found[number] + scores.held[number]) // 2)
+                index = _nearest(run, (scores.found[number] + scores.held[number]) // 2)
                 text = f'alerted {scores.seconds[number]:.2f} s after it appeared'
             else:
-                index = max((i for i, f in replay.truth.frames.items() if number in f.objects),
-                            key=lambda i: replay.truth.frames[i].objects[number][0])
+                sizes = {i: frame.objects[number][0] for i, frame in truth.frames.items()
+                         if number in frame.objects}
+                index = max(sizes, key=lambda i: sizes[i])
                 text = 'missed'
             also = f'{moments[index]};  ' if index in moments else ''
-            moments[index] = f'{also}{replay.truth.name(number)}: {text}'
-        events = scores.false_events
-        what = 'false alert'
+            moments[index] = f'{also}{truth.name(number)}: {text}'
+        events, what = scores.false_events, 'false alert'
     else:
-        events, what = replay.events, 'alert raised'
+        events, what = run.events, 'alert raised'
     moments = _thinned(moments, MAX_ROWS)
     others = {e.first: f'{what} #{e.alert.id} {e.alert.label}' for e in reversed(events)
               if e.first not in moments}
     moments |= _thinned(others, MAX_ROWS - len(moments))
     if not moments:
-        indices = sorted(replay.by_index)
+        indices = sorted(run.by_index)
         for i in indices[len(indices) // 8::max(1, len(indices) // 4)]:
             moments[i] = 'no alert'
-    start = replay.bag.times_ns[0]
-    return {i: f'{(replay.bag.times_ns[i] - start) / 1e9:.1f} s   {text}'
+    start = run.bag.times_ns[0]
+    return {i: f'{(run.bag.times_ns[i] - start) / 1e9:.1f} s   {text}'
             for i, text in sorted(moments.items())}
 
 
 def _thinned(moments: dict[int, str], most: int) -> dict[int, str]:
-    """Return at most so many moments, spread over all."""
+    """Return at most `most` of the moments, evenly spread."""
     indices = sorted(moments)
     chosen = indices if len(indices) <= most else [
         indices[i * len(indices) // most] for i in range(most)]
     return {i: moments[i] for i in chosen}
 
 
-def _nearest(replay: Replay, index: int) -> int:
-    return min(replay.by_index, key=lambda i: abs(i - index))
+def _nearest(run: RecordedRun, index: int) -> int:
+    """Return the processed frame that is nearest to a frame index."""
+    return min(run.by_index, key=lambda i: abs(i - index))
 
 
-def _video_frame(replay: Replay, index: int, image: np.ndarray,
+def _video_frame(run: RecordedRun, index: int, image: np.ndarray,
                  label: np.ndarray | None) -> np.ndarray:
-    result = replay.by_index.get(index)
+    result = run.by_index.get(index)
     alerts = result.alerts if result and result.alerts else ()
-    picture = drawing.draw_alerts(image, replay.mask(index), alerts, label, VIDEO_WIDTH)
+    picture = drawing.draw_alerts(image, run.mask(index), alerts, label, VIDEO_WIDTH)
     picture = picture[:picture.shape[0] // 2 * 2]
     strip = np.full((STRIP_HEIGHT, VIDEO_WIDTH, 3), drawing.DARK, np.uint8)
-    seconds = (replay.bag.times_ns[index] - replay.bag.times_ns[0]) / 1e9
+    seconds = (run.bag.times_ns[index] - run.bag.times_ns[0]) / 1e9
     drawing.put_text(strip, f'{seconds:5.1f} s', (14, 26), 13, drawing.WHITE)
     if result is None:
         state, colour = 'frame not processed', drawing.PALE
@@ -193,18 +225,18 @@ def _video_frame(replay: Replay, index: int, image: np.ndarray,
         state, colour = 'no confirmed obstacle', drawing.PALE
     drawing.put_text(strip, state, (120, 26), 13, colour)
     age = f'age {result.age_ns / 1e6:.0f} ms   ' if result else ''
-    drawing.put_text(strip, f'{age}model {replay.about["model"]}', (VIDEO_WIDTH - 14, 26), 13,
+    drawing.put_text(strip, f'{age}model {run.about["model"]}', (VIDEO_WIDTH - 14, 26), 13,
                      drawing.PALE, 'right')
     return np.concatenate([picture, strip])
 
 
-def _tiles(replay: Replay, index: int, image: np.ndarray, label: np.ndarray | None,
+def _tiles(run: RecordedRun, index: int, image: np.ndarray, label: np.ndarray | None,
            rescore: Callable[[np.ndarray], np.ndarray] | None) -> dict[str, np.ndarray]:
-    """Return the pictures of one row by column title; what is not known is missing."""
-    result = replay.by_index.get(index)
+    """Return the pictures of one row by column title, without those that are not known."""
+    result = run.by_index.get(index)
     alerts = result.alerts if result and result.alerts else ()
     tiles = {'alerts': drawing.draw_alerts(image, None, alerts, None, TILE_WIDTH)}
-    score, mask = replay.score(index), replay.mask(index)
+    score, mask = run.score(index), run.mask(index)
     if score is None and rescore:
         score = rescore(image)
     if score is not None:

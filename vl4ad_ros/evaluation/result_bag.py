@@ -1,35 +1,41 @@
 # Copyright 2026 vl4ad_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The bag that a replay leaves: the camera and all answers of the node on one clock."""
+"""Writes the result bag of a replay: camera images and all results in the recorded time."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
 
-from vl4ad_ros.evaluation.bag_reader import BagError, COMPRESSED, RAW
+from vl4ad_ros.evaluation.bag_reader import BagError, BagFrame, COMPRESSED, RAW
 from vl4ad_ros.evaluation.message_types import typestore
-from vl4ad_ros.evaluation.replay_result import Replay
+from vl4ad_ros.evaluation.recorded_run import RecordedRun
 
 DETECTIONS, DIAGNOSTICS = 'vision_msgs/msg/Detection2DArray', 'diagnostic_msgs/msg/DiagnosticArray'
 CAMERA_TOPIC = '/camera/image/compressed'
 JPEG_QUALITY = 90
 
 
-def write_result_bag(replay: Replay, path: Path) -> Path:
+def write_result_bag(run: RecordedRun, path: Path) -> Path:
     """
     Write camera, mask, score, detections, alerts and diagnostics as an mcap bag.
 
-    Everything has the time of the recording: headers are as recorded, and each answer lies as long
-    after its frame as it took to arrive. Camera frames are JPEG; scores are rounded to half
-    precision (11 bits), so that the file compresses better.
+    All times are those of the recording: headers are as recorded, and each result is written as
+    long after its frame as it took to arrive. Camera images are written as JPEG; a frame that
+    cannot be decoded is left out. Scores are rounded to half precision, so that the file
+    compresses better.
 
-    :param path: the bag's folder, which must not exist.
+    :param run: the replay.
+    :param path: folder of the bag; it must not exist yet.
+    :returns: `path`.
+    :raises BagError: if the recording is damaged.
+    :raises rosbags.rosbag2.WriterError: if `path` exists already.
     """
-    types = {f'{replay.namespace}/{name}': kind for name, kind in (
+    types = {f'{run.namespace}/{name}': kind for name, kind in (
         ('mask', RAW), ('score', RAW), ('detections', DETECTIONS), ('alerts', DETECTIONS))}
     types |= {'/diagnostics': DIAGNOSTICS, CAMERA_TOPIC: COMPRESSED}
     store = typestore()
@@ -37,36 +43,37 @@ def write_result_bag(replay: Replay, path: Path) -> Path:
     writer.set_compression(CompressionMode.STORAGE, CompressionFormat.ZSTD)
     with writer:
         connections = {t: writer.add_connection(t, k, typestore=store) for t, k in types.items()}
-        for frame in replay.bag.frames():
-            cdr = _jpeg(replay, frame) if frame.index in replay.sent_ns else None
-            if cdr:
-                writer.write(connections[CAMERA_TOPIC], frame.time_ns, cdr)
-        for entry, cdr in replay.spool:
+        for frame in run.bag.frames():
+            image = _jpeg(run, frame) if frame.index in run.sent_ns else None
+            if image is not None:
+                writer.write(connections[CAMERA_TOPIC], frame.time_ns, image)
+        for entry, cdr in run.messages:
             if entry.topic.endswith('/score'):
                 cdr = _halved(cdr)
-            time_ns = replay.bag_time_ns(entry.received_ns)
+            time_ns = run.bag_time_ns(entry.received_ns)
             writer.write(connections[entry.topic], time_ns, cdr)
     return path
 
 
-def _jpeg(replay: Replay, frame) -> bytes | None:
-    """Return the camera message as CompressedImage; None if it cannot be decoded."""
-    if replay.bag.compressed:
+def _jpeg(run: RecordedRun, frame: BagFrame) -> bytes | None:
+    """Return a frame as a serialised CompressedImage; None if it cannot be decoded."""
+    if run.bag.compressed:
         return frame.cdr
     try:
-        rgb = replay.bag.decode(frame)
+        rgb = run.bag.decode(frame, run.max_pixels)
     except BagError:
         return None
     store = typestore()
     data = cv2.imencode('.jpg', cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR),
                         [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1].ravel()
-    header = store.deserialize_cdr(frame.cdr, RAW).header
-    message = store.types[COMPRESSED](header, 'rgb8; jpeg compressed bgr8', data)
+    original: Any = store.deserialize_cdr(frame.cdr, RAW)
+    message = store.types[COMPRESSED](original.header, 'rgb8; jpeg compressed bgr8', data)
     return bytes(store.serialize_cdr(message, COMPRESSED))
 
 
 def _halved(cdr: bytes) -> bytes:
-    message = typestore().deserialize_cdr(cdr, RAW)
+    """Round the values of a serialised 32FC1 image to half precision (11 significant bits)."""
+    message: Any = typestore().deserialize_cdr(cdr, RAW)
     rounded = message.data.view(np.float32).astype(np.float16).astype(np.float32)
     fields = {k: v for k, v in vars(message).items() if not k.startswith('_')}
     again = type(message)(**{**fields, 'data': rounded.view(np.uint8)})

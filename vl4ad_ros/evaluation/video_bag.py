@@ -1,6 +1,6 @@
 # Copyright 2026 vl4ad_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""A video file as a camera bag, to see the node on real footage."""
+"""Converts a video file to a camera bag, so that it can be replayed through the node."""
 
 from __future__ import annotations
 
@@ -20,26 +20,33 @@ TOPIC, FRAME_ID, JPEG_QUALITY = '/camera/image', 'camera_optical', 95
 
 
 class VideoError(ValueError):
-    """A video that cannot be turned into a bag; the message says why and what to do."""
+    """A video cannot be converted to a bag; the message says why and what to do."""
 
 
 def write_video_bag(video: Path, bag: Path, storage: str = 'mcap', compressed: bool = False,
                     rate_hz: float | None = None, max_seconds: float | None = None,
                     on_frame: Callable[[], None] = lambda: None) -> int:
     """
-    Write the frames of `video` to `/camera/image` of a new bag; return how many.
+    Write the frames of a video to the topic `/camera/image` of a new bag.
 
-    The bag appears only once it is complete. Its clock starts at the file's date.
+    The bag appears under its name only when it is complete. The first frame has the modification
+    time of the video file as its stamp and record time.
 
+    :param video: a file that OpenCV can read.
+    :param bag: folder of the bag; it must not exist yet.
     :param storage: ``mcap`` or ``sqlite3``.
-    :param compressed: JPEG in `/camera/image/compressed` instead of raw rgb8.
-    :param rate_hz: frames per second to keep, at most the video's own rate, which is the default.
-    :raises VideoError: if the video cannot be read, its rate is unknown, or `bag` exists.
-    :raises OutputError: if `bag` is the video, or another run is writing to it.
+    :param compressed: write JPEG to `/camera/image/compressed` instead of raw rgb8.
+    :param rate_hz: frames per second to keep; at most the frame rate of the video, which None
+        stands for. If the video does not state its frame rate, this is taken for it.
+    :param max_seconds: stop after so many seconds of the video; None writes all of it.
+    :param on_frame: called after each frame that was written.
+    :returns: the number of frames written.
+    :raises VideoError: if the video cannot be read, its frame rate is unknown, or `bag` exists.
+    :raises OutputError: if `bag` is the video, or another process is writing to it.
     """
     keep_apart(bag, [video])
     if bag.exists():
-        raise VideoError(f"'{bag}' exists already; remove it or choose another --out")
+        raise VideoError(f"'{bag}' exists already; remove it, or choose another folder with --out")
     frames = _frames(video, rate_hz, max_seconds)
     kind = COMPRESSED if compressed else RAW
     plugin = StoragePlugin.MCAP if storage == 'mcap' else StoragePlugin.SQLITE3
@@ -54,26 +61,26 @@ def write_video_bag(video: Path, bag: Path, storage: str = 'mcap', compressed: b
                 count += 1
                 on_frame()
         if not count:
-            raise VideoError(f"'{video}' holds no frame that OpenCV can decode; convert it first: "
+            raise VideoError(f"'{video}' has no frame that OpenCV can decode; convert it first: "
                              'ffmpeg -i VIDEO -c:v libx264 OUT.mp4')
     return count
 
 
 def _frames(video: Path, rate_hz: float | None,
             max_seconds: float | None) -> Iterator[tuple[int, np.ndarray]]:
-    """Yield stamp (ns) and BGR image of the frames to keep; refuse at once what cannot be read."""
+    """Check the video at once, and return the stamps (ns) and BGR images of the frames to keep."""
     if not video.is_file():
-        raise VideoError(f"no video at '{video}'")
+        raise VideoError(f"no video at '{video}'; expected the path of a video file")
     os.environ.setdefault('OPENCV_FFMPEG_LOGLEVEL', '-8')
     capture = cv2.VideoCapture(str(video))
     if not capture.isOpened():
-        raise VideoError(f"'{video}' is no video that OpenCV can open; convert it first: "
+        raise VideoError(f"'{video}' is not a video that OpenCV can open; convert it first: "
                          'ffmpeg -i VIDEO -c:v libx264 OUT.mp4')
     own = capture.get(cv2.CAP_PROP_FPS)
     if not 0 < own < 1000:
         if not rate_hz:
-            raise VideoError(f"'{video}' does not say how many frames a second it has; "
-                             'say so with --fps')
+            raise VideoError(f"'{video}' does not state its frame rate; give the frames per "
+                             'second with --fps')
         own = rate_hz
     return _kept(capture, own, min(rate_hz or own, own), max_seconds,
                  int(video.stat().st_mtime * 1e9))
@@ -81,6 +88,7 @@ def _frames(video: Path, rate_hz: float | None,
 
 def _kept(capture: cv2.VideoCapture, own: float, wanted: float, max_seconds: float | None,
           start_ns: int) -> Iterator[tuple[int, np.ndarray]]:
+    """Yield the frames to keep of a video with `own` frames per second."""
     kept = -1
     for index in range(int(max_seconds * own) if max_seconds else 1 << 62):
         read, bgr = capture.read()

@@ -1,3 +1,3 @@
 # Copyright 2026 vl4ad_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The counterpart of the node: plays a recording over DDS and records what comes back."""
+"""Plays a recording through the real node over DDS, and records what the node publishes."""

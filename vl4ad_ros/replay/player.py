@@ -1,6 +1,6 @@
 # Copyright 2026 vl4ad_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Plays a bag's camera topic and the clock that goes with it over DDS."""
+"""Publishes the camera topic of a bag, and a clock that shows the recorded time, over DDS."""
 
 from __future__ import annotations
 
@@ -12,39 +12,41 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CompressedImage, Image
 
+from vl4ad_ros.evaluation.answer_matcher import AnswerMatcher
 from vl4ad_ros.evaluation.bag_reader import BagFrame, CameraBag
-from vl4ad_ros.evaluation.ledger import Ledger
 
 _TICK_S = 0.02
-"""Seconds from one message of the clock to the next, at most."""
+"""Longest time between two messages of the clock, in seconds."""
 
 
 class UnansweredError(RuntimeError):
-    """A frame to which the node did not say anything; the message names it."""
+    """The node has not answered a frame in time; the message names the frame."""
 
 
 class Player:
     """
-    A camera driver and a clock made of a bag.
+    Takes the place of the camera driver and of the clock during a replay.
 
-    Images go out as they lie in the bag, with their recorded stamps. The clock shows the time at
-    which the bag recorded them, so that their age is what it was for a recorder on the vehicle.
+    Images are published as they are stored in the bag, with their recorded stamps. The clock shows
+    the time at which the bag recorded them, so their age is what a recorder on the vehicle saw.
     """
 
-    def __init__(self, node: Node, bag: CameraBag, ledger: Ledger, rate: float | None,
+    def __init__(self, node: Node, bag: CameraBag, matcher: AnswerMatcher, rate: float | None,
                  patience_s: float | None) -> None:
         """
-        Advertise the topics `image` (`image/compressed` for CompressedImage) and `clock`.
+        Create publishers for `image` (`image/compressed` for CompressedImage) and `clock`.
 
-        :param node: lends the topics its namespace.
-        :param ledger: is told of each frame before it goes out.
-        :param rate: speed at which the frames follow each other, 1 is as recorded; None: without
-            waiting for their time.
-        :param patience_s: wait so long for `go_on` after each frame; None: do not wait.
+        :param node: the node of this process; the topics are in its namespace.
+        :param bag: the recording.
+        :param matcher: is told of each frame before it is published.
+        :param rate: speed of the replay, above 0; 1 is the speed of the recording. None sends each
+            frame at once.
+        :param patience_s: wait after each frame until `go_on` is called, at most so many seconds;
+            None does not wait.
         """
-        self._bag, self._ledger, self._rate = bag, ledger, rate
+        self._bag, self._matcher, self._rate = bag, matcher, rate
         self._patience_s, self._may_go_on = patience_s, Event()
-        # Lost images are part of real time only.
+        # Images may only be lost when the replay runs in real time.
         reliability = (ReliabilityPolicy.BEST_EFFORT if patience_s is None else
                        ReliabilityPolicy.RELIABLE)
         self.images = node.create_publisher(
@@ -55,11 +57,11 @@ class Player:
 
     @property
     def has_listeners(self) -> bool:
-        """Whether the node receives images and clock."""
+        """Whether both the images and the clock have a subscriber."""
         return bool(self.images.get_subscription_count() and self.clock.get_subscription_count())
 
     def show_start(self) -> None:
-        """Set the clock to the bag's first frame."""
+        """Publish the record time of the first frame on the clock."""
         self._show(self._bag.times_ns[0])
 
     def go_on(self) -> None:
@@ -68,35 +70,37 @@ class Player:
 
     def play(self, stop: Event) -> None:
         """
-        Publish every frame; return early once `stop` is set.
+        Publish every frame.
 
+        :param stop: once it is set, the rest of the frames is not published.
         :raises UnansweredError: if `go_on` is not called in time.
+        :raises BagError: if the bag is damaged.
         """
-        start_ns, first_ns = None, self._bag.times_ns[0]
+        start_ns, first_ns = time.monotonic_ns(), self._bag.times_ns[0]
         for frame in self._bag.frames():
-            start_ns = start_ns or time.monotonic_ns()
             while self._rate and not stop.is_set():
-                left_ns = first_ns + (time.monotonic_ns() - start_ns) * self._rate - frame.time_ns
-                if left_ns >= 0:
+                ahead_ns = frame.time_ns - first_ns - (
+                    time.monotonic_ns() - start_ns) * self._rate
+                if ahead_ns <= 0:
                     break
-                self._show(frame.time_ns + int(left_ns))
-                stop.wait(min(_TICK_S, -left_ns / self._rate / 1e9))
+                self._show(frame.time_ns - int(ahead_ns))
+                stop.wait(min(_TICK_S, ahead_ns / self._rate / 1e9))
             if stop.is_set():
                 return
             self._show(frame.time_ns)
             self._may_go_on.clear()
-            self._ledger.send(frame.index, frame.stamp_ns, time.time_ns())
+            self._matcher.send(frame.index, frame.stamp_ns, time.time_ns())
             self.images.publish(frame.cdr)
             if self._patience_s is not None:
-                self._wait_for_answer(frame, stop)
+                self._wait_for_answer(frame, self._patience_s, stop)
 
-    def _wait_for_answer(self, frame: BagFrame, stop: Event) -> None:
-        end = time.monotonic() + self._patience_s
+    def _wait_for_answer(self, frame: BagFrame, patience_s: float, stop: Event) -> None:
+        end = time.monotonic() + patience_s
         while not self._may_go_on.wait(0.1) and not stop.is_set():
             if time.monotonic() > end:
                 raise UnansweredError(
                     f'the node did not answer frame {frame.index} (stamp '
-                    f'{frame.stamp_ns / 1e9:.3f}) within {self._patience_s:.0f} s')
+                    f'{frame.stamp_ns / 1e9:.3f}) within {patience_s:.0f} s')
 
     def _show(self, time_ns: int) -> None:
         message = Clock()

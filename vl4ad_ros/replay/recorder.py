@@ -1,6 +1,6 @@
 # Copyright 2026 vl4ad_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Keeps everything that the detector publishes, with the time at which it arrived."""
+"""Stores everything that the detector publishes, with the time of its arrival."""
 
 from __future__ import annotations
 
@@ -15,36 +15,41 @@ from sensor_msgs.msg import Image
 from vision_msgs.msg import Detection2D, Detection2DArray
 
 from vl4ad_ros.evaluation.alert_metrics import Alert
-from vl4ad_ros.evaluation.spool import Entry, Spool
+from vl4ad_ros.evaluation.message_store import MessageStore, StoredMessage
 
 DETECTOR = '/vl4ad_detector'
-"""The detector's name in what is recorded: that which it has on a vehicle by default."""
+"""Full name of the detector in the recorded topics: its default name on a vehicle."""
 TYPES = {'mask': Image, 'score': Image, 'alerts': Detection2DArray,
          'detections': Detection2DArray}
+"""Message type of each recorded output of the detector, by its topic below the node."""
 
 
 class Recorder:
     """
-    Subscribes to the detector's outputs and spools them undecoded, below `DETECTOR`.
+    Subscribes to the detector's outputs and stores them as they arrive, not deserialised.
 
-    :ivar facts: the latest key-value pairs that the detector reported in diagnostics.
+    :ivar facts: the latest value of each key that the detector has reported in its diagnostics.
+    :ivar reports: number of diagnostics messages that have arrived.
     """
 
-    def __init__(self, node: Node, spool: Spool, with_score: bool,
-                 on_detections: Callable[[Entry], None], on_facts: Callable[[], None]) -> None:
+    def __init__(self, node: Node, messages: MessageStore, with_score: bool,
+                 on_detections: Callable[[StoredMessage], None],
+                 on_facts: Callable[[], None]) -> None:
         """
-        Start listening; the executor of `node` does the rest.
+        Create the subscriptions; messages arrive while the executor of `node` spins.
 
-        :param node: has the namespace in which the detector is `vl4ad_detector`, and in which
-            nobody else publishes diagnostics.
-        :param with_score: also take the score maps: the detector computes them only then.
-        :param on_detections: called with each detections message: every frame that the detector
-            processes has one.
-        :param on_facts: called whenever `facts` was updated.
+        :param node: the node of this process; the detector must be `vl4ad_detector` in its
+            namespace, and no other node may publish diagnostics there.
+        :param messages: where the messages are stored, under topics below `DETECTOR`.
+        :param with_score: subscribe to the score too; the detector publishes it only then.
+        :param on_detections: called with each detections message; the detector publishes one for
+            every frame that it processes.
+        :param on_facts: called after each update of `facts`.
         """
-        self._node, self._spool = node, spool
+        self._node, self._messages = node, messages
         self._on_detections, self._on_facts = on_detections, on_facts
         self.facts: dict[str, str] = {}
+        self.reports = 0
         self._names = [n for n in TYPES if with_score or n != 'score']
         for name in self._names:
             node.create_subscription(TYPES[name], self._topic(name), self._keeper(name),
@@ -54,12 +59,17 @@ class Recorder:
 
     @property
     def is_connected(self) -> bool:
-        """Whether the detector publishes all that is listened to."""
+        """Whether the detector has a publisher for every topic that is subscribed to."""
         return all(self._node.count_publishers(self._topic(n)) for n in self._names)
 
-    def alerts(self, detections: Entry) -> tuple[Alert, ...] | None:
-        """Return the alerts of the frame that a detections message is of; None if unknown."""
-        cdr = self._spool.beside(detections, f'{DETECTOR}/alerts')
+    def alerts(self, detections: StoredMessage) -> tuple[Alert, ...] | None:
+        """
+        Find the alerts of a frame.
+
+        :param detections: the detections message of the frame.
+        :returns: its alerts; None if no alerts message of this frame has arrived.
+        """
+        cdr = self._messages.of_same_frame(detections, f'{DETECTOR}/alerts')
         if cdr is None:
             return None
         return tuple(map(_alert, deserialize_message(cdr, Detection2DArray).detections))
@@ -69,20 +79,21 @@ class Recorder:
 
     def _keeper(self, name: str) -> Callable[[bytes], None]:
         def keep(cdr: bytes) -> None:
-            entry = self._spool.append(f'{DETECTOR}/{name}', time.time_ns(), cdr)
+            entry = self._messages.append(f'{DETECTOR}/{name}', time.time_ns(), cdr)
             if name == 'detections':
                 self._on_detections(entry)
         return keep
 
     def _diagnose(self, cdr: bytes) -> None:
-        self._spool.append('/diagnostics', time.time_ns(), cdr)
+        self._messages.append('/diagnostics', time.time_ns(), cdr)
         for status in deserialize_message(cdr, DiagnosticArray).status:
             self.facts.update((v.key, v.value) for v in status.values)
+        self.reports += 1
         self._on_facts()
 
 
 def _alert(detection: Detection2D) -> Alert:
-    """Return one alert of the node's; results[0] is 'anomaly', results[1] the class, if any."""
+    """Convert an alert: results[0] is 'anomaly', and results[1] the class if it has one."""
     box = detection.bbox
     anomaly, *named = (result.hypothesis for result in detection.results)
     return Alert(detection.id, anomaly.score,

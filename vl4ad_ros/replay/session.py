@@ -1,6 +1,6 @@
 # Copyright 2026 vl4ad_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""One replay: the real node in a process of its own, fed from a bag over DDS and recorded."""
+"""Runs one replay: starts the node in its own process, plays a bag, and records the results."""
 
 from __future__ import annotations
 
@@ -30,40 +30,46 @@ from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
 from vl4ad_ros.evaluation.alert_metrics import FrameResult, Truth
+from vl4ad_ros.evaluation.answer_matcher import AnswerMatcher
 from vl4ad_ros.evaluation.bag_reader import CameraBag
-from vl4ad_ros.evaluation.ledger import Ledger
-from vl4ad_ros.evaluation.replay_result import ParameterCall, Replay
-from vl4ad_ros.evaluation.spool import Entry, Spool
+from vl4ad_ros.evaluation.message_store import MessageStore, StoredMessage
+from vl4ad_ros.evaluation.recorded_run import ParameterCall, RecordedRun
 from vl4ad_ros.node.dds import use_profile
-from vl4ad_ros.replay.caller import Caller
+from vl4ad_ros.replay.parameter_setter import ParameterSetter
 from vl4ad_ros.replay.player import Player, UnansweredError
 from vl4ad_ros.replay.recorder import DETECTOR, Recorder, TYPES
 from vl4ad_ros.settings import Settings
 from vl4ad_ros.signals import check, undisturbed
 
 START_TIMEOUT_S = 60.0
+"""Longest time for the start of the node, and for each of its transitions, in seconds."""
 LAST_ANSWER_TIMEOUT_S = 2.0
+"""Longest time to wait for the answers to the last frame and to parameter calls, in seconds."""
 ANSWER_TIMEOUT_S = 60.0
-"""Seconds that a frame may take in lockstep."""
+"""Longest time that the node may take for one frame in lockstep, in seconds."""
 _ALERTS_TIMEOUT_S = 0.25
-"""Seconds after a frame's detections when there will be no alerts of that frame any more."""
+"""Time after the detections of a frame when its alerts are no longer expected, in seconds."""
+_REPORT_TIMEOUT_S = 5.0
+"""Longest time to wait for a diagnostics message, in seconds; the node sends one each second."""
 _DISTROS = {'3': 'humble', '7': 'jazzy', '9': 'kilted'}
+"""ROS 2 distribution by the major version of rclpy."""
 
 
 class SessionError(RuntimeError):
-    """The node did not do its part; the message holds its own last words."""
+    """The node failed; the message says how, and has the end of the node's log."""
 
 
 @dataclass(frozen=True)
 class SessionOptions:
     """
-    How to replay.
+    How a bag is replayed.
 
-    :ivar bundle: model bundle, ``tiny`` or a directory; counts more than `parameters`.
-    :ivar rate: speed, 1 is as recorded; None: each frame as soon as it may be sent.
-    :ivar lockstep: send a frame only after the answer to the one before.
+    :ivar bundle: model bundle, ``tiny`` or a directory; replaces `model.bundle` of `parameters`.
+    :ivar rate: speed, above 0; 1 is the speed of the recording. None sends each frame as soon as
+        `lockstep` allows it.
+    :ivar lockstep: send each frame after the answer to the one before, so that none is dropped.
     :ivar parameters: further parameters of the node, by name.
-    :ivar calls: parameters to set while the bag plays.
+    :ivar calls: parameters to set while the bag is played.
     """
 
     bundle: str = 'tiny'
@@ -75,108 +81,127 @@ class SessionOptions:
     @property
     def settings(self) -> Settings:
         """
-        What the node is started with.
+        The settings with which the node starts.
 
         :raises ParameterError: if the node would refuse a parameter.
         """
         return Settings().changed({**self.parameters, 'model.bundle': self.bundle})
 
 
-def replay(bag: CameraBag, truth: Truth | None, spool: Spool, log: Path, options: SessionOptions,
+def replay(bag: CameraBag, truth: Truth | None, messages: MessageStore, log: Path,
+           options: SessionOptions,
            on_result: Callable[[FrameResult], None] = lambda result: None,
-           on_progress: Callable[[int], None] = lambda published: None) -> Replay:
+           on_progress: Callable[[int], None] = lambda published: None) -> RecordedRun:
     """
-    Play `bag` through a fresh node and return what came back.
+    Play a bag through a new node and return what the node published.
 
-    Node, topics, diagnostics and clock have a namespace of their own, so that nothing of this
-    replay reaches another node of the same domain, nor the other way round. Score maps are large:
-    they are asked for only where `truth` can measure them.
+    The node, its topics, its diagnostics and the clock have their own namespace, so the replay
+    neither disturbs other nodes of the same ROS domain nor is disturbed by them. Scores are large,
+    so they are recorded only if there is ground truth.
 
-    :param log: where the node's own output goes; a file of the same name that ends in `.yaml`
-        tells it its parameters.
-    :param on_result: called for every processed frame soon after its answer arrived.
-    :param on_progress: called now and then with the number of frames published.
-    :raises SessionError: if the node does not start, refuses to be activated, dies, never
-        answers or refuses a parameter, or in lockstep leaves a frame without an answer.
+    :param bag: the recording.
+    :param truth: its ground truth; None if it has none, or if nothing shall be measured.
+    :param messages: an empty store for the messages of the node.
+    :param log: the file for the output of the node; a file of the same name that ends in `.yaml`
+        is written beside it with the parameters of the node.
+    :param options: how the bag is replayed.
+    :param on_result: called for every processed frame soon after its answer has arrived.
+    :param on_progress: called several times a second with the number of frames published.
+    :returns: the messages, results and times of the replay.
+    :raises SessionError: if the node does not start, cannot be activated, ends by itself, answers
+        no frame, refuses a parameter, or in lockstep does not answer a frame in time.
+    :raises BagError: if the bag is damaged.
+    :raises ParameterError: if the node would refuse a parameter of `options`.
     """
     prepare_environment()
     namespace = f'/vl4ad_replay_{secrets.token_hex(8)}'
     with _process(bag, namespace, log, options) as process, (
             _ros_node(namespace)) as (node, executor):
-        return _Session(bag, truth, spool, options, on_result, on_progress, process, node,
+        return _Session(bag, truth, messages, options, on_result, on_progress, process, node,
                         executor).run()
 
 
 class _Session:
-    """One replay, with the node's process started and this process's own node there."""
+    """One replay; the process of the detector and the node of this process exist already."""
 
-    def __init__(self, bag: CameraBag, truth: Truth | None, spool: Spool, options: SessionOptions,
-                 on_result: Callable[[FrameResult], None], on_progress: Callable[[int], None],
+    def __init__(self, bag: CameraBag, truth: Truth | None, messages: MessageStore,
+                 options: SessionOptions, on_result: Callable[[FrameResult], None],
+                 on_progress: Callable[[int], None],
                  process: _NodeProcess, node: Node, executor: SingleThreadedExecutor) -> None:
-        self._bag, self._truth, self._spool, self._options = bag, truth, spool, options
+        self._bag, self._truth, self._messages = bag, truth, messages
+        self._options, self._settings = options, options.settings
         self._on_result, self._on_progress = on_result, on_progress
         self._process, self._node, self._executor = process, node, executor
-        self._ledger = Ledger()
-        self._player = Player(node, bag, self._ledger, options.rate,
+        self._matcher = AnswerMatcher()
+        self._player = Player(node, bag, self._matcher, options.rate,
                               ANSWER_TIMEOUT_S if options.lockstep else None)
-        self._recorder = Recorder(node, spool, truth is not None, self._receive, self._pass_over)
-        self._caller = Caller(node, f'{node.get_namespace()}{DETECTOR}', options.calls,
-                              options.rate or 1.0)
-        self._answers: dict[int, Entry] = {}
-        self._unsettled: deque[int] = deque()
+        self._recorder = Recorder(node, messages, truth is not None, self._receive,
+                                  self._pass_over)
+        self._setter = ParameterSetter(node, f'{node.get_namespace()}{DETECTOR}', options.calls,
+                                       options.rate or 1.0)
+        self._answers: dict[int, StoredMessage] = {}
+        self._incomplete: deque[int] = deque()
         self._results: list[FrameResult] = []
         self._refused = 0
 
-    def run(self) -> Replay:
-        """Activate the node, play the bag, wait for the last answers, and return all."""
-        sent, facts, caller = self._ledger.sent_ns, self._recorder.facts, self._caller
+    def run(self) -> RecordedRun:
+        """Activate the node, play the bag, wait for the last answers, and return the results."""
+        sent, facts, setter = self._matcher.sent_ns, self._recorder.facts, self._setter
         self._activate()
-        # The recorder listens to diagnostics last. So once they arrive, the node knows of all that
-        # listens here, and not even the first answer is lost.
-        if not self._spin(lambda: (caller.ready and self._player.has_listeners
+        # The recorder subscribes to diagnostics last. So once they arrive, the detector has
+        # discovered all subscriptions of this process, and the first answer is not lost either.
+        if not self._spin(lambda: (setter.ready and self._player.has_listeners
                                    and self._recorder.is_connected and 'backend' in facts),
                           START_TIMEOUT_S):
-            raise SessionError('the node is active but does not listen to the images or does not '
-                               f'publish results; {self._process.tail()}')
+            raise SessionError('the node is active, but it does not subscribe to the images or '
+                               f'does not publish results; {self._process.tail()}')
         self._player.show_start()
         self._spin(lambda: False, 0.5)
         self._play()
         self._spin(lambda: max(sent) in self._answers, LAST_ANSWER_TIMEOUT_S)
         self._spin(lambda: False, 0.3)
-        self._settle(final=True)
-        if not self._spin(lambda: caller.done, LAST_ANSWER_TIMEOUT_S) or caller.refusals:
-            raise SessionError('the node would not take parameters while frames flowed: '
-                               f'{caller.refusals or "no answer"}; {self._process.tail()}')
-        if not self._results:
-            raise SessionError(f'the node answered none of {len(sent)} frames; '
+        self._complete(final=True)
+        if not self._spin(lambda: setter.done, LAST_ANSWER_TIMEOUT_S) or setter.refusals:
+            raise SessionError('the node did not accept parameters during the replay: '
+                               f'{"; ".join(setter.refusals) or "no answer"}; '
                                f'{self._process.tail()}')
-        about = {'model': facts['bundle'], 'backend': facts['backend'],
-                 'ros_distro': ros_distro()}
+        if not self._results:
+            raise SessionError(f'the node answered 0 of {len(sent)} frames; '
+                               f'{self._process.tail()}')
+        # Only the diagnostics say how many frames the node refused. A report that arrives from
+        # here on includes all frames.
+        reports = self._recorder.reports
+        if not self._spin(lambda: self._recorder.reports > reports, _REPORT_TIMEOUT_S):
+            raise SessionError('the node does not publish diagnostics any more; '
+                               f'{self._process.tail()}')
+        about: dict[str, Any] = {
+            'model': facts['bundle'], 'backend': facts['backend'], 'ros_distro': ros_distro()}
         about |= {'rate': self._options.rate} if self._options.rate else {}
         about |= {'lockstep': True} if self._options.lockstep else {}
         about |= {'notice': facts['notice']} if facts.get('notice') else {}
-        return Replay(self._bag, self._truth, tuple(self._results), dict(sent), self._answers,
-                      self._spool, DETECTOR, about, tuple(caller.made))
+        return RecordedRun(self._bag, self._truth, tuple(self._results), dict(sent), self._answers,
+                           self._messages, DETECTOR, about, tuple(setter.made),
+                           int(facts.get('bad', 0)), self._settings.image_max_pixels)
 
     def _activate(self) -> None:
         client = self._node.create_client(
             ChangeState, f'{self._node.get_namespace()}{DETECTOR}/change_state')
         if not self._spin(client.service_is_ready, START_TIMEOUT_S):
-            raise SessionError(f'the node did not appear within {START_TIMEOUT_S:.0f} s; '
+            raise SessionError(f'the node did not start within {START_TIMEOUT_S:.0f} s; '
                                f'{self._process.tail()}')
         for name, number in (('configure', Transition.TRANSITION_CONFIGURE),
                              ('activate', Transition.TRANSITION_ACTIVATE)):
             future = client.call_async(ChangeState.Request(transition=Transition(id=number)))
             if not self._spin(future.done, START_TIMEOUT_S) or not future.result().success:
-                raise SessionError(f'the node would not {name}; {self._process.tail()}')
+                raise SessionError(f'the node failed to {name}; {self._process.tail()}')
 
     def _play(self) -> None:
-        sent, stop = self._ledger.sent_ns, Event()
+        sent, stop = self._matcher.sent_ns, Event()
         pool = ThreadPoolExecutor(1, 'player')
         try:
             playing = pool.submit(self._player.play, stop)
             self._spin(lambda: bool(sent) or playing.done(), START_TIMEOUT_S)
-            self._caller.start()
+            self._setter.start()
             while not self._spin(playing.done, 0.2):
                 self._on_progress(len(sent))
         finally:
@@ -190,52 +215,53 @@ class _Session:
         self._on_progress(len(sent))
 
     def _spin(self, until: Callable[[], bool], seconds: float) -> bool:
-        """Receive until something is the case, or for some time; return whether it is."""
+        """Receive messages until a condition holds or the time is over; return the condition."""
         end = time.monotonic() + seconds
         while not until() and time.monotonic() < end:
             check()
             self._process.check()
             self._executor.spin_once(timeout_sec=0.05)
-            self._settle()
+            self._complete()
         return until()
 
-    def _receive(self, detections: Entry) -> None:
-        index = self._ledger.answer(detections.stamp_ns, detections.received_ns)
+    def _receive(self, detections: StoredMessage) -> None:
+        index = self._matcher.answer(detections.stamp_ns, detections.received_ns)
         if index is not None:
             self._answers[index] = detections
-            self._unsettled.append(index)
+            self._incomplete.append(index)
             self._player.go_on()
 
     def _pass_over(self) -> None:
-        """In lockstep, go on after a frame that the node counts as one it could not use."""
+        """In lockstep, go on after a frame that the node has counted as refused or failed."""
         refused = sum(int(self._recorder.facts.get(name, 0)) for name in ('bad', 'faults'))
-        latest = max(self._ledger.sent_ns, default=None)
-        if self._options.lockstep and refused > self._refused and latest not in self._answers:
-            self._ledger.refuse(latest)
+        latest = max(self._matcher.sent_ns, default=None)
+        if (self._options.lockstep and refused > self._refused and latest is not None
+                and latest not in self._answers):
+            self._matcher.refuse(latest)
             self._player.go_on()
         self._refused = refused
 
-    def _settle(self, final: bool = False) -> None:
-        """Turn answers into results once their alerts are there, or will not come."""
-        while self._unsettled:
-            index = self._unsettled[0]
+    def _complete(self, final: bool = False) -> None:
+        """Turn answers into results once their alerts have arrived or are no longer expected."""
+        while self._incomplete:
+            index = self._incomplete[0]
             answer = self._answers[index]
             alerts = self._recorder.alerts(answer)
             waited_s = (time.time_ns() - answer.received_ns) / 1e9
             if alerts is None and waited_s < _ALERTS_TIMEOUT_S and not final:
                 return
-            self._unsettled.popleft()
-            age_ns = answer.received_ns - self._ledger.sent_ns[index]
+            self._incomplete.popleft()
+            age_ns = answer.received_ns - self._matcher.sent_ns[index]
             self._results.append(FrameResult(index, age_ns, alerts))
             self._on_result(self._results[-1])
 
 
 def prepare_environment() -> None:
     """
-    Keep the traffic of this process and its children on this machine and apart from others.
+    Restrict the DDS traffic of this process and its child processes to this machine.
 
-    Sets a random domain unless ROS_DOMAIN_ID is set, and the profile with which Fast DDS carries
-    large images. Must run before the first use of rclpy.
+    Sets a random ROS domain unless ROS_DOMAIN_ID is set, and the Fast DDS profile for large
+    images. Call it before rclpy is used for the first time.
     """
     os.environ.setdefault('ROS_DOMAIN_ID', str(random.randint(1, 100)))
     os.environ.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
@@ -243,7 +269,7 @@ def prepare_environment() -> None:
 
 
 def ros_distro() -> str:
-    """Return the name of the ROS 2 version in use."""
+    """Return the name of the ROS 2 distribution in use, such as `jazzy`."""
     if os.environ.get('ROS_DISTRO'):
         return os.environ['ROS_DISTRO']
     try:
@@ -254,26 +280,26 @@ def ros_distro() -> str:
 
 
 class _NodeProcess:
-    """The detector, started; `check` tells early when it is gone."""
+    """The process of the detector."""
 
     def __init__(self, popen: subprocess.Popen, log: Path) -> None:
         self._popen, self._log = popen, log
 
     def check(self) -> None:
-        """Raise SessionError if the node has ended."""
+        """Raise SessionError if the process has ended."""
         code = self._popen.poll()
         if code is not None:
             how = f'signal {-code}' if code < 0 else f'exit code {code}'
-            raise SessionError(f'the node ended on its own ({how}); {self.tail()}')
+            raise SessionError(f'the node ended unexpectedly ({how}); {self.tail()}')
 
     def tail(self) -> str:
-        """Return the node's last words."""
+        """Return the last lines of the node's log, as the end of an error message."""
         lines = self._log.read_text(errors='replace').splitlines()[-8:]
-        said = '\n    '.join(lines) if lines else '(nothing)'
-        return f'its last output:\n    {said}'
+        output = '\n    '.join(lines) if lines else '(nothing)'
+        return f'its last output:\n    {output}'
 
     def stop(self) -> None:
-        """End it as Ctrl-C would; by force if it does not go."""
+        """End the process as Ctrl-C does, and by stronger signals if it does not end."""
         for number, seconds in ((signal.SIGINT, 8), (signal.SIGTERM, 3), (signal.SIGKILL, 3)):
             if self._popen.poll() is None:
                 self._popen.send_signal(number)
@@ -292,7 +318,7 @@ def _process(bag: CameraBag, namespace: str, log: Path,
     for topic in ('/clock', '/diagnostics'):
         command += ['-r', f'{topic}:={namespace}{topic}']
     with log.open('wb') as out:
-        # A session of its own: Ctrl-C reaches only us, and we stop the node in order.
+        # In a session of its own the node does not receive Ctrl-C; `stop` ends it in order.
         process = _NodeProcess(subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT,
             start_new_session=True), log)
@@ -304,17 +330,17 @@ def _process(bag: CameraBag, namespace: str, log: Path,
 
 
 def _write_parameters(bag: CameraBag, namespace: str, log: Path, options: SessionOptions) -> Path:
-    """Write all parameters of the node as a file and return it."""
+    """Write the parameter file of the node and return its path."""
     parameters = {**options.parameters, 'model.bundle': options.bundle, 'use_sim_time': True,
                   'image_transport': 'compressed' if bag.compressed else 'raw'}
     if options.lockstep:
-        # Nothing may be lost on the way, nor replaced by something newer before it is sent.
+        # No message may be lost, or be replaced by a newer one before it is sent.
         image = f'{namespace}/image{"/compressed" if bag.compressed else ""}'
         parameters[f'qos_overrides.{image}.subscription.reliability'] = 'reliable'
         parameters |= {f'qos_overrides.{namespace}{DETECTOR}/{name}.publisher.depth': 10
                        for name in TYPES}
     path = log.with_suffix('.yaml')
-    # JSON is YAML.
+    # JSON is a subset of YAML.
     path.write_text(json.dumps({'/**': {'ros__parameters': parameters}}, ensure_ascii=False),
                     encoding='utf-8')
     return path

@@ -11,9 +11,9 @@ import pytest
 
 pytest.importorskip('rclpy', reason='needs ROS 2')
 from vl4ad_ros.evaluation.bag_reader import CameraBag  # noqa: E402
+from vl4ad_ros.evaluation.message_store import MessageStore  # noqa: E402
 from vl4ad_ros.evaluation.message_types import typestore  # noqa: E402
-from vl4ad_ros.evaluation.replay_result import ParameterCall  # noqa: E402
-from vl4ad_ros.evaluation.spool import Spool  # noqa: E402
+from vl4ad_ros.evaluation.recorded_run import ParameterCall  # noqa: E402
 from vl4ad_ros.inference.detector import Detector  # noqa: E402
 from vl4ad_ros.replay import session  # noqa: E402
 from vl4ad_workshop.demo.second_act import Phase, SCRIPT, settings  # noqa: E402
@@ -64,8 +64,8 @@ def test_each_frame_is_answered_with_one_set_of_prompts(bag, mock_bundle, tmp_pa
     calls = (ParameterCall(2.0, settings(*phases[:2], bundled)),
              ParameterCall(4.0, settings(*phases[1:], bundled)))
     opened = CameraBag(bag)
-    with closing(Spool(tmp_path)) as spool:
-        replayed = session.replay(opened, opened.truth(), spool, tmp_path / 'log',
+    with closing(MessageStore(tmp_path)) as messages:
+        replayed = session.replay(opened, opened.truth(), messages, tmp_path / 'log',
                                   session.SessionOptions(str(mock_bundle), calls=calls))
         assert len(replayed.sent_ns) == FRAMES
         # On a busy machine frames are lost; a node that stood still would lose a second of them.
@@ -75,7 +75,7 @@ def test_each_frame_is_answered_with_one_set_of_prompts(bag, mock_bundle, tmp_pa
             gaps = [np.abs(replayed.score(index) - e).max() for e in expected]
             assert min(gaps) < 1e-3, f'frame {index} fits no set of prompts: {gaps}'
             heard.append(int(np.argmin(gaps)))
-            cdr = spool.read(replayed.answers[index])
+            cdr = messages.read(replayed.answers[index])
             found = typestore().deserialize_cdr(cdr, DETECTIONS).detections
             names.setdefault(heard[-1], set()).add(
                 tuple(d.results[-1].hypothesis.class_id for d in found))
@@ -111,7 +111,8 @@ def test_the_second_act_is_added_to_the_report(bag, mock_bundle, tmp_path, capsy
 
 def test_prompts_that_are_refused_end_the_replay_with_the_reason(bag, mock_bundle, tmp_path):
     calls = (ParameterCall(0.5, {'prompts.known': ['cow']}),)
-    with closing(Spool(tmp_path)) as spool, pytest.raises(
-            session.SessionError, match=r'(?s)would not take.*prompts.anomaly\[0\].*cow: cow'):
-        session.replay(CameraBag(bag), None, spool, tmp_path / 'log',
+    with closing(MessageStore(tmp_path)) as messages, pytest.raises(
+            session.SessionError,
+            match=r'(?s)did not accept parameters.*prompts.anomaly\[0\].*cow: cow'):
+        session.replay(CameraBag(bag), None, messages, tmp_path / 'log',
                        session.SessionOptions(str(mock_bundle), rate=4.0, calls=calls))

@@ -21,8 +21,8 @@ def run(options: argparse.Namespace) -> None:
     """Show both acts and print where the report is."""
     # Imported here: the help of the verb needs no ROS.
     from tqdm import tqdm
-    from vl4ad_ros.evaluation.bag_reader import CameraBag
-    from vl4ad_ros.replay.playback import new_report, show, tell
+    from vl4ad_ros.evaluation import CameraBag
+    from vl4ad_ros.replay.replay_and_report import new_report, print_files, replay_and_report
     from vl4ad_workshop.demo import sample_drive
     from vl4ad_workshop.demo.second_act import SCRIPT
     from vl4ad_workshop.demo.show_second_act import FILES, show_second_act
@@ -43,11 +43,12 @@ def run(options: argparse.Namespace) -> None:
         limits = sample_drive.TRACK_LIMITS
         print('alerts come from the road ahead, and from what '
               f'{limits.confirm_hits} of {limits.confirm_window} frames show')
-        files = show(CameraBag(bag), folder, f'Sample drive {seed}',
-                     session_options(options, {**parameters, **sample_drive.PARAMETERS}))
+        files = replay_and_report(
+            CameraBag(bag), folder, f'Sample drive {seed}',
+            session_options(options, {**parameters, **sample_drive.PARAMETERS}))
         files |= show_second_act(CameraBag(scene), folder, SCRIPT,
                                  session_options(options, parameters))
-    tell(files, options.out)
+    print_files(files, options.out)
 
 
 VERB = Verb(add_arguments, run)

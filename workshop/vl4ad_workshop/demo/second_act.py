@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from vl4ad_ros.evaluation.replay_result import ParameterCall, Replay
+from vl4ad_ros.evaluation.recorded_run import ParameterCall, RecordedRun
 from vl4ad_ros.prompts.reader import BUNDLE
 from vl4ad_ros.prompts.vocabulary import PromptClass, Vocabulary, VocabularyError
 from vl4ad_workshop.scenes.halt import Halt
@@ -239,7 +239,7 @@ def state(anomalous: bool) -> str:
     return 'anomalous' if anomalous else 'normal'
 
 
-def observe(replay: Replay, script: Script, prompts: Sequence[Vocabulary],
+def observe(replay: RecordedRun, script: Script, prompts: Sequence[Vocabulary],
             score: Scorer) -> Act:
     """
     Return what a replay of the script's scene shows.
@@ -267,7 +267,7 @@ def observe(replay: Replay, script: Script, prompts: Sequence[Vocabulary],
                tuple(latency for _, latency in starts), len(replay.sent_ns))
 
 
-def _first_frame(replay: Replay, number: int, prompts: Sequence[Vocabulary],
+def _first_frame(replay: RecordedRun, number: int, prompts: Sequence[Vocabulary],
                  score: Scorer) -> tuple[int, float | None]:
     """
     Return the first frame that was scored with the prompts of a call, and how long it took, ms.

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from vl4ad_ros.evaluation import drawing
-from vl4ad_ros.evaluation.replay_result import Replay
+from vl4ad_ros.evaluation.recorded_run import RecordedRun
 from vl4ad_ros.evaluation.report import (
     decoded, GAP, rate_hz, STRIP_HEIGHT, TILE_WIDTH, Video, VIDEO_WIDTH, write_png)
 from vl4ad_workshop.demo.second_act import Act, FrameScore, state, THRESHOLD
@@ -20,7 +20,7 @@ COLOURS = ((38, 84, 214), (214, 96, 20), (20, 140, 90), (140, 50, 170))
 HEADER, CAPTION, PLOT, MARGIN = 64, 62, 280, 46
 
 
-def write_pictures(act: Act, replay: Replay, folder: Path, title: str) -> dict[str, Path]:
+def write_pictures(act: Act, replay: RecordedRun, folder: Path, title: str) -> dict[str, Path]:
     """
     Write `second_act.png` and `second_act.mp4` into an existing folder.
 
@@ -65,7 +65,7 @@ def _middles(act: Act) -> dict[int, float]:
     return found
 
 
-def _labelled(replay: Replay):
+def _labelled(replay: RecordedRun):
     """Yield index, image, label and object ids of every published frame."""
     ids = {index: numbers for index, _, numbers in replay.bag.truth_maps()}
     for index, image, label in decoded(replay):

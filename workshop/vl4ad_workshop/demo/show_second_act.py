@@ -10,11 +10,11 @@ import json
 from pathlib import Path
 
 from vl4ad_ros.bundle.bundle import Bundle
-from vl4ad_ros.evaluation.bag_reader import CameraBag
+from vl4ad_ros.evaluation import CameraBag
+from vl4ad_ros.evaluation.message_store import MessageStore
 from vl4ad_ros.evaluation.report import METRICS
-from vl4ad_ros.evaluation.spool import Spool
 from vl4ad_ros.replay import session
-from vl4ad_ros.replay.playback import progress_bar, Scorer
+from vl4ad_ros.replay.replay_and_report import FrameScorer, progress_bar, progress_callback
 from vl4ad_workshop.demo.second_act import observe, Script, THRESHOLD
 from vl4ad_workshop.demo.second_act_pictures import write_pictures
 
@@ -28,7 +28,7 @@ def show_second_act(bag: CameraBag, folder: Path, script: Script,
     Set prompts while the script's scene plays, tell what came of it, and add it to the report.
 
     :param bag: the script's scene.
-    :param folder: where `show` left its report.
+    :param folder: where `replay_and_report` left its report.
     :returns: the files written, by what they are.
     :raises SessionError: if the node fails, or refuses the prompts.
     """
@@ -37,12 +37,12 @@ def show_second_act(bag: CameraBag, folder: Path, script: Script,
                       parameters={**options.parameters, 'threshold': THRESHOLD})
     print(f'second act: {" and ".join(f"a {kind}" for kind in script.kinds)} before a standing '
           'camera; prompts are set while frames flow', flush=True)
-    with closing(Spool(folder)) as spool:
+    with closing(MessageStore(folder)) as messages:
         with progress_bar(len(bag.times_ns)) as bar:
             replayed = session.replay(
-                bag, bag.truth(), spool, folder / 'second_act.log', options,
-                on_progress=lambda published: bar.update(published - bar.n))
-        with closing(Scorer(options.settings)) as score:
+                bag, bag.truth(), messages, folder / 'second_act.log', options,
+                on_progress=progress_callback(bar))
+        with closing(FrameScorer(options.settings)) as score:
             act = observe(replayed, script, script.prompts(bundled), score)
         print('\n'.join(act.lines()), flush=True)
         metrics = json.loads((folder / METRICS).read_text())

@@ -1,6 +1,6 @@
 # Copyright 2026 vl4ad_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Sets the detector's parameters while a bag plays, by the service that `ros2 param set` calls."""
+"""Sets the detector's parameters during a replay, by the service that `ros2 param set` calls."""
 
 from __future__ import annotations
 
@@ -12,39 +12,47 @@ from rcl_interfaces.srv import SetParameters
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.task import Future
+from rclpy.timer import Timer
 
-from vl4ad_ros.evaluation.replay_result import CallMade, ParameterCall
+from vl4ad_ros.evaluation.recorded_run import AnsweredCall, ParameterCall
 
 
-class Caller:
+class ParameterSetter:
     """
-    A user at a terminal, made of a list of calls; without any it asks nothing of the node.
+    Makes a list of parameter calls at their times; does nothing if the list is empty.
 
-    :ivar made: the calls that the node answered with success so far.
-    :ivar refusals: what it said to the others.
+    :ivar made: the calls that the node has accepted so far, in the order of its answers.
+    :ivar refusals: the reason of each call that the node refused.
     """
 
     def __init__(self, node: Node, namespace: str, calls: Sequence[ParameterCall],
                  rate: float = 1.0) -> None:
-        """Connect; `namespace` is the detector's full name, such as ``/vl4ad_detector``."""
+        """
+        Create the client of the parameter service.
+
+        :param node: the node of this process; its executor sends the calls.
+        :param namespace: full name of the detector, such as ``/vl4ad_detector``.
+        :param calls: the calls to make.
+        :param rate: speed of the replay; 1 is the speed of the recording.
+        """
         self._node, self._calls, self._rate = node, calls, rate
         self._client = node.create_client(SetParameters, f'{namespace}/set_parameters')
-        self._timers = []
-        self.made: list[CallMade] = []
+        self._timers: list[Timer] = []
+        self.made: list[AnsweredCall] = []
         self.refusals: list[str] = []
 
     @property
     def ready(self) -> bool:
-        """Whether the node's service is there, or not needed."""
+        """Whether the service of the detector is available, or no call is to be made."""
         return not self._calls or self._client.service_is_ready()
 
     @property
     def done(self) -> bool:
-        """Whether every call was answered."""
+        """Whether the node has answered every call."""
         return len(self.made) + len(self.refusals) == len(self._calls)
 
     def start(self) -> None:
-        """Let the bag's time begin now; the executor of the node does the rest."""
+        """Start the timers of all calls; the first frame is being sent now."""
         for index, call in enumerate(self._calls):
             self._timers.append(self._node.create_timer(
                 call.at_s / self._rate, partial(self._call, index)))
@@ -62,4 +70,4 @@ class Caller:
         if refused:
             self.refusals += refused[:1]
         else:
-            self.made.append(CallMade(sent_ns, time.time_ns()))
+            self.made.append(AnsweredCall(sent_ns, time.time_ns()))

@@ -1,24 +1,24 @@
 # Copyright 2026 vl4ad_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Answers find their frames, whatever the stamps of a recording are (needs nothing)."""
+"""Answers are matched to their frames, whatever the stamps of a recording are."""
 
 import random
 
 import pytest
 
-from vl4ad_ros.evaluation.ledger import Ledger
+from vl4ad_ros.evaluation.answer_matcher import AnswerMatcher
 
 MS = 10**6
 
 
 def drive(stamps, work_ms, period_ms=100, late_ms=2, seed=0):
     """
-    Answer frames as the node does: one at a time, then the newest that waits.
+    Simulate a node that works on one frame at a time and then takes the newest that waits.
 
-    Return the true frame of each answer and the frame that the ledger says, in order.
+    Return the true frame of each answer and the frame that the matcher found, in order.
     """
     jitter = random.Random(seed)
-    ledger, true, said = Ledger(), [], []
+    matcher, true, said = AnswerMatcher(), [], []
     sent = [i * period_ms * MS for i in range(len(stamps))]
     free_at, index, answers = 0, 0, []
     while index < len(stamps):
@@ -33,9 +33,9 @@ def drive(stamps, work_ms, period_ms=100, late_ms=2, seed=0):
     for time, is_answer, i in events:
         if is_answer:
             true.append(i)
-            said.append(ledger.answer(stamps[i], time))
+            said.append(matcher.answer(stamps[i], time))
         else:
-            ledger.send(i, stamps[i], time)
+            matcher.send(i, stamps[i], time)
     return true, said
 
 
@@ -56,27 +56,27 @@ def test_every_answer_has_its_frame(stamps, work_ms):
 
 def test_no_answer_is_lost_where_the_order_of_events_misleads():
     """A frame went out before the answer arrived, and the node had not seen it yet."""
-    ledger = Ledger()
-    ledger.send(0, 7, 0)
-    assert ledger.answer(7, 50) == 0
-    ledger.send(1, 7, 100)
-    ledger.send(2, 7, 101)
-    ledger._last_ns = 102
-    assert ledger.answer(7, 150) == 2  # It was 1.
-    assert ledger.answer(7, 200) == 1 and ledger.answer(7, 210) is None
+    matcher = AnswerMatcher()
+    matcher.send(0, 7, 0)
+    assert matcher.answer(7, 50) == 0
+    matcher.send(1, 7, 100)
+    matcher.send(2, 7, 101)
+    matcher._last_ns = 102
+    assert matcher.answer(7, 150) == 2  # It was 1.
+    assert matcher.answer(7, 200) == 1 and matcher.answer(7, 210) is None
 
 
 def test_an_answer_to_nothing_is_not_counted():
-    ledger = Ledger()
-    assert ledger.answer(7, 0) is None
-    ledger.send(0, 7, 10)
-    assert ledger.answer(8, 20) is None and ledger.answer(7, 20) == 0
-    assert ledger.answer(7, 30) is None
+    matcher = AnswerMatcher()
+    assert matcher.answer(7, 0) is None
+    matcher.send(0, 7, 10)
+    assert matcher.answer(8, 20) is None and matcher.answer(7, 20) == 0
+    assert matcher.answer(7, 30) is None
 
 
 def test_a_refused_frame_takes_no_answer():
-    ledger = Ledger()
-    ledger.send(0, 7, 0)
-    ledger.refuse(0)
-    ledger.send(1, 7, 10)
-    assert ledger.answer(7, 20) == 1
+    matcher = AnswerMatcher()
+    matcher.send(0, 7, 0)
+    matcher.refuse(0)
+    matcher.send(1, 7, 10)
+    assert matcher.answer(7, 20) == 1

@@ -1,0 +1,118 @@
+# Copyright 2026 vl4ad_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The figures of a report: their definitions, and how they are computed, rounded and printed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from vl4ad_ros import __version__
+from vl4ad_ros.evaluation.alert_metrics import (
+    AlertEvent, AlertScores, MIN_IGNORED, MIN_PIXELS, MIN_SHARE, Truth)
+from vl4ad_ros.evaluation.bag_reader import CameraBag
+from vl4ad_ros.evaluation.pixel_metrics import PixelScores
+
+DEFINITIONS = {
+    'frames_recorded': 'camera messages in the recording',
+    'frames_published': 'camera messages sent to the node',
+    'frames_processed': 'frames with a result; online, frames for which the node published a '
+                        'detections message',
+    'frames_refused': 'frames that cannot be decoded, or have more pixels than image.max_pixels',
+    'frames_unknown': 'processed frames without an alerts message, because tracking was warming '
+                      'up or left the frame out',
+    'labels': 'messages on /ground_truth/anomaly',
+    'frames_labelled': 'frames to which one of these labels belongs',
+    'age_ms': 'time from the publication of a frame to the arrival of its detections in the '
+              'process that replays',
+    'pixel_ap': 'average precision (step sum) over all labelled pixels of all processed frames',
+    'pixel_auroc': 'area under the ROC curve of the same pixels',
+    'fpr95': 'false-positive rate at the first threshold with a recall of at least 95 %',
+    'anomalies': f'ground-truth objects that have at least {MIN_PIXELS} pixels in some frame',
+    'anomalies_alerted': 'those of them that an alert overlapped: at least '
+                         f"{MIN_SHARE:.0%} of the alert's box lies in the object's box",
+    'time_to_alert_s': 'median, over these objects, of the time in the recording from the first '
+                       f'frame with {MIN_PIXELS} pixels of the object to its first alert, plus '
+                       'the age of that alert',
+    'false_alerts': 'alert ids that never overlapped an object and never had '
+                    f'{MIN_IGNORED:.0%} of their box on ignored pixels',
+    'alerts': 'alert ids raised, true and false ones',
+}
+"""What each figure means, by its name."""
+
+
+def quality(bag: CameraBag, truth: Truth | None, events: Sequence[AlertEvent],
+            pixels: PixelScores | None, alerts: AlertScores | None) -> dict[str, Any]:
+    """
+    Return the figures that do not depend on how the frames reached the detector.
+
+    :param bag: the recording.
+    :param truth: its ground truth; None if it has none.
+    :param events: all alert events.
+    :param pixels: pixel metrics; None without ground truth.
+    :param alerts: alert metrics; None without ground truth.
+    :returns: figures by name; None is the value of a figure that is undefined.
+    """
+    minutes = bag.duration_s / 60
+    found: dict[str, Any] = {
+        'duration_s': bag.duration_s, 'alerts': len(events),
+        'alerts_per_minute': len(events) / minutes if minutes else None}
+    if truth:
+        found |= {'labels': bag.label_count, 'frames_labelled': len(truth.frames)}
+    if pixels:
+        found |= {'pixel_ap': pixels.ap, 'pixel_auroc': pixels.auroc, 'fpr95': pixels.fpr95}
+    if alerts:
+        false = len(alerts.false_events)
+        found |= {'anomalies': len(alerts.anomalies), 'anomalies_alerted': len(alerts.found),
+                  'time_to_alert_s': alerts.median_seconds, 'false_alerts': false,
+                  'false_alerts_per_minute': false / minutes if minutes else None}
+    return found
+
+
+def described(figures: Mapping[str, Any], about: Mapping[str, Any]) -> dict[str, Any]:
+    """
+    Return the content of `metrics.json`.
+
+    :param figures: by name; those that are None are left out.
+    :param about: facts such as the names of the model and of the backend.
+    :returns: rounded figures, the facts, the version of this package, and `definitions`.
+    """
+    rounded = {k: _rounded(v) for k, v in figures.items() if v is not None}
+    return {**rounded, **about, 'version': __version__,
+            'definitions': {k: v for k, v in DEFINITIONS.items() if k in rounded}}
+
+
+def _rounded(value: Any) -> Any:
+    """Round to the number of digits that is meaningful."""
+    if isinstance(value, dict):
+        return {k: round(v, 1) for k, v in value.items()}
+    return round(value, 5) if isinstance(value, float) else value
+
+
+def table(metrics: Mapping[str, Any]) -> str:
+    """
+    Return the figures as lines for a terminal.
+
+    :param metrics: as `described` returns them; a line whose figures are missing is left out.
+    """
+    frames = '{frames_processed} of {frames_published} processed'
+    if metrics.get('frames_refused'):
+        frames += ', {frames_refused} refused'
+    rows = [('frames', frames),
+            ('age', '{age_ms[p50]:.0f} ms (p50), {age_ms[p95]:.0f} ms (p95), '
+             '{age_ms[max]:.0f} ms (max)'),
+            ('ground truth', '{frames_labelled} of {labels} labels belong to a frame'),
+            ('pixels', 'AP {pixel_ap:.3f}, FPR95 {fpr95:.3f}, AUROC {pixel_auroc:.3f}'),
+            ('anomalies', '{anomalies_alerted} of {anomalies} alerted'),
+            ('time to alert', '{time_to_alert_s:.2f} s (median)'),
+            ('false alerts', '{false_alerts} ({false_alerts_per_minute:.1f} per minute)'),
+            ('alerts', '{alerts} in {duration_s:.1f} s'),
+            ('model', '{model} on {backend}, ROS 2 {ros_distro}'),
+            ('notice', '{notice}')]
+    lines = []
+    for name, text in rows:
+        try:
+            lines.append(f'  {name:<14}{text.format_map(metrics)}')
+        except KeyError:
+            continue
+    return '\n'.join(lines)
