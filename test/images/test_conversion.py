@@ -15,7 +15,8 @@ import cv2
 import numpy as np
 import pytest
 from sensor_msgs.msg import CompressedImage, Image
-from vl4ad_ros.images.conversion import compressed_to_rgb, ConvertError, ENCODINGS, image_to_rgb
+from vl4ad_ros.images import compressed_to_rgb, ConvertError, image_to_rgb
+from vl4ad_ros.images.raw import ENCODINGS
 
 COLOUR = (200, 60, 30)
 BAYER = {'bayer_rggb8': ((0, 1), (1, 2)), 'bayer_bggr8': ((2, 1), (1, 0)),
@@ -184,7 +185,7 @@ def progressive(rgb: np.ndarray) -> bytes:
 LIMITED = """
 import sys
 from types import SimpleNamespace
-from vl4ad_ros.images.conversion import compressed_to_rgb, ConvertError
+from vl4ad_ros.images import compressed_to_rgb, ConvertError
 import resource
 data = sys.stdin.buffer.read()
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -15,7 +15,7 @@ from std_msgs.msg import Header
 from vision_msgs.msg import Detection2DArray
 
 from vl4ad_ros.bundle.prompt_encoder import Prompts
-from vl4ad_ros.images.conversion import compressed_to_rgb, image_to_rgb
+from vl4ad_ros.images import compressed_to_rgb, image_to_rgb
 from vl4ad_ros.inference.detector import Detector, Prediction
 from vl4ad_ros.inference.errors import BackendError, FatalBackendError
 from vl4ad_ros.node import messages, overlay, qos
