@@ -36,7 +36,7 @@ def main(args: list[str] | None = None) -> int:
     from rclpy.impl.implementation_singleton import rclpy_implementation
 
     from vl4ad_ros.inference.errors import FatalBackendError
-    from vl4ad_ros.node.aside import left_behind
+    from vl4ad_ros.node.background import is_busy
     from vl4ad_ros.node.dds import use_profile
     from vl4ad_ros.node.detector_node import DetectorNode
     from vl4ad_ros.node.parameters import ParameterError
@@ -81,7 +81,7 @@ def main(args: list[str] | None = None) -> int:
             node.destroy_node()
         rclpy.try_shutdown()
         ignore()
-        if lost or left_behind():
+        if lost or is_busy():
             # Not through the interpreter's end: there a lost GPU, or one that still builds an
             # engine, crashes or hangs.
             sys.stdout.flush()

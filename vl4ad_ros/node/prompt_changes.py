@@ -10,7 +10,7 @@ from typing import Callable
 
 from vl4ad_ros.bundle.prompt_encoder import Prompts
 from vl4ad_ros.inference.detector import Detector
-from vl4ad_ros.node.aside import begin
+from vl4ad_ros.node.background import submit
 from vl4ad_ros.prompts.vocabulary import Vocabulary
 from vl4ad_ros.settings import Settings
 
@@ -57,7 +57,7 @@ class PromptChanges:
             return vocabulary
 
         if settings.names_file:
-            reading = begin(read)
+            reading = submit(read)
             wait([reading], _READING_S)
             if reading.done():
                 reading.result()  # raises what it found
@@ -74,7 +74,7 @@ class PromptChanges:
                 if number != self._newest:
                     raise _Superseded
                 return detector.encode(vocabulary)
-        encoding = begin(encode)
+        encoding = submit(encode)
         self._pending = encoding
         encoding.add_done_callback(
             lambda done: self._finished() if number == self._newest else None)
