@@ -326,14 +326,3 @@ def test_whatever_a_decoder_raises_is_a_bad_image(convert, sent, error, monkeypa
     monkeypatch.setattr(cv2, 'cvtColor', fail)
     with pytest.raises(ConvertError):
         convert(sent)
-
-
-@pytest.mark.parametrize('encoding', ['rgb8', 'bgr8', 'rgba8', 'bgra8', 'mono8'])
-def test_agrees_with_cv_bridge(encoding):
-    cv_bridge = pytest.importorskip(
-        'cv_bridge', reason='cv_bridge comes only with a ROS installation')
-    channels = {'mono8': 1, 'rgba8': 4, 'bgra8': 4}.get(encoding, 3)
-    rows = np.random.default_rng(1).integers(0, 255, (6, 10, channels), np.uint8)
-    image = message(encoding, rows, width=10, padding=2)
-    theirs = cv_bridge.CvBridge().imgmsg_to_cv2(image, 'rgb8')
-    assert np.array_equal(image_to_rgb(image), theirs)

@@ -99,12 +99,14 @@ class Camera:
             health.received(len(message.data))
             mailbox.put(Received(message, self._node.get_clock().now().nanoseconds))
 
+        def lost(event: Any) -> None:
+            health.lost(event.total_count_change)
+
         profile = qos.newest_image()
         subscription = self._node.create_subscription(
             self._type, self._topic, receive, profile,
             qos_overriding_options=qos.overridable(),
-            event_callbacks=SubscriptionEventCallbacks(
-                message_lost=lambda event: health.lost(event.total_count_change)))
+            event_callbacks=SubscriptionEventCallbacks(message_lost=lost))
         worker = Worker(
             mailbox, lambda received: frames.process(received, self.configuration), self._died)
         self._stream = _Stream(subscription, profile, mailbox, worker, health)

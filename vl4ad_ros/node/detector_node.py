@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from lifecycle_msgs.msg import State
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
@@ -108,7 +109,7 @@ class DetectorNode(PatientLifecycleNode):
 
     def _stop_camera(self) -> None:
         self._configured.camera.stop()
-        super().on_deactivate(None)
+        super().on_deactivate(LifecycleState('inactive', State.PRIMARY_STATE_INACTIVE))
 
     @transition(undo=release)
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:

@@ -6,17 +6,15 @@ from __future__ import annotations
 
 import functools
 import traceback
-from typing import Callable, TypeVar
+from typing import Any, Callable, cast, TypeVar
 
 from rclpy.impl.implementation_singleton import rclpy_implementation as _rclpy
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 
-NodeT = TypeVar('NodeT', bound=LifecycleNode)
-Callback = Callable[[NodeT, LifecycleState], TransitionCallbackReturn]
+CallbackT = TypeVar('CallbackT', bound=Callable[..., TransitionCallbackReturn])
 
 
-def transition(undo: Callable[[NodeT], None] | None = None) -> Callable[
-        [Callback[NodeT]], Callback[NodeT]]:
+def transition(undo: Callable[[Any], None] | None = None) -> Callable[[CallbackT], CallbackT]:
     """
     Decorate a transition callback: log the exceptions that it raises, which rclpy would hide.
 
@@ -26,9 +24,9 @@ def transition(undo: Callable[[NodeT], None] | None = None) -> Callable[
         `on_error`.
     :returns: the decorator.
     """
-    def decorate(callback: Callback[NodeT]) -> Callback[NodeT]:
+    def decorate(callback: CallbackT) -> CallbackT:
         @functools.wraps(callback)
-        def guarded(node: NodeT, state: LifecycleState) -> TransitionCallbackReturn:
+        def guarded(node: LifecycleNode, state: LifecycleState) -> TransitionCallbackReturn:
             try:
                 return callback(node, state)
             except Exception as error:
@@ -39,7 +37,7 @@ def transition(undo: Callable[[NodeT], None] | None = None) -> Callable[
                     return TransitionCallbackReturn.ERROR
                 undo(node)
                 return TransitionCallbackReturn.FAILURE
-        return guarded
+        return cast(CallbackT, guarded)
     return decorate
 
 
@@ -65,7 +63,7 @@ class PatientLifecycleNode(LifecycleNode):
 
     def _LifecycleNodeMixin__change_state(self, transition_id: int) -> TransitionCallbackReturn:
         try:
-            return super()._LifecycleNodeMixin__change_state(transition_id)
+            return getattr(super(), '_LifecycleNodeMixin__change_state')(transition_id)
         except _rclpy.RCLError:
             self.get_logger().warning(f'transition {transition_id} is not possible in this state; '
                                       f'see: ros2 lifecycle list {self.get_name()}')

@@ -35,7 +35,7 @@ def image(header: Header, array: np.ndarray, encoding: str) -> Image:
                     is_bigendian=int(sys.byteorder == 'big'))
     # Appending to the field's own array.array is the one fast way that Humble has too:
     # assigning bytes or an ndarray is checked element by element there.
-    message.data.frombytes(memoryview(array).cast('B'))
+    message.data.frombytes(array.data.cast('B'))
     return message
 
 
