@@ -24,7 +24,7 @@ _VISION = {
 
 @lru_cache(maxsize=1)
 def typestore() -> Typestore:
-    """Return the types of ROS 2 Jazzy (alike in Humble and Kilted) and vision_msgs 4."""
+    """Return the types of ROS 2 Jazzy (those of Humble are the same) and vision_msgs 4."""
     store = get_typestore(Stores.ROS2_JAZZY)
     for name, text in _VISION.items():
         store.register(get_types_from_msg(text, f'vision_msgs/msg/{name}'))

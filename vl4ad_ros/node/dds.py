@@ -14,7 +14,7 @@ from xml.etree import ElementTree
 from rclpy.utilities import get_rmw_implementation_identifier
 
 VARIABLES = ('FASTRTPS_DEFAULT_PROFILES_FILE', 'FASTDDS_DEFAULT_PROFILES_FILE')
-"""Read by Fast DDS up to Jazzy, and from Kilted on."""
+"""The first is read by Fast DDS of Humble and Jazzy, the second by that of Lyrical."""
 
 _PROFILE, _SMALL_PROFILE = (
     Path(__file__).with_name(name) for name in ('fastdds.xml', 'fastdds_small.xml'))
@@ -26,7 +26,7 @@ _DEFAULT_SEGMENT = 512 * 2 ** 10
 _OVERHEAD = 1.05
 """A segment's file is so many times larger than what it can hold."""
 _LOCK = re.compile(r'(fast(?:rtps|dds)_[0-9a-f]{16})_el')
-"""The file that the owner of a segment keeps locked (fastdds_... from Kilted on)."""
+"""The file that the owner of a segment keeps locked (fastdds_... in Lyrical)."""
 
 
 def profile_path() -> Path:

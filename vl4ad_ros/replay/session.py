@@ -47,7 +47,7 @@ ANSWER_TIMEOUT_S = 60.0
 """Seconds that a frame may take in lockstep."""
 _ALERTS_TIMEOUT_S = 0.25
 """Seconds after a frame's detections when there will be no alerts of that frame any more."""
-_DISTROS = {'3': 'humble', '7': 'jazzy', '9': 'kilted'}
+_DISTROS = {'3': 'humble', '7': 'jazzy', '10': 'lyrical'}
 
 
 class SessionError(RuntimeError):
