@@ -79,8 +79,8 @@ def cv_bridge_problem() -> str:
         return f'its test could not be started: {error}'
     if done.returncode < 0:
         return f'its test was ended by {signal.Signals(-done.returncode).name}'
-    last_lines = ' '.join(done.stdout.split('\n')[-3:]).strip()
-    return f'its test failed: {last_lines}' if done.returncode else ''
+    last_line = done.stdout.strip().rpartition('\n')[2]
+    return f'its test failed: {last_line}' if done.returncode else ''
 
 
 def first_wrong_encoding() -> str:
