@@ -25,7 +25,7 @@ ARGUMENTS = [
         'params_file',
         default_value=PathJoinSubstitution(
             [FindPackageShare('vl4ad_ros'), 'config', 'detector.yaml']),
-        description='YAML file of parameters; what it does not name keeps its default.'),
+        description='YAML file of parameters; the others keep their defaults.'),
     DeclareLaunchArgument('bundle', default_value='',
                           description="Model: a bundle's folder, or 'tiny'; replaces what "
                                       'params_file says.'),
@@ -77,8 +77,8 @@ def _start(context: LaunchContext) -> list[Action]:
     configure = RegisterEventHandler(OnProcessStart(
         target_action=node, on_start=[change(Transition.TRANSITION_CONFIGURE)]),
         condition=autostart)
-    # Once, unless there will be other processes: who configures the node later by hand may not
-    # want it active.
+    # Only once, unless the process can be started again: a user who configures the node later by
+    # hand may not want it to be active.
     activate = RegisterEventHandler(OnStateTransition(
         target_lifecycle_node=node, start_state='configuring', goal_state='inactive',
         entities=[change(Transition.TRANSITION_ACTIVATE)], handle_once=not respawn),
@@ -87,7 +87,7 @@ def _start(context: LaunchContext) -> list[Action]:
 
 
 def _fast_dds_profile() -> list[SetEnvironmentVariable]:
-    """Give every node of this launch the profile for large images, unless the user has one."""
+    """Give every process of this launch the profile for large images, unless the user has one."""
     shipped = str(profile_path())
     return [
         SetEnvironmentVariable(name, EnvironmentVariable(

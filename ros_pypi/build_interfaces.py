@@ -6,9 +6,9 @@ Build a ROS 2 message package into the virtual environment that runs this, witho
 
     .venv/bin/python ros_pypi/build_interfaces.py ros_pypi/vision_msgs
 
-Built is what rclpy on Fast DDS needs: the C structures, their Fast DDS and introspection type
-supports, and the Python classes. Nothing is done when the same sources were built before for
-this ROS and this Python; a build that was interrupted is done again.
+It builds what rclpy needs with Fast DDS: the C structures, their Fast DDS and introspection type
+supports, and the Python classes. It does nothing if the same sources were built before for the
+same versions of ROS and Python. An interrupted build is started again.
 """
 
 from __future__ import annotations
@@ -53,12 +53,19 @@ LIBRARIES = {
 
 
 class BuildError(RuntimeError):
-    """The package cannot be built; the message says what to do."""
+    """A package that cannot be built; the message says why, and what to run."""
 
 
 @dataclass(frozen=True)
 class Package:
-    """A message package: its folder, name, messages (``msg/X.msg``) and all it depends on."""
+    """
+    A message package.
+
+    :ivar folder: holds ``package.xml`` and ``msg/``.
+    :ivar name: of the package.
+    :ivar messages: paths below the folder, such as ``msg/X.msg``.
+    :ivar dependencies: names of all message packages that it needs, directly or not.
+    """
 
     folder: Path
     name: str
@@ -70,7 +77,9 @@ class Package:
         """
         Read ``package.xml`` and ``msg/``.
 
-        :raises BuildError: if there is no package, or a message package it needs is missing.
+        :param folder: of the package.
+        :raises BuildError: if the folder holds no message package, or if a message package that
+            it needs is not installed.
         """
         manifest = folder / 'package.xml'
         messages = tuple(f'msg/{path.name}' for path in sorted(folder.glob('msg/*.msg')))
@@ -100,7 +109,13 @@ def _message_dependencies(manifest: Path, found: list[str]) -> list[str]:
 
 
 def fingerprint(package: Package) -> str:
-    """Digest all that the result depends on: sources, this script, ROS and Python versions."""
+    """
+    Return a digest of everything that decides the result of a build.
+
+    :param package: whose sources are part of it, like this script and the versions of ROS and
+        Python.
+    :raises PackageNotFoundError: if a generator or a needed package is not installed.
+    """
     digest = hashlib.sha256()
     for path in (Path(__file__), package.folder / 'package.xml',
                  *(package.folder / message for message in package.messages)):
@@ -115,7 +130,7 @@ def check_tools() -> None:
     """
     Look for compilers and Python's headers.
 
-    :raises BuildError: naming what is missing and the command that installs it.
+    :raises BuildError: if one is missing; the message names it and the command that installs it.
     """
     header = Path(sysconfig.get_path('include')) / 'Python.h'
     missing = [tool for tool in ('gcc', 'g++') if not shutil.which(tool)]
@@ -142,7 +157,13 @@ def _run_all(commands: Iterable[tuple[str | Path, ...]]) -> None:
 
 
 def generate(package: Package, work: Path) -> None:
-    """Write the IDL, type descriptions and sources of all messages below ``work``."""
+    """
+    Generate the IDL, type descriptions and C sources of all messages.
+
+    :param package: to generate code for.
+    :param work: an empty folder for the results.
+    :raises BuildError: if a generator fails; the message holds its output.
+    """
     request = work / 'rosidl_adapter.json'
     request.write_text(json.dumps({
         'non_idl_tuples': [f'{package.folder}:{message}' for message in package.messages]}))
@@ -191,7 +212,14 @@ def _write_visibility_header(package: Package, folder: Path, generator: str) -> 
 
 
 def compile_libraries(package: Package, work: Path) -> list[Path]:
-    """Compile what ``generate`` wrote; return the libraries, the Python extension last."""
+    """
+    Compile what ``generate`` wrote.
+
+    :param package: as for ``generate``.
+    :param work: as for ``generate``.
+    :returns: the libraries; the last one is the Python extension.
+    :raises BuildError: if a compiler fails; the message holds its output.
+    """
     import numpy
 
     includes = [f'-I{work / name}' for name in ('rosidl_generator_c', *TYPESUPPORTS)]
@@ -232,7 +260,13 @@ def compile_libraries(package: Package, work: Path) -> list[Path]:
 
 
 def install(package: Package, work: Path, libraries: list[Path]) -> None:
-    """Copy libraries, Python package, definitions and index entries into the environment."""
+    """
+    Copy libraries, Python package, definitions and index entries into the environment.
+
+    :param package: as for ``generate``.
+    :param work: as for ``generate``.
+    :param libraries: what ``compile_libraries`` returned.
+    """
     for library in libraries[:-1]:
         fresh = LIB / f'{library.name}.new'
         shutil.copy2(library, fresh)
@@ -255,10 +289,11 @@ def install(package: Package, work: Path, libraries: list[Path]) -> None:
 
 def build(folder: Path) -> bool:
     """
-    Build and install the message package in ``folder``, unless that is done already.
+    Build and install a message package, unless it is up to date.
 
-    :return: whether anything was built.
-    :raises BuildError: with the cure, if something is missing or a step fails.
+    :param folder: of the package.
+    :returns: True if it was built, False if it was up to date.
+    :raises BuildError: if something is missing or a step fails; the message says what to run.
     """
     if sys.prefix == sys.base_prefix:
         raise BuildError(f'{PREFIX} is no virtual environment; run: ./run demo, which makes one')
@@ -285,7 +320,7 @@ def build(folder: Path) -> bool:
 
 
 def main() -> int:
-    """Build the package named on the command line."""
+    """Build the package named on the command line; return the exit code."""
     if len(sys.argv) != 2:
         print(f'usage: {sys.argv[0]} FOLDER_OF_A_MESSAGE_PACKAGE', file=sys.stderr)
         return 2

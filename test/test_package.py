@@ -23,6 +23,10 @@ SOURCES = [ROOT / 'setup.py', *(
     path for folder in PYTHON for path in sorted((ROOT / folder).rglob('*.py')))]
 DISTRIBUTIONS = {'cuda': 'cuda-python', 'cv2': 'opencv-python-headless', 'yaml': 'pyyaml',
                  'open_clip': 'open-clip-torch'}
+ROSDEP_KEYS = {'cv2': 'python3-opencv', 'numpy': 'python3-numpy',
+               'onnxruntime': 'python3-onnxruntime-pip', 'tqdm': 'python3-tqdm',
+               'yaml': 'python3-yaml'}
+WITHOUT_ROSDEP_KEY = {'cuda', 'openvino', 'rosbags', 'tensorrt', 'tensorrt_rtx', 'tokenizers'}
 FIRST_PARTY = {'vl4ad_ros', 'vl4ad_workshop'}
 
 
@@ -52,7 +56,7 @@ def top_level_imports(paths):
 
 def is_ros(name):
     return name.endswith(('_msgs', '_interfaces')) or name in (
-        'ament_index_python', 'launch', 'launch_ros', 'rclpy')
+        'cv_bridge', 'launch', 'launch_ros', 'rclpy')
 
 
 def normalised(requirement):
@@ -121,10 +125,14 @@ def test_colcon_puts_executables_where_ros2_run_looks():
     assert settings['install']['install_scripts'] == '$base/lib/vl4ad_ros'
 
 
-def test_package_xml_names_each_ros_package_that_is_imported():
+def test_package_xml_names_what_is_imported_and_nothing_else():
     imported = top_level_imports([*PACKAGE.rglob('*.py'), *(ROOT / 'launch').glob('*.py')])
-    declared = {element.text for element in manifest().iter('exec_depend')}
-    assert {name for name in imported if is_ros(name)} <= declared
+    known = {name for name in imported if is_ros(name) or name in ROSDEP_KEYS}
+    assert imported - known <= WITHOUT_ROSDEP_KEY, 'look for its key in rosdep/python.yaml'
+    # ros2launch is the command that the README names; nothing imports it.
+    assert {element.text for element in manifest().iter('exec_depend')} == {
+        'ros2launch', *(ROSDEP_KEYS.get(name, name) for name in known)}
+    assert not list(manifest().iter('depend')) and not list(manifest().iter('build_depend'))
 
 
 def test_setup_and_pins_name_each_library_that_is_imported(setup_arguments):

@@ -14,6 +14,7 @@ from typing import Any
 
 from vl4ad_ros.bundle.bundle import DTYPES
 from vl4ad_ros.files import read_regular
+from vl4ad_ros.images import MAX_PIXELS
 from vl4ad_ros.inference.backend import BackendOptions
 from vl4ad_ros.obstacles.pipeline import Limits
 from vl4ad_ros.obstacles.regions import RegionLimits
@@ -78,7 +79,7 @@ class Settings:
         'image_transport', 'raw', '`compressed` subscribes `<image>/compressed` instead',
         choices=('raw', 'compressed'), live=False)
     image_max_pixels: int = _row(
-        'image.max_pixels', 64_000_000, 'a larger image is refused before it is decoded',
+        'image.max_pixels', MAX_PIXELS, 'a larger image is refused before it is decoded',
         (1, 1_000_000_000))
     prompts_known: tuple[str, ...] = _row(
         'prompts.known', BUNDLE_LIST, 'what belongs in the scene, one entry per class: '

@@ -15,7 +15,8 @@ import cv2
 import numpy as np
 import pytest
 from sensor_msgs.msg import CompressedImage, Image
-from vl4ad_ros.images.conversion import compressed_to_rgb, ConvertError, ENCODINGS, image_to_rgb
+from vl4ad_ros.images import compressed_to_rgb, ConvertError, image_to_rgb
+from vl4ad_ros.images.raw import ENCODINGS
 
 COLOUR = (200, 60, 30)
 BAYER = {'bayer_rggb8': ((0, 1), (1, 2)), 'bayer_bggr8': ((2, 1), (1, 0)),
@@ -184,7 +185,7 @@ def progressive(rgb: np.ndarray) -> bytes:
 LIMITED = """
 import sys
 from types import SimpleNamespace
-from vl4ad_ros.images.conversion import compressed_to_rgb, ConvertError
+from vl4ad_ros.images import compressed_to_rgb, ConvertError
 import resource
 data = sys.stdin.buffer.read()
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -325,14 +326,3 @@ def test_whatever_a_decoder_raises_is_a_bad_image(convert, sent, error, monkeypa
     monkeypatch.setattr(cv2, 'cvtColor', fail)
     with pytest.raises(ConvertError):
         convert(sent)
-
-
-@pytest.mark.parametrize('encoding', ['rgb8', 'bgr8', 'rgba8', 'bgra8', 'mono8'])
-def test_agrees_with_cv_bridge(encoding):
-    cv_bridge = pytest.importorskip(
-        'cv_bridge', reason='cv_bridge comes only with a ROS installation')
-    channels = {'mono8': 1, 'rgba8': 4, 'bgra8': 4}.get(encoding, 3)
-    rows = np.random.default_rng(1).integers(0, 255, (6, 10, channels), np.uint8)
-    image = message(encoding, rows, width=10, padding=2)
-    theirs = cv_bridge.CvBridge().imgmsg_to_cv2(image, 'rgb8')
-    assert np.array_equal(image_to_rgb(image), theirs)

@@ -148,10 +148,10 @@ def test_segments_of_living_processes_and_of_those_that_start_are_never_removed(
 def test_only_segments_without_an_owner_are_removed(tmp_path, monkeypatch):
     monkeypatch.setattr(dds, '_SHARED_MEMORY', tmp_path)
     abandoned, owned = f'fastrtps_{HEX}', f'fastrtps_{HEX[::-1]}'
-    being_created, of_kilted = 'fastrtps_00000000000000aa', 'fastdds_00000000000000bb'
+    being_created, of_lyrical = 'fastrtps_00000000000000aa', 'fastdds_00000000000000bb'
     link, pipe = 'fastrtps_00000000000000cc', 'fastrtps_00000000000000dd'
     others = ('fastrtps_port7411', 'sem.fastrtps_port7411_mutex', 'fastrtps_short', 'else')
-    for name in (abandoned, owned, of_kilted, link, pipe, *others):
+    for name in (abandoned, owned, of_lyrical, link, pipe, *others):
         (tmp_path / name).write_bytes(b'12345')
         if name not in (link, pipe):
             (tmp_path / f'{name}_el').touch()
@@ -168,7 +168,7 @@ def test_only_segments_without_an_owner_are_removed(tmp_path, monkeypatch):
         fcntl.flock(lock, fcntl.LOCK_EX)
         assert dds.remove_abandoned_segments() == 10
     gone = {path.name for path in before - set(tmp_path.iterdir())}
-    assert gone == {abandoned, f'{abandoned}_el', of_kilted, f'{of_kilted}_el'}
+    assert gone == {abandoned, f'{abandoned}_el', of_lyrical, f'{of_lyrical}_el'}
 
 
 def test_large_images_arrive_with_64_mb_of_shared_memory(small_memory):

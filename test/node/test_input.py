@@ -16,6 +16,7 @@ import rclpy
 from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header, String
+from vl4ad_ros.images.with_cv_bridge import cv_bridge_problem
 from vl4ad_ros.node import qos
 from vl4ad_ros.node.messages import image as to_message
 
@@ -230,3 +231,27 @@ def test_old_results_are_a_warning_and_stamps_of_another_clock_a_clock_fault(
         assert said in status.message
         assert int(values(status)['age p50 (ms)']) > 1000 * seconds - 100
         assert ('use_sim_time' in status.message) == (seconds > 2)
+
+
+WRONG = """
+import numpy as np
+class CvBridge:
+    def imgmsg_to_cv2(self, message, desired):
+        return np.zeros((message.height, message.width, 3), np.uint8)
+"""
+
+
+def test_the_log_says_which_conversion_is_used(ros, mock_bundle, tmp_path, monkeypatch, capfd):
+    """A cv_bridge with wrong pixels is named and not used."""
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / 'cv_bridge.py').write_text(WRONG)
+    cv_bridge_problem.cache_clear()
+    try:
+        with Bench(ros, {'model.bundle': str(mock_bundle)}) as bench:
+            assert bench.change('configure') and bench.change('activate')
+            assert ('raw images are converted without cv_bridge: its test failed: rgb8 has wrong '
+                    'pixels') in capfd.readouterr().err
+            bench.wait_for_match()
+            assert np.frombuffer(bench.ask(scene(thing=RED)).data, np.uint8).any()
+    finally:
+        cv_bridge_problem.cache_clear()

@@ -312,9 +312,9 @@ def test_failing_inference_deactivates_and_says_why(bench, monkeypatch):
 
 
 def test_what_fails_on_one_frame_costs_that_frame_only(bench, monkeypatch):
-    camera = bench.detector_node._loaded.camera
+    outputs = bench.detector_node._loaded.camera._outputs
     with monkeypatch.context() as patch:
-        patch.setattr(camera, '_publish', None)
+        patch.setattr(outputs, 'publish', None)
         bench.send(scene())
         bench.status('image', lambda s: 'processing failed: TypeError' in s.message)
     assert bench.state == 'active'

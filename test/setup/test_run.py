@@ -4,6 +4,7 @@
 
 import os
 from pathlib import Path
+import re
 import shutil
 import subprocess
 
@@ -16,7 +17,10 @@ ROOT = Path(__file__).resolve().parents[2]
 PYTHON = r"""#!/bin/sh
 case "$*" in
     -V) echo "Python ${VERSION:-3.12.1}" ;;
-    *'sys.version_info[:2]'*) case ${VERSION:-3.12.1} in 3.9* | 3.14*) exit 1 ;; esac ;;
+    *'sys.version_info[:2]'*) case ${VERSION:-3.12.1} in
+        3.9*) exit 1 ;;
+        3.14*) case "$*" in *'<= (3, 14)'*) ;; *) exit 1 ;; esac ;;
+    esac ;;
     *'import rclpy'* | *'import vision_msgs'*) [ ! -e "$SANDBOX/no_$2" ] ;;
     '-m venv'*)
         for folder; do :; done
@@ -170,6 +174,15 @@ def test_unsupported_python_is_refused_with_the_cure(sandbox):
     assert not sandbox.installed()
 
 
+def test_python_3_14_is_for_lyrical_only(sandbox):
+    status, output = sandbox.run('demo', VERSION='3.14.0')
+    assert status != 0 and '3.10 to 3.13' in output
+    lyrical = {'ROS_DISTRO': 'lyrical', 'AMENT_PREFIX_PATH': '/opt/ros/lyrical'}
+    assert sandbox.run('demo', VERSION='3.14.0', **lyrical)[0] == 0
+    status, output = sandbox.run('demo', VERSION='3.9.2', PYTHON='python3', **lyrical)
+    assert status != 0 and '3.10 to 3.14' in output
+
+
 def test_missing_compiler_is_named_with_the_command(sandbox):
     (sandbox.bin / 'g++').unlink()
     status, output = sandbox.run('demo')
@@ -189,14 +202,23 @@ def test_missing_compiler_is_installed_for_root_after_saying_so(sandbox):
 ROS = {'ROS_DISTRO': 'humble', 'AMENT_PREFIX_PATH': '/opt/ros/humble'}
 
 
-def test_sourced_ros_is_used_and_none_is_installed(sandbox):
-    status, output = sandbox.run('demo', **ROS)
-    assert status == 0 and 'humble' in output
+@pytest.mark.parametrize('distro, pins, numpy', [
+    ('humble', 'requirements-ros-installed.txt', 'numpy==1.26.'),
+    ('jazzy', 'requirements-ros-installed.txt', 'numpy==1.26.'),
+    ('lyrical', 'requirements-ros-installed-lyrical.txt', 'numpy==2.3.'),
+])
+def test_sourced_ros_is_used_and_none_is_installed(sandbox, distro, pins, numpy):
+    """The NumPy is that of the distribution."""
+    status, output = sandbox.run(
+        'demo', ROS_DISTRO=distro, AMENT_PREFIX_PATH=f'/opt/ros/{distro}')
+    assert status == 0 and distro in output
     installed = sandbox.installed()
-    assert '--system-site-packages' in installed and 'requirements-ros-installed.txt' in installed
-    assert 'requirements-ros.txt' not in installed and 'build_interfaces' not in installed
-    assert not any(line.split('=')[0].startswith('ros-') for line in (
-        ROOT / 'ros_pypi' / 'requirements-ros-installed.txt').read_text().splitlines())
+    assert '--system-site-packages' in installed
+    assert set(re.findall(r'requirements-ros[\w.-]*', installed)) == {pins}
+    assert 'build_interfaces' not in installed
+    lines = (ROOT / 'ros_pypi' / pins).read_text().splitlines()
+    assert not any(line.startswith('ros-') for line in lines)
+    assert any(line.startswith(numpy) for line in lines)
 
 
 def test_sourced_ros_without_vision_msgs_names_the_package(sandbox):
@@ -207,7 +229,7 @@ def test_sourced_ros_without_vision_msgs_names_the_package(sandbox):
 
 def test_unsupported_ros_is_refused_with_the_cure(sandbox):
     status, output = sandbox.run('demo', ROS_DISTRO='foxy', AMENT_PREFIX_PATH='/opt/ros/foxy')
-    assert status != 0 and 'humble, jazzy and kilted' in output and 'env -u' in output
+    assert status != 0 and 'humble, jazzy and lyrical' in output and 'env -u' in output
 
 
 def test_tests_run_apart_from_other_nodes(sandbox):

@@ -19,7 +19,7 @@ from vl4ad_ros.evaluation.figures import described, quality
 from vl4ad_ros.evaluation.message_store import MessageStore, StoredMessage
 from vl4ad_ros.evaluation.message_types import typestore
 from vl4ad_ros.evaluation.pixel_metrics import PixelMetrics, PixelScores
-from vl4ad_ros.images.conversion import MAX_PIXELS
+from vl4ad_ros.images import MAX_PIXELS
 
 
 @dataclass(frozen=True)

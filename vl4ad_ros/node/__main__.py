@@ -15,8 +15,9 @@ def main(args: list[str] | None = None) -> int:
     """
     Run the node until SIGINT or SIGTERM.
 
-    :returns: exit code: 0 after a signal, 1 if the GPU is lost and only a new process can go on,
-        2 if an argument or a parameter's start value is unusable.
+    :param args: arguments for rclpy; None takes those of the command line.
+    :returns: exit code: 0 after a signal, 1 if the GPU is lost and only a new process can use it,
+        2 if an argument or the start value of a parameter is unusable.
     """
     running = told = False
 
@@ -24,10 +25,10 @@ def main(args: list[str] | None = None) -> int:
         nonlocal told
         told = True
         if not running:
-            # Not by an exception, which a module that is being imported may swallow.
+            # Not by an exception, because a module that is being imported may catch it.
             os._exit(0)
-    # rclpy ends the spin by itself and calls this after it: no KeyboardInterrupt, neither at
-    # the first Ctrl-C nor, in the middle of the clean-up, at the second.
+    # rclpy ends the spin itself and then calls this handler. So there is no KeyboardInterrupt,
+    # neither at the first Ctrl-C nor, during the clean-up, at the second.
     for number in STOPPING:
         signal.signal(number, leave)
 
@@ -36,7 +37,7 @@ def main(args: list[str] | None = None) -> int:
     from rclpy.impl.implementation_singleton import rclpy_implementation
 
     from vl4ad_ros.inference.errors import FatalBackendError
-    from vl4ad_ros.node.aside import left_behind
+    from vl4ad_ros.node.background import is_busy
     from vl4ad_ros.node.dds import use_profile
     from vl4ad_ros.node.detector_node import DetectorNode
     from vl4ad_ros.node.parameters import ParameterError
@@ -52,7 +53,7 @@ def main(args: list[str] | None = None) -> int:
         return 2
     node, lost = None, ''
     try:
-        if told:  # before rclpy had its own handlers
+        if told:  # a signal came before rclpy had its own handlers
             return 0
         node = DetectorNode()
         executor = SingleThreadedExecutor()
@@ -64,7 +65,7 @@ def main(args: list[str] | None = None) -> int:
     except FatalBackendError as error:
         lost = str(error)
     except (ExternalShutdownException, rclpy_implementation.RCLError) as error:
-        # A signal shuts the context down under whatever is being done.
+        # A signal shuts the context down, whatever rclpy is doing at that moment.
         if rclpy.ok():
             if node is not None:
                 raise
@@ -81,9 +82,9 @@ def main(args: list[str] | None = None) -> int:
             node.destroy_node()
         rclpy.try_shutdown()
         ignore()
-        if lost or left_behind():
-            # Not through the interpreter's end: there a lost GPU, or one that still builds an
-            # engine, crashes or hangs.
+        if lost or is_busy():
+            # The regular end of the interpreter crashes or hangs if a GPU is lost or still builds
+            # an engine, so it is skipped.
             sys.stdout.flush()
             sys.stderr.flush()
             os._exit(int(bool(lost)))

@@ -17,12 +17,12 @@ _PR_SET_PDEATHSIG = 1
 
 def end_with(parent: int) -> None:
     """
-    Have the kernel end this process with its parent; elsewhere than on Linux do nothing.
+    Let the kernel end this process together with its parent; on Linux only.
 
-    Done here, after exec, and not between fork and exec, where Python code is not safe in a
-    parent that has threads. A parent that ended before is noticed by the process id.
+    This process asks for it itself, after exec, because Python code between fork and exec is not
+    safe if the parent has threads. If the parent has ended already, this process ends at once.
 
-    :param parent: process id of the parent, as it knows it.
+    :param parent: process id that the parent has in its own view.
     """
     if sys.platform == 'linux':
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)

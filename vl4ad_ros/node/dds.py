@@ -1,6 +1,6 @@
 # Copyright 2026 vl4ad_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Fast DDS and its shared memory: the profile for large images, leftovers, and diagnoses."""
+"""Fast DDS and its shared memory: a profile for large images, clean-up and diagnosis."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from xml.etree import ElementTree
 from rclpy.utilities import get_rmw_implementation_identifier
 
 VARIABLES = ('FASTRTPS_DEFAULT_PROFILES_FILE', 'FASTDDS_DEFAULT_PROFILES_FILE')
-"""Read by Fast DDS up to Jazzy, and from Kilted on."""
+"""The first is read by Fast DDS of Humble and Jazzy, the second by that of Lyrical."""
 
 _PROFILE, _SMALL_PROFILE = (
     Path(__file__).with_name(name) for name in ('fastdds.xml', 'fastdds_small.xml'))
 _SHARED_MEMORY = Path('/dev/shm')
 _ROOMY = 256 * 2 ** 20
-"""Bytes of /dev/shm in which a driver, this node and a viewer have room for a large segment."""
+"""Bytes of /dev/shm that give a driver, this node and a viewer one large segment each."""
 _DEFAULT_SEGMENT = 512 * 2 ** 10
 """Bytes of the segment that Fast DDS creates without a profile."""
 _OVERHEAD = 1.05
-"""A segment's file is so many times larger than what it can hold."""
+"""Size of a segment's file, as a multiple of what it can hold."""
 _LOCK = re.compile(r'(fast(?:rtps|dds)_[0-9a-f]{16})_el')
-"""The file that the owner of a segment keeps locked (fastdds_... from Kilted on)."""
+"""The file that the owner of a segment keeps locked (fastdds_... in Lyrical)."""
 
 
 def profile_path() -> Path:
@@ -44,9 +44,10 @@ def use_profile() -> None:
     """
     Prepare this process for large images; call it before `rclpy.init`.
 
-    Removes the segments of processes that were killed, and lets Fast DDS read the profile,
-    unless the user chose another. The publisher of a large image needs the profile most: the
-    default segment of 512 kB loses best-effort images from about 640x360 up.
+    Removes the segments of processes that were killed, and lets Fast DDS read the shipped
+    profile, unless the user chose another. The process that publishes a large image needs the
+    profile most: with the default segment of 512 kB, best-effort images get lost if they are
+    larger than about 640x360.
     """
     remove_abandoned_segments()
     chosen = next(filter(None, map(os.environ.get, VARIABLES)), str(profile_path()))
@@ -58,9 +59,9 @@ def remove_abandoned_segments() -> int:
     """
     Remove the segments of this user's Fast DDS processes that were killed.
 
-    Fast DDS leaves its segment in /dev/shm for ever when the process ends by SIGKILL or crashes.
-    The ports beside the segments are left alone: they are small, few and used again, and Fast
-    DDS itself renews one whose owner was killed.
+    When a process is killed or crashes, the segment of its Fast DDS stays in /dev/shm for ever.
+    The port files beside the segments are left alone: they are small and few, and Fast DDS itself
+    replaces one whose owner was killed.
 
     :returns: how many bytes were freed.
     """
@@ -92,18 +93,19 @@ def remove_abandoned_segments() -> int:
 
 
 def profile_in_use() -> Path | None:
-    """Return the profile of this process, shipped or the user's; None without Fast DDS too."""
+    """Return the profile that Fast DDS reads in this process; None if there is none."""
     path = next(filter(None, map(os.environ.get, VARIABLES)), '')
     return Path(path) if path and _fast_dds() else None
 
 
 def largest_image_bytes() -> int:
     """
-    Return up to which size shared memory carries every image: the size of the segment.
+    Return the size of the shared memory segment, the largest image that always arrives.
 
     A larger image is lost as soon as the reader is slower than the writer.
 
-    :returns: bytes; 0 if not known: another middleware, or a profile that names no segment.
+    :returns: bytes; 0 if the size is not known, because another middleware is used or the profile
+        names no segment.
     """
     if not _fast_dds():
         return 0
@@ -120,31 +122,33 @@ def largest_image_bytes() -> int:
 
 def shared_memory_problem() -> str:
     """
-    Return what is wrong with this process's shared memory and what to do; '' if it is fine.
+    Return what is wrong with the shared memory of this process, and what to do about it.
 
-    Call it once a node exists: Fast DDS creates its segment with the first node.
+    Call this when a node exists, because Fast DDS creates its segment with the first node.
+
+    :returns: a sentence, or '' if nothing is wrong.
     """
     segment = largest_image_bytes()
     size, free = _size_and_free()
     if not segment or not size:
         return ''
-    cure = ('start the container with --ipc host or --shm-size=256m' if size < _ROOMY else
-            'make room there, or check its permissions')
+    advice = ('start the container with --ipc host or --shm-size=256m' if size < _ROOMY else
+              'make room there, or check its permissions')
     if _own_segment_bytes() < segment:
         return (f'Fast DDS could not create its shared memory: it needs '
                 f'{_mib(_OVERHEAD * segment)} of /dev/shm, where {_mib(free)} of {_mib(size)} '
-                f'are free; large images will get lost; {cure}')
+                f'are free; large images will get lost; {advice}')
     if profile_in_use() == _SMALL_PROFILE:
         return (f'/dev/shm has only {_mib(size)}, and large images need {_mib(_ROOMY)}; images '
-                f'of more than {_megabytes(segment)} will get lost; {cure}')
+                f'of more than {_megabytes(segment)} will get lost; {advice}')
     return ''
 
 
 def why_images_get_lost(image_bytes: int) -> str:
     """
-    Return the likely causes, the first one first, when images get lost on their way here.
+    Return the likely causes, most likely first, if images get lost on their way to this node.
 
-    :param image_bytes: size of an image that came, 0 if none did.
+    :param image_bytes: size of the last image that arrived; 0 if none did.
     """
     if not _fast_dds():
         return 'the network or this machine is too busy: use a smaller or a compressed image'
@@ -163,7 +167,7 @@ def why_images_get_lost(image_bytes: int) -> str:
 
 def why_no_image_comes(topic: str) -> str:
     """
-    Return the likely causes, the first one first, when a publisher's images do not come at all.
+    Return the likely causes, most likely first, if no image of a publisher arrives.
 
     :param topic: resolved name of the topic.
     """

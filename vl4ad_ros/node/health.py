@@ -1,6 +1,6 @@
 # Copyright 2026 vl4ad_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""How one image stream is doing: counts, ages, and the one sentence that matters now."""
+"""Counts and ages of the images of one camera."""
 
 from __future__ import annotations
 
@@ -9,35 +9,39 @@ from collections.abc import Mapping
 from threading import Lock
 import time
 
-from diagnostic_msgs.msg import DiagnosticStatus
 import numpy as np
 
-from vl4ad_ros.node.dds import why_images_get_lost, why_no_image_comes
+from vl4ad_ros.node.assessment import assess, Observations, STAMP_PROBLEMS
 from vl4ad_ros.node.publishers import SourceProblem
 from vl4ad_ros.obstacles.pipeline import Result
 from vl4ad_ros.settings import Settings
 
 _WINDOW = 100
-"""Ages are percentiles over this many results."""
+"""Percentiles are taken over this many results."""
 _PATIENCE_S, _FIRST_PATIENCE_S = 5.0, 60.0
+"""Shortest time after which an inference counts as hung, and that time for the first one."""
 _PATIENCE = 10
-"""A result that takes so many times the usual, and these seconds, does not come any more."""
+"""An inference counts as hung after this many times its usual duration."""
 _CLOCK_SKEW_S = 0.1
-"""Clocks of two machines differ by less; a stamp further ahead is a wrong stamp."""
-_CLOCK_FAULT_S = 2.0
-"""No camera or network delays images by so much: an older one was stamped by another clock."""
-_STAMPS = ('zero', 'constant', 'future', 'late', 'back', 'gap')
+"""The clocks of two machines may differ by this; a stamp further ahead is a wrong stamp."""
+_COUNTS = ('received', 'lost', 'processed', 'bad', 'faults', 'alerts published',
+           'alerts withheld', 'resets', 'regions left over',
+           *(f'stamps {kind}' for kind in STAMP_PROBLEMS))
 
 
 class Health:
     """
-    Count what happens to the images of one stream; read once a second by diagnostics.
+    Counts what happens to the images of one camera; diagnostics read it once a second.
 
-    Rates and gaps use the steady clock, so that a paused `/clock` alarms nobody; ages are
-    given by the caller from the node's clock.
+    Rates and gaps are measured with the steady clock, so that a paused `/clock` raises no alarm;
+    the caller gives ages by the node's clock. All methods may be called from any thread.
+
+    :ivar topic: of the images.
+    :ivar faults_in_a_row: images in a row on which processing failed.
     """
 
     def __init__(self, topic: str) -> None:
+        """Start with all counts at zero."""
         self.topic = topic
         self._lock = Lock()
         self._counts: Counter[str] = Counter()
@@ -54,7 +58,7 @@ class Health:
 
     @property
     def patience_s(self) -> float:
-        """Seconds after which an image that has no result yet will not get one."""
+        """Seconds after which an inference that has not ended counts as hung."""
         with self._lock:
             return self._patience()
 
@@ -73,7 +77,11 @@ class Health:
                 self._pending_since = self._last_received
 
     def lost(self, count: int) -> None:
-        """Count images that were published but did not arrive whole."""
+        """
+        Count images that were published but did not arrive completely.
+
+        :param count: how many more there are.
+        """
         with self._lock:
             self._counts['lost'] += count
             self._lost_since_received += count
@@ -81,12 +89,14 @@ class Health:
     def processed(self, result: Result, stamp_ns: int, received_ns: int, published_ns: int,
                   work_s: float, stages_ms: Mapping[str, float]) -> None:
         """
-        Count an answered image.
+        Count an image whose results were published.
 
-        :param stamp_ns: of its header, ns.
-        :param received_ns, published_ns: the node's clock then, ns.
+        :param result: of the pipeline.
+        :param stamp_ns: of the image's header, in ns.
+        :param received_ns: the node's clock when the image arrived, in ns.
+        :param published_ns: the node's clock after publishing, in ns.
         :param work_s: seconds that decoding, inference and publishing took.
-        :param stages_ms: ms of each stage of the inference.
+        :param stages_ms: duration of each stage of the inference, in ms, by name.
         """
         arrival_s = (received_ns - stamp_ns) / 1e9
         moment = result.moment
@@ -113,14 +123,22 @@ class Health:
             self.faults_in_a_row = 0
 
     def refused(self, reason: str) -> None:
-        """Count an image that could not be read."""
+        """
+        Count an image that could not be read.
+
+        :param reason: a sentence.
+        """
         with self._lock:
             self._counts['bad'] += 1
             self._pending_since = None
             self._last_reason = reason
 
     def fault(self, reason: str) -> None:
-        """Count an image on which inference failed."""
+        """
+        Count an image on which processing failed.
+
+        :param reason: a sentence.
+        """
         with self._lock:
             self._counts['faults'] += 1
             self._pending_since = None
@@ -132,26 +150,19 @@ class Health:
         """
         Return level, sentence and values for diagnostics since the last report.
 
+        :param settings: hold the limits.
         :param source: what keeps images away, or None.
         :param publishers: how many publishers the topic has.
-        :param replaced: images overwritten by a newer one before they were processed.
+        :param replaced: images that a newer one replaced before they were processed.
+        :returns: the level is one of `DiagnosticStatus`; counts are since activation.
         """
         with self._lock:
-            now = time.monotonic()
-            new = self._counts - self._reported
-            self._reported = self._counts.copy()
-            ages = np.array(self._ages or [0.0])
-            p50, p95 = np.percentile(ages, (50, 95))
-            level, sentence = self._judge(
-                settings, source, publishers, replaced, now, new, p50, p95)
+            seen = self._observe(source, publishers, replaced)
             values = {
                 'topic': self.topic, 'publishers': str(publishers), 'replaced': str(replaced),
-                **{name: str(self._counts[name]) for name in (
-                    'received', 'lost', 'processed', 'bad', 'faults', 'alerts published',
-                    'alerts withheld', 'resets', 'regions left over',
-                    *(f'stamps {kind}' for kind in _STAMPS))},
-                'age p50 (ms)': f'{1e3 * p50:.0f}' if self._ages else '',
-                'age p95 (ms)': f'{1e3 * p95:.0f}' if self._ages else '',
+                **{name: str(self._counts[name]) for name in _COUNTS},
+                'age p50 (ms)': f'{1e3 * seen.age_p50_s:.0f}' if self._ages else '',
+                'age p95 (ms)': f'{1e3 * seen.age_p95_s:.0f}' if self._ages else '',
                 'work p50 (ms)': f'{1e3 * np.median(self._work):.0f}' if self._work else '',
                 **{f'{stage} p50 (ms)': f'{np.median(took_ms):.1f}'
                    for stage, took_ms in self._stages.items()},
@@ -159,74 +170,26 @@ class Health:
                 'last reset': self._last_reset,
                 'alerts withheld because': self._unknown,
             }
-        return level, sentence, values
+        return *assess(seen, settings), values
+
+    def _observe(self, source: SourceProblem | None, publishers: int,
+                 replaced: int) -> Observations:
+        now = time.monotonic()
+        new = self._counts - self._reported
+        self._reported = self._counts.copy()
+        p50, p95 = np.percentile(self._ages or [0.0], (50, 95))
+        waiting = 0.0 if self._pending_since is None else now - self._pending_since
+        return Observations(
+            topic=self.topic, source=source, publishers=publishers, replaced=replaced,
+            received=self._counts['received'], new=new,
+            since_received_s=now - self._last_received, since_good_s=now - self._last_good,
+            hung_s=waiting if waiting > self._patience() else 0.0,
+            lost_since_received=self._lost_since_received, image_bytes=self._image_bytes,
+            age_p50_s=float(p50), age_p95_s=float(p95),
+            arrival_s=float(np.median(self._arrivals)) if self._arrivals else 0.0,
+            last_reason=self._last_reason, last_reset=self._last_reset, unknown=self._unknown)
 
     def _patience(self) -> float:
-        return max(_PATIENCE_S, _PATIENCE * np.median(self._work)) if self._work else (
-            _FIRST_PATIENCE_S)
-
-    def _judge(self, settings: Settings, source: SourceProblem | None, publishers: int,
-               replaced: int, now: float, new: Counter[str], p50: float,
-               p95: float) -> tuple[bytes, str]:
-        gap = now - self._last_received
-        stalled = gap > settings.health_stall_timeout_s
-        if source and (source.total or stalled):
-            return DiagnosticStatus.ERROR, source.sentence
-        if stalled and not publishers:
-            return (DiagnosticStatus.ERROR if self._counts['received'] else
-                    DiagnosticStatus.WARN), (
-                f'nothing publishes {self.topic} (no image for {gap:.1f} s); '
-                'remap image:=<topic of the camera>')
-        if stalled:
-            cause = why_no_image_comes(self.topic) if not self._lost_since_received else (
-                f'{self._lost_since_received} got lost on the way: '
-                f'{why_images_get_lost(self._image_bytes)}')
-            return DiagnosticStatus.ERROR, (
-                f'no image for {gap:.1f} s on {self.topic} though it has a publisher: {cause}')
-        if self._pending_since is not None and now - self._pending_since > self._patience():
-            return DiagnosticStatus.ERROR, (
-                f'images come, but no result for {now - self._pending_since:.1f} s: an inference '
-                'hangs; end the node and start it again')
-        useless = now - self._last_good > settings.health_stall_timeout_s
-        if useless and (new['bad'] or new['faults']):
-            return DiagnosticStatus.ERROR, f'no image can be used: {self._last_reason}'
-        arrival = float(np.median(self._arrivals)) if self._arrivals else 0.0
-        if arrival > _CLOCK_FAULT_S:
-            return DiagnosticStatus.WARN, (
-                f'image stamps are {arrival:.1f} s behind the clock of this node; set the clocks '
-                'of both machines (NTP, PTP), or use_sim_time if a recording is played')
-        if p95 > settings.health_warn_age_s:
-            share = replaced / max(1, self._counts['received'])
-            return DiagnosticStatus.WARN, (
-                f'results are {1e3 * p50:.0f} ms old (p95 {1e3 * p95:.0f} ms), {share:.0%} of '
-                'the images replaced by newer ones; use a smaller image or a faster backend')
-        if new['bad'] or new['faults']:
-            return DiagnosticStatus.WARN, (
-                f"{new['bad'] + new['faults']} images dropped: {self._last_reason}")
-        if new['lost']:
-            return DiagnosticStatus.WARN, (
-                f"{new['lost']} images got lost on the way from the driver: "
-                f'{why_images_get_lost(self._image_bytes)}')
-        if new['processed'] and not new['alerts published']:
-            return DiagnosticStatus.WARN, f'no alerts are published: {self._unknown}'
-        if source:
-            return DiagnosticStatus.WARN, source.sentence
-        if odd := [kind for kind in _STAMPS if new[f'stamps {kind}']]:
-            return DiagnosticStatus.WARN, self._about_stamps(odd)
-        if new['regions left over']:
-            return DiagnosticStatus.WARN, (
-                f"{new['regions left over']} regions beyond the largest "
-                f'{settings.region_max_count} of each frame were left out; raise region.min_area '
-                'or threshold')
-        return DiagnosticStatus.OK, f"{new['processed']} results in the last second"
-
-    def _about_stamps(self, odd: list[str]) -> str:
-        """Return what is wrong with the stamps, and what follows."""
-        said = f'image stamps: {", ".join(odd)}'
-        if {'zero', 'constant'} & set(odd):
-            return f'{said}; the time of receipt is used instead; check the camera driver'
-        if 'back' in odd or 'gap' in odd:
-            return f'{said}; tracking began anew: {self._last_reset}'
-        if 'late' in odd:
-            return f'{said}; these frames are left out of tracking; check the order of the driver'
-        return f'{said}; check the clock of the camera driver and use_sim_time'
+        if not self._work:
+            return _FIRST_PATIENCE_S
+        return max(_PATIENCE_S, _PATIENCE * float(np.median(self._work)))

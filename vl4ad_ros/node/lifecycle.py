@@ -1,64 +1,75 @@
 # Copyright 2026 vl4ad_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What rclpy's lifecycle leaves out: transitions that say why they failed, and survive."""
+"""Additions to rclpy's lifecycle: failed transitions are logged and can be tried again."""
 
 from __future__ import annotations
 
 import functools
 import traceback
-from typing import Callable
+from typing import Any, Callable, cast, TypeVar
 
 from rclpy.impl.implementation_singleton import rclpy_implementation as _rclpy
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 
-Transition = Callable[[LifecycleNode, LifecycleState], TransitionCallbackReturn]
+CallbackT = TypeVar('CallbackT', bound=Callable[..., TransitionCallbackReturn])
 
 
-def transition(undo: str = '') -> Callable[[Transition], Transition]:
+def transition(undo: Callable[[Any], None] | None = None) -> Callable[[CallbackT], CallbackT]:
     """
-    Log what a transition callback raises; rclpy would hide it.
+    Decorate a transition callback: log the exceptions that it raises, which rclpy would hide.
 
-    :param undo: name of the method that takes back what the callback did before it failed; the
-        answer is then FAILURE: the node is where it was, and the transition can be tried again.
-        Without it the answer is ERROR, and `on_error` follows.
+    :param undo: a method of the same class that takes back what the callback did before it
+        failed. With it the answer to a failed transition is FAILURE: the node stays in its state,
+        and the transition can be tried again. Without it the answer is ERROR, and rclpy calls
+        `on_error`.
+    :returns: the decorator.
     """
-    def wrap(callback: Transition) -> Transition:
+    def decorate(callback: CallbackT) -> CallbackT:
         @functools.wraps(callback)
         def guarded(node: LifecycleNode, state: LifecycleState) -> TransitionCallbackReturn:
             try:
                 return callback(node, state)
             except Exception as error:
-                name = callback.__name__.replace('on_', '')
                 node.get_logger().debug(traceback.format_exc())
-                # Ours are whole sentences; a KeyError, say, is not.
-                kind = '' if isinstance(error, (ValueError, RuntimeError, OSError)) else (
-                    f'{type(error).__name__}: ')
-                node.get_logger().error(f'{name} failed: {kind}{error}')
-                if not undo:
+                name = callback.__name__.replace('on_', '')
+                node.get_logger().error(f'{name} failed: {sentence(error)}')
+                if undo is None:
                     return TransitionCallbackReturn.ERROR
-                getattr(node, undo)()
+                undo(node)
                 return TransitionCallbackReturn.FAILURE
-        return guarded
-    return wrap
+        return cast(CallbackT, guarded)
+    return decorate
+
+
+def sentence(error: Exception) -> str:
+    """
+    Return the text of an exception for the log.
+
+    :param error: any exception. Those that this package raises contain a whole sentence; others,
+        such as KeyError, do not, and get the name of their class in front.
+    """
+    if isinstance(error, (ValueError, RuntimeError, OSError)):
+        return str(error)
+    return f'{type(error).__name__}: {error}'
 
 
 class PatientLifecycleNode(LifecycleNode):
     """
     A lifecycle node that answers a transition its state does not allow with FAILURE.
 
-    Up to Jazzy it raises out of the executor and ends the process, and the client is never
-    answered (ros2/rclpy#1209).
+    Up to Jazzy, rclpy raises an exception out of the executor instead, which ends the process,
+    and the client is never answered (ros2/rclpy#1209).
     """
 
     def _LifecycleNodeMixin__change_state(self, transition_id: int) -> TransitionCallbackReturn:
         try:
-            return super()._LifecycleNodeMixin__change_state(transition_id)
+            return getattr(super(), '_LifecycleNodeMixin__change_state')(transition_id)
         except _rclpy.RCLError:
             self.get_logger().warning(f'transition {transition_id} is not possible in this state; '
                                       f'see: ros2 lifecycle list {self.get_name()}')
             return TransitionCallbackReturn.FAILURE
 
     def destroy_node(self) -> None:
-        """Leave the graph at once: rclpy keeps the lifecycle services as long as the object."""
+        """Leave the graph at once; rclpy keeps the lifecycle services as long as the object."""
         super().destroy_node()
         self._state_machine.destroy_when_not_in_use()

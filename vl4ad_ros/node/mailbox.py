@@ -1,6 +1,6 @@
 # Copyright 2026 vl4ad_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""A box for one thing, where the latest wins: what keeps results young under overload."""
+"""A mailbox for one item, in which a newer item replaces an older one."""
 
 from __future__ import annotations
 
@@ -12,9 +12,12 @@ T = TypeVar('T')
 
 class Mailbox(Generic[T]):
     """
-    Hand the newest item from one thread to another; an item not yet taken is replaced.
+    Hands the newest item from one thread to another.
 
-    :ivar replaced: items that were overwritten before anybody took them.
+    An item that has not been taken is replaced by the next one, so that under overload results
+    are late by at most one item.
+
+    :ivar replaced: how many items were replaced before they were taken.
     """
 
     def __init__(self) -> None:
@@ -24,21 +27,21 @@ class Mailbox(Generic[T]):
         self._changed = Condition()
 
     def put(self, item: T) -> None:
-        """Leave `item`, in place of one that is still waiting."""
+        """Put an item into the box; it replaces one that is still there."""
         with self._changed:
             self.replaced += self._item is not None
             self._item = item
             self._changed.notify()
 
     def take(self) -> T | None:
-        """Wait for an item and remove it; None once the box is closed."""
+        """Wait for an item, remove it and return it; return None once the box is closed."""
         with self._changed:
             self._changed.wait_for(lambda: self._closed or self._item is not None)
             item, self._item = self._item, None
             return None if self._closed else item
 
     def close(self) -> None:
-        """Wake the taker for good; what is still inside is dropped."""
+        """Close the box: drop the item inside, and let `take` return None from now on."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()

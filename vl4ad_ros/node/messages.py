@@ -1,6 +1,6 @@
 # Copyright 2026 vl4ad_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Results as standard messages; the header is the input's and always an argument."""
+"""Conversion of results to standard messages, which carry the header of the input."""
 
 from __future__ import annotations
 
@@ -25,36 +25,45 @@ _FIRST_CLASS = 256
 
 def image(header: Header, array: np.ndarray, encoding: str) -> Image:
     """
-    Return `array`, (H, W) or (H, W, C), as an Image with the given header and encoding.
+    Return an array as an image message whose rows are not padded.
 
-    Rows are not padded: `len(data) == step * height`.
+    :param header: of the input.
+    :param array: (H, W) or (H, W, C), of the type that the encoding demands.
+    :param encoding: such as 'mono8', 'rgb8' or '32FC1'.
+    :returns: the message; `len(data) == step * height`.
     """
     array = np.ascontiguousarray(array)
     message = Image(header=header, height=array.shape[0], width=array.shape[1],
                     encoding=encoding, step=array.strides[0],
                     is_bigendian=int(sys.byteorder == 'big'))
-    # Appending to the field's own array.array is the one fast way that Humble has too:
-    # assigning bytes or an ndarray is checked element by element there.
-    message.data.frombytes(memoryview(array).cast('B'))
+    # Humble checks the elements of assigned bytes and arrays one by one. Appending to the
+    # array.array that the field holds is fast in every distribution.
+    message.data.frombytes(array.data.cast('B'))
     return message
 
 
 def detections(header: Header, found: Iterable[Finding]) -> Detection2DArray:
     """
-    Return detections or alerts as an array, empty if there are none.
+    Return detections or alerts as a message with one entry each.
 
-    Boxes are in pixels of the input image. Each result has the score of what it names: the first
-    is 'anomaly' with the region's score, the second, where a class names the region, that class
-    with its mean mass; all 0 to 1.
+    The boxes are in pixels of the input image. The first hypothesis of each entry is 'anomaly'
+    with the score of the region. If an anomaly class names the region, the second hypothesis is
+    that class, with its mean probability in the region. Both scores are 0 to 1.
+
+    :param header: of the input; the message and all its entries carry it.
+    :param found: the detections or alerts; the message is empty if there are none.
     """
     return Detection2DArray(header=header, detections=[_detection(header, one) for one in found])
 
 
 def label_info(header: Header, vocabulary: Vocabulary, threshold: float) -> LabelInfo:
     """
-    Return what the mask's values mean, then the active prompts as entries from 256 on.
+    Return the meaning of the mask's values, and the active classes as entries from 256 on.
 
-    Known classes come first, anomaly classes after them, in the order of the parameters.
+    :param header: with the time from which the classes are active.
+    :param vocabulary: known classes come first, then anomaly classes, in the order of the
+        parameters.
+    :param threshold: score above which a pixel is anomalous, 0 to 1.
     """
     names = {NORMAL: 'normal', ANOMALOUS: 'anomaly',
              **{_FIRST_CLASS + i: str(c) for i, c in enumerate(vocabulary.classes)}}
@@ -64,7 +73,15 @@ def label_info(header: Header, vocabulary: Vocabulary, threshold: float) -> Labe
 
 def status(name: str, level: bytes, message: str, hardware: str,
            values: Mapping[str, str]) -> DiagnosticStatus:
-    """Return one line of `/diagnostics` (REP-107)."""
+    """
+    Return one status of `/diagnostics` (REP-107).
+
+    :param name: of the status, '<node>: <part>'.
+    :param level: one of the constants of `DiagnosticStatus`.
+    :param message: a sentence.
+    :param hardware: the device that runs the network; '' if none does.
+    :param values: further values, by name.
+    """
     return DiagnosticStatus(name=name, level=level, message=message, hardware_id=hardware,
                             values=[KeyValue(key=k, value=v) for k, v in values.items()])
 

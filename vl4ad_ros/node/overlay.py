@@ -21,7 +21,8 @@ def draw(image: np.ndarray, mask: np.ndarray, alpha: float,
     :param image: (H, W, 3) uint8 RGB.
     :param mask: (H, W) uint8, 0 or 255.
     :param alpha: opacity of the tint, 0 to 1.
-    :param alerts: box (x, y, width, height) in pixels and caption of each.
+    :param alerts: box (x, y, width, height) in pixels and caption of each alert.
+    :returns: (H, W, 3) uint8 RGB.
     """
     shown = image.copy()
     where = mask > 0

@@ -12,7 +12,7 @@ from vl4ad_ros.settings import ParameterError, PARAMETERS, Row, Settings
 
 
 def descriptor(row: Row) -> ParameterDescriptor:
-    """Return the descriptor that `ros2 param describe` shows and rclpy enforces."""
+    """Return the descriptor of a parameter: `ros2 param describe` shows it, rclpy checks it."""
     described = ParameterDescriptor(
         description=row.meaning, additional_constraints=row.range_text)
     if row.between:
@@ -25,11 +25,13 @@ def descriptor(row: Row) -> ParameterDescriptor:
 
 def declare(node: Node) -> Settings:
     """
-    Declare the whole table on `node` and return the values it starts with.
+    Declare all parameters.
 
-    :raises ParameterError: naming the key of the parameter file whose value has a wrong type,
-        range or an empty list.
-    :raises VocabularyError: naming the prompt that cannot be used.
+    :param node: on which they are declared.
+    :returns: the start values, from the command line, the parameter file or the defaults.
+    :raises ParameterError: if a start value has a wrong type or range, or is an empty list; the
+        message names the parameter.
+    :raises VocabularyError: if a prompt cannot be used; the message names it.
     """
     values = {}
     for row in PARAMETERS:

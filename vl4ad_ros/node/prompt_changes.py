@@ -1,6 +1,6 @@
 # Copyright 2026 vl4ad_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Changes of the prompts: checked at once and encoded on a thread; the newest one counts."""
+"""Changes of the prompts: checked at once, then encoded in a background thread."""
 
 from __future__ import annotations
 
@@ -10,21 +10,23 @@ from typing import Callable
 
 from vl4ad_ros.bundle.prompt_encoder import Prompts
 from vl4ad_ros.inference.detector import Detector
-from vl4ad_ros.node.aside import begin
+from vl4ad_ros.node.background import submit
 from vl4ad_ros.prompts.vocabulary import Vocabulary
 from vl4ad_ros.settings import Settings
 
 _READING_S = 0.5
-"""Seconds that the answer to a change waits for the files that it names."""
+"""Seconds that the answer to a change waits until the files that it names are read."""
 
 
 class PromptChanges:
     """
-    Encodes the prompts of accepted settings beside the executor, whose thread calls all methods.
+    Encodes the prompts of accepted settings in background threads.
 
-    A large text tower takes seconds to minutes. Of several changes only the newest is encoded.
+    A large text tower takes seconds to minutes. Of several pending changes only the newest is
+    encoded. The executor's thread calls all methods.
 
-    :param finished: called from another thread when `take` has an outcome.
+    :param detector: checks and encodes the prompts.
+    :param finished: is called from a background thread when `take` has an outcome.
     """
 
     def __init__(self, detector: Detector, finished: Callable[[], None]) -> None:
@@ -42,12 +44,14 @@ class PromptChanges:
 
     def begin(self, settings: Settings) -> None:
         """
-        Check the prompts of these settings and start to encode them, or refuse them.
+        Check the prompts of these settings, and start to encode them if they can be used.
 
-        A file that cannot be read in half a second is read on; if it turns out to be unusable,
-        that is the outcome of an accepted change.
+        Reading a file may take longer than half a second. The change is accepted then, and
+        `take` returns the error if the file turns out to be unusable.
 
-        :raises VocabularyError: naming the entry; a change that is pending goes on.
+        :param settings: the new settings.
+        :raises VocabularyError: if a prompt cannot be used; the message names it. A pending
+            change stays pending.
         """
         detector = self._detector
 
@@ -57,10 +61,10 @@ class PromptChanges:
             return vocabulary
 
         if settings.names_file:
-            reading = begin(read)
+            reading = submit(read)
             wait([reading], _READING_S)
             if reading.done():
-                reading.result()  # raises what it found
+                reading.result()  # raises the error, if there was one
         else:
             reading = Future()
             reading.set_result(read())
@@ -74,13 +78,18 @@ class PromptChanges:
                 if number != self._newest:
                     raise _Superseded
                 return detector.encode(vocabulary)
-        encoding = begin(encode)
+        encoding = submit(encode)
         self._pending = encoding
         encoding.add_done_callback(
             lambda done: self._finished() if number == self._newest else None)
 
     def take(self) -> Future[Prompts] | None:
-        """Return the newest change once it is done: the encoded prompts, or why that failed."""
+        """
+        Return the outcome of the newest change and forget it.
+
+        :returns: a future that is done: its result is the encoded prompts, or its exception says
+            why they cannot be used. None if no change is pending or encoding has not ended.
+        """
         pending = self._pending
         if pending is None or not pending.done():
             return None
@@ -88,10 +97,10 @@ class PromptChanges:
         return pending
 
     def cancel(self) -> None:
-        """Let no pending change have an outcome."""
+        """Drop a pending change; `finished` is not called for it."""
         self._pending = None
         self._newest += 1
 
 
 class _Superseded(Exception):
-    """A newer change is there, or none is wanted any more."""
+    """The change was replaced by a newer one, or cancelled."""

@@ -1,6 +1,6 @@
 # Copyright 2026 vl4ad_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Why images of a topic cannot be received, read from the publishers that are there now."""
+"""Reasons why the images of a topic cannot be received, found from its publishers."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ COMPRESSED = '/compressed'
 @dataclass(frozen=True)
 class SourceProblem:
     """
-    Something about the publishers of a topic.
+    A problem with the publishers of a topic.
 
     :ivar sentence: what is wrong, and what to set.
-    :ivar total: whether no publisher can be received.
+    :ivar total: True if no publisher can be received, False if some can.
     """
 
     sentence: str
@@ -29,11 +29,13 @@ class SourceProblem:
 def source_problem(node: Node, topic: str, kind: type,
                    profile: QoSProfile) -> SourceProblem | None:
     """
-    Return what keeps images of a topic away, judged by the publishers that are there now.
+    Look for a problem among the publishers that a topic has now.
 
-    :param topic: the full name that is subscribed.
-    :param kind: `Image` or `CompressedImage`.
-    :param profile: of the subscription.
+    :param node: gives access to the ROS graph.
+    :param topic: the full name of the subscribed topic.
+    :param kind: the message class, `Image` or `CompressedImage`.
+    :param profile: the quality of service of the subscription.
+    :returns: the problem, or None if nothing is wrong or the topic has no publisher at all.
     """
     there = node.get_publishers_info_by_topic(topic)
     if not there:
@@ -58,7 +60,7 @@ def _name(kind: type) -> str:
 
 
 def _elsewhere(node: Node, topic: str, kind: type) -> SourceProblem | None:
-    """Return a hint where a topic without publishers has a neighbour that has some."""
+    """Return a hint if a topic without publishers has a raw or compressed sibling with some."""
     if topic.endswith(2 * COMPRESSED):
         given = topic[:-len(COMPRESSED)]
         return SourceProblem(
@@ -76,14 +78,14 @@ def _elsewhere(node: Node, topic: str, kind: type) -> SourceProblem | None:
 
 
 def _other_type(topic: str, kind: type, seen: str) -> str:
-    """Return what to set where a topic has another type than is subscribed."""
+    """Return what to set if a topic has another type than the subscription."""
     said = f'{topic} is published as {seen}, not as {_name(kind)}'
     if kind is Image and seen == _name(CompressedImage):
-        cure = f'set image_transport: compressed and image:={topic.removesuffix(COMPRESSED)}'
+        advice = f'set image_transport: compressed and image:={topic.removesuffix(COMPRESSED)}'
         if not topic.endswith(COMPRESSED):
-            cure = (f"remap the publisher's topic to {topic}{COMPRESSED} and set image_transport: "
-                    'compressed')
-        return f'{said}; {cure}'
+            advice = (f"remap the publisher's topic to {topic}{COMPRESSED} and set "
+                      'image_transport: compressed')
+        return f'{said}; {advice}'
     if kind is CompressedImage and seen == _name(Image):
         return f'{said}; set image_transport: raw and image:={topic}'
     return f'{said}; set image:= to the topic of a camera'

@@ -1,6 +1,6 @@
 # Copyright 2026 vl4ad_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What the parts without ROS log, for the node's log."""
+"""Log lines of the parts of this package that do not use ROS, for the node's log."""
 
 from __future__ import annotations
 
@@ -12,7 +12,12 @@ from typing import Callable
 
 @contextmanager
 def forwarded(info: Callable[[str], None], warning: Callable[[str], None]) -> Iterator[None]:
-    """Hand each line that this package logs meanwhile, in any thread, to one of the two."""
+    """
+    Pass on what this package logs inside the `with` block, in any thread.
+
+    :param info: is called with each line below the level WARNING.
+    :param warning: is called with each line of the level WARNING or above.
+    """
     class Forward(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
             (warning if record.levelno >= logging.WARNING else info)(record.getMessage())

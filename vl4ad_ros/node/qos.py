@@ -1,10 +1,11 @@
 # Copyright 2026 vl4ad_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-Quality of service by meaning, so that no call site holds a number.
+Quality-of-service profiles, named by their purpose.
 
-Functions, not constants: `qos_overrides` parameters are written into the profile they are
-given, and a shared one would carry one topic's override to the next.
+These are functions and not constants, because rclpy writes the values of `qos_overrides`
+parameters into the profile that it is given. A shared profile would carry the override of one
+topic to the next.
 """
 
 from __future__ import annotations
@@ -14,26 +15,26 @@ from rclpy.qos_overriding_options import QoSOverridingOptions
 
 
 def newest_image() -> QoSProfile:
-    """Take from any camera, reliable or not, and only the newest (REP-2003)."""
+    """Return the profile that receives the newest image of any camera (REP-2003)."""
     return QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
 
 
 def image_result() -> QoSProfile:
-    """Serve RViz, bags (reliable) and sensor-data subscribers alike; only the newest counts."""
+    """Return the profile for images that reliable and best-effort subscribers can receive."""
     return QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE)
 
 
 def event() -> QoSProfile:
-    """Keep a few for a subscriber that is briefly late."""
+    """Return the profile for events, of which a subscriber that is late can get the last ten."""
     return QoSProfile(depth=10, reliability=ReliabilityPolicy.RELIABLE)
 
 
 def latched() -> QoSProfile:
-    """Give late subscribers the last message."""
+    """Return the profile that gives the last message to subscribers that come later."""
     return QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE,
                       durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
 
 def overridable() -> QoSOverridingOptions:
-    """Let `qos_overrides.<topic>.<publisher|subscription>.*` parameters change the profile."""
+    """Return options by which `qos_overrides.<topic>.*` parameters can change a profile."""
     return QoSOverridingOptions.with_default_policies()

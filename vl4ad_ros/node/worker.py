@@ -1,6 +1,6 @@
 # Copyright 2026 vl4ad_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The one thread that decodes, infers and publishes, so that the executor never waits."""
+"""The thread that decodes, infers and publishes, so that the executor never waits."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ T = TypeVar('T')
 
 class Worker(Generic[T]):
     """
-    Hand every item of a mailbox to a function, in a thread of its own, until stopped.
+    Calls a function with each item of a mailbox, in a thread of its own, until `stop`.
 
-    :param work: gets each item; what it raises ends the thread.
-    :param died: gets the exception that ended the thread.
+    :param mailbox: gives the items.
+    :param work: is called with each item; an exception ends the thread.
+    :param died: is called with the exception that ended the thread.
     """
 
     def __init__(self, mailbox: Mailbox[T], work: Callable[[T], None],
@@ -30,9 +31,10 @@ class Worker(Generic[T]):
 
     def stop(self, patience_s: float) -> bool:
         """
-        Close the mailbox and wait for the item in hand.
+        Close the mailbox and wait until the current item is done.
 
-        :returns: whether that is done: nothing more is, then.
+        :param patience_s: longest time to wait, in seconds.
+        :returns: True if the thread has ended, False if it is still working.
         """
         self._mailbox.close()
         self._thread.join(patience_s)

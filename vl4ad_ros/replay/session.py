@@ -51,7 +51,7 @@ _ALERTS_TIMEOUT_S = 0.25
 """Time after the detections of a frame when its alerts are no longer expected, in seconds."""
 _REPORT_TIMEOUT_S = 5.0
 """Longest time to wait for a diagnostics message, in seconds; the node sends one each second."""
-_DISTROS = {'3': 'humble', '7': 'jazzy', '9': 'kilted'}
+_DISTROS = {'3': 'humble', '7': 'jazzy', '10': 'lyrical'}
 """ROS 2 distribution by the major version of rclpy."""
 
 

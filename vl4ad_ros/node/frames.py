@@ -1,0 +1,130 @@
+# Copyright 2026 vl4ad_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The way of one image from its message to its published results."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+import time
+from typing import Any, Callable, NamedTuple, Protocol
+
+import numpy as np
+from rclpy.lifecycle import LifecycleNode
+
+from vl4ad_ros.bundle.prompt_encoder import Prompts
+from vl4ad_ros.inference.detector import Detector
+from vl4ad_ros.inference.errors import BackendError, FatalBackendError
+from vl4ad_ros.node.health import Health
+from vl4ad_ros.node.lifecycle import sentence
+from vl4ad_ros.node.outputs import Outputs
+from vl4ad_ros.obstacles.pipeline import Pipeline
+from vl4ad_ros.settings import Settings
+
+_LOG_INTERVAL_S = 5.0
+"""Seconds between two log lines about the same problem."""
+
+
+class Convert(Protocol):
+    """Converts a message to (H, W, 3) uint8 RGB; raises ConvertError if it cannot be read."""
+
+    def __call__(self, message: Any, *, max_pixels: int) -> np.ndarray:
+        """Return the image, whose width times height is at most `max_pixels`."""
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """
+    Everything that can change between two frames; each frame is processed with one of these.
+
+    :ivar settings: the parameters.
+    :ivar prompts: the encoded prompts.
+    """
+
+    settings: Settings
+    prompts: Prompts
+
+
+class Received(NamedTuple):
+    """
+    A message that waits to be processed.
+
+    :ivar message: `Image` or `CompressedImage`.
+    :ivar at_ns: the node's clock when the message arrived, in ns.
+    """
+
+    message: Any
+    at_ns: int
+
+
+class FrameProcessor:
+    """
+    Processes the images of one camera from one activation to the next deactivation.
+
+    :param node: gives the clock and the log.
+    :param topic: of the images, for the log.
+    :param detector: runs the network.
+    :param convert: converts a message to RGB.
+    :param outputs: publishes the results.
+    :param health: counts what happens to the images.
+    :param give_up: is called when no further image can be processed: with a `FatalBackendError`
+        if only a new process can.
+    """
+
+    def __init__(self, node: LifecycleNode, topic: str, detector: Detector, convert: Convert,
+                 outputs: Outputs, health: Health, give_up: Callable[[Exception], None]) -> None:
+        """Start with no tracks."""
+        self._node = node
+        self._topic = topic
+        self._detector = detector
+        self._convert = convert
+        self._outputs = outputs
+        self._health = health
+        self._give_up = give_up
+        self._pipeline = Pipeline()
+
+    def process(self, received: Received, configuration: Configuration) -> None:
+        """
+        Process one image; an image that cannot be processed is dropped, counted and logged.
+
+        :param received: the message.
+        :param configuration: used for the whole frame.
+        """
+        began = time.monotonic()
+        settings, header = configuration.settings, received.message.header
+        try:
+            image = self._convert(received.message, max_pixels=settings.image_max_pixels)
+        except Exception as error:
+            reason = sentence(error)
+            self._health.refused(reason)
+            self._node.get_logger().warning(
+                f'{self._topic}: {reason}', throttle_duration_sec=_LOG_INTERVAL_S)
+            return
+        try:
+            prediction = self._detector.detect(image, configuration.prompts)
+            stages = dict(self._detector.backend.stages)
+            # Computed here, because rclpy's Time refuses a negative stamp.
+            stamp_ns = 10 ** 9 * header.stamp.sec + header.stamp.nanosec
+            result = self._pipeline.process(prediction, stamp_ns, received.at_ns, settings.limits)
+            self._outputs.publish(header, image, prediction, result, settings)
+        except FatalBackendError as error:
+            self._give_up(error)
+            return
+        except Exception as error:
+            if self._node.context.ok():
+                self._drop(error, settings.health_fault_limit)
+            return
+        if result.reset:
+            self._node.get_logger().warning(f'tracking was reset: {result.reset}',
+                                            throttle_duration_sec=_LOG_INTERVAL_S)
+        now_ns = self._node.get_clock().now().nanoseconds
+        self._health.processed(result, stamp_ns, received.at_ns, now_ns,
+                               time.monotonic() - began, stages)
+
+    def _drop(self, error: Exception, limit: int) -> None:
+        """Drop the frame, and give up after `limit` frames in a row that failed."""
+        reason = sentence(error)
+        self._health.fault(f'processing failed: {reason}')
+        self._node.get_logger().error(
+            f'processing failed: {reason}', throttle_duration_sec=_LOG_INTERVAL_S)
+        if self._health.faults_in_a_row >= limit:
+            self._give_up(BackendError(f'{limit} failures in a row, the last: {reason}'))

@@ -1,0 +1,81 @@
+# Copyright 2026 vl4ad_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The topics on which the results of one camera are published."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from rclpy.lifecycle import LifecycleNode, LifecyclePublisher
+from sensor_msgs.msg import Image
+from std_msgs.msg import Header
+from vision_msgs.msg import Detection2DArray
+
+from vl4ad_ros.inference.detector import Prediction
+from vl4ad_ros.node import messages, overlay, qos
+from vl4ad_ros.obstacles.pipeline import Result
+from vl4ad_ros.settings import Settings
+
+
+class Outputs:
+    """
+    The publishers of all results, from their creation to `close`.
+
+    :param node: creates the publishers below its private name, `~/`.
+    """
+
+    def __init__(self, node: LifecycleNode) -> None:
+        """
+        Create the publishers.
+
+        :raises Exception: what rclpy raises, such as for an unusable `qos_overrides` parameter;
+            no publisher is left behind.
+        """
+        self._node = node
+        self._publishers: list[LifecyclePublisher] = []
+        try:
+            self._mask = self._create(Image, 'mask', qos.image_result())
+            self._score = self._create(Image, 'score', qos.image_result())
+            self._overlay = self._create(Image, 'overlay', qos.image_result())
+            self._detections = self._create(Detection2DArray, 'detections', qos.event())
+            self._alerts = self._create(Detection2DArray, 'alerts', qos.event())
+        except Exception:
+            self.close()
+            raise
+
+    def publish(self, header: Header, image: np.ndarray, prediction: Prediction, result: Result,
+                settings: Settings) -> None:
+        """
+        Publish the results of one image; score and overlay only if someone subscribes to them.
+
+        :param header: of the image; every message carries it.
+        :param image: (H, W, 3) uint8 RGB.
+        :param prediction: of this image.
+        :param result: of this image.
+        :param settings: those with which the image was processed.
+        """
+        mask = prediction.mask(settings.threshold)
+        self._mask.publish(messages.image(header, mask, 'mono8'))
+        self._detections.publish(messages.detections(header, result.detections))
+        # An empty message would say that there is no obstacle, which may not be known yet.
+        if result.alerts is not None:
+            self._alerts.publish(messages.detections(header, result.alerts))
+        if self._score.get_subscription_count():
+            self._score.publish(messages.image(header, prediction.score, '32FC1'))
+        if self._overlay.get_subscription_count():
+            self._overlay.publish(messages.image(header, overlay.draw(
+                image, mask, settings.output_overlay_alpha,
+                [(a.region.box, f'#{a.id} {a.caption}') for a in result.alerts or ()]), 'rgb8'))
+
+    def close(self) -> None:
+        """Destroy the publishers; may be called twice."""
+        for publisher in self._publishers:
+            self._node.destroy_lifecycle_publisher(publisher)
+        self._publishers.clear()
+
+    def _create(self, kind: type, name: str, profile: Any) -> LifecyclePublisher:
+        publisher = self._node.create_lifecycle_publisher(
+            kind, f'~/{name}', profile, qos_overriding_options=qos.overridable())
+        self._publishers.append(publisher)
+        return publisher
