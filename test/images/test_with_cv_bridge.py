@@ -12,8 +12,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from vl4ad_ros.images import ConvertError, image_to_rgb, with_cv_bridge
-from vl4ad_ros.images.with_cv_bridge import (
-    BRIDGED, cv_bridge_problem, image_to_rgb_with_cv_bridge)
+from vl4ad_ros.images.with_cv_bridge import BRIDGED, cv_bridge_problem, image_to_rgb_with_cv_bridge
 
 GOOD = """
     codes = {'rgb8': None, 'bgr8': cv2.COLOR_BGR2RGB, 'rgba8': cv2.COLOR_RGBA2RGB,

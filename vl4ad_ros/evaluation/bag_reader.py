@@ -21,7 +21,7 @@ from rosbags.rosbag2 import Reader
 
 from vl4ad_ros.evaluation.alert_metrics import Truth, TruthFrame
 from vl4ad_ros.evaluation.message_types import typestore
-from vl4ad_ros.images import compressed_to_rgb, image_to_rgb
+from vl4ad_ros.images import compressed_to_rgb, image_to_rgb, MAX_PIXELS
 
 RAW, COMPRESSED = 'sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage'
 TRUTH_PREFIX = '/ground_truth/'

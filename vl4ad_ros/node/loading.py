@@ -9,8 +9,7 @@ from typing import Callable
 
 from vl4ad_ros.bundle.prompt_encoder import Prompts
 from vl4ad_ros.images import image_to_rgb
-from vl4ad_ros.images.with_cv_bridge import (
-    BRIDGED, cv_bridge_problem, image_to_rgb_with_cv_bridge)
+from vl4ad_ros.images.with_cv_bridge import BRIDGED, cv_bridge_problem, image_to_rgb_with_cv_bridge
 from vl4ad_ros.inference.detector import Detector
 from vl4ad_ros.inference.errors import EngineMissing, FatalBackendError
 from vl4ad_ros.node import background
