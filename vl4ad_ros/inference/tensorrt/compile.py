@@ -65,9 +65,9 @@ def compile_graph(library: Library, file: Path, timings: bytes | None,
     network = builder.create_network(0 if flag is None else 1 << int(flag))
     parser = trt.OnnxParser(network, logger)
     if not parser.parse_from_file(str(file)):
-        raise GraphRefused(f'{NAME} {library.version} cannot parse {file.name}: '
-                           + '; '.join(_describe(parser.get_error(index))
-                                       for index in range(parser.num_errors)))
+        errors = [_describe(parser.get_error(index), logger) for index in range(parser.num_errors)]
+        raise GraphRefused(
+            f'{NAME} {library.version} cannot parse {file.name}: {"; ".join(errors)}')
     config = builder.create_builder_config()
     config.clear_flag(trt.BuilderFlag.TF32)  # float32 in the graph means full float32 precision
     cache = config.create_timing_cache(timings or b'')
@@ -85,11 +85,13 @@ def compile_graph(library: Library, file: Path, timings: bytes | None,
     return Compiled(plan, b'' if cache is None else cache.serialize(), tuple(logger.lines))
 
 
-def _describe(error: Any) -> str:
-    """Return an error of the parser in one line, with its node where it has one."""
-    node = error.node_name() or (f'number {error.node()}' if error.node() >= 0 else '')
+def _describe(error: Any, logger: Any) -> str:
+    """Return an error of the parser in one line, with its node or else with the log's words."""
     said = ' '.join(error.desc().split())
-    return f'node {node} ({error.node_operator()}): {said}' if node else said
+    node = error.node_name() or (f'number {error.node()}' if error.node() >= 0 else '')
+    if node:
+        return f'node {node} ({error.node_operator()}): {said}'
+    return f'{said} ({" ".join(logger.said().split())})'
 
 
 def _progress(trt: Any, log: Callable[[str], None]) -> Any:
