@@ -86,8 +86,10 @@ def _run(arguments: list[str], output: IO[bytes], log: Callable[[str], None]
     try:
         process = subprocess.Popen(
             [sys.executable, '-m', build_process.__name__, str(os.getpid()), *arguments],
-            # The child imports from the same folders as this process.
-            env={**os.environ, 'PYTHONPATH': os.pathsep.join(filter(None, sys.path))},
+            # The child imports from the same folders as this process, and since Python 3.11 not
+            # from the current folder, as -m otherwise does.
+            env={**os.environ, 'PYTHONSAFEPATH': '1',
+                 'PYTHONPATH': os.pathsep.join(path or os.getcwd() for path in sys.path)},
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             encoding='utf-8', errors='replace', pass_fds=[output.fileno()],
             # Ctrl-C in a terminal reaches this process only, which then ends the child.
