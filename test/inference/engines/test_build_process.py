@@ -6,18 +6,13 @@ from __future__ import annotations
 
 import itertools
 import os
-from pathlib import Path
 import resource
-import signal
-import subprocess
-import sys
 import threading
-import time
 
 from engine_bundle import write_engine_bundle
 from fake_tensorrt import fake_tensorrt, HEADER, install, Notes
 import pytest
-from stand_in import environment, has_ended
+from stand_in import has_ended
 from vl4ad_ros.inference.backend import BackendOptions
 from vl4ad_ros.inference.errors import BackendError, BackendUnavailable, DeviceMemoryError
 from vl4ad_ros.inference.tensorrt import build_process
@@ -162,31 +157,6 @@ def test_what_ends_the_wait_ends_the_process(build, installed, folder):
     with pytest.raises(Enough):
         build(enough)
     assert has_ended(only_process(installed)) and list(folder.iterdir()) == []
-
-
-@pytest.mark.parametrize('number, code', [
-    (signal.SIGINT, 130), (signal.SIGTERM, 130), (signal.SIGKILL, -signal.SIGKILL)])
-def test_the_end_of_the_command_ends_the_build(
-        installed, engine_bundle, folder, tmp_path, number, code):
-    installed.faults.hangs = True
-    program = Path(__file__).with_name('stand_in.py')
-    command = subprocess.Popen(
-        [sys.executable, program, 'vl4ad', 'build', engine_bundle.directory, '--cache-dir',
-         folder], env=environment(tmp_path / 'fake'), stderr=subprocess.PIPE, text=True)
-    try:
-        end = time.monotonic() + 20
-        while not installed.counts.all('pid'):
-            assert command.poll() is None and time.monotonic() < end, command.communicate()
-            time.sleep(0.02)
-        assert not has_ended(only_process(installed), 0.1)
-        command.send_signal(number)
-        _, said = command.communicate(timeout=10)
-    finally:
-        command.kill()
-        command.wait()
-    assert command.returncode == code and 'Traceback' not in said
-    assert has_ended(only_process(installed))
-    assert [file.name for file in folder.iterdir()] == ['lock']
 
 
 def test_leftovers_of_a_killed_build_are_removed_by_the_next(installed, engine_bundle, folder):

@@ -79,6 +79,15 @@ def test_a_wrong_engine_is_refused_and_the_next_form_is_tried(engines, trt, fold
     assert len(trt.counts.built) == 2
 
 
+def test_a_bundle_without_half_precision_is_built_with_a_warning(engines):
+    building = engines()
+    building.build()
+    assert 'in fp32 only' in building.said[0] and '--dtype fp16' in building.said[0]
+    asked_for = engines(precision='fp32')
+    asked_for.build(force=True)
+    assert not any('in fp32 only' in line for line in asked_for.said)
+
+
 def test_nothing_agrees(engines, trt, folder):
     trt.faults.noise = dict.fromkeys(('vision.gather.onnx', 'vision.grid-sample.onnx'), 0.5)
     with pytest.raises(BackendError) as caught:

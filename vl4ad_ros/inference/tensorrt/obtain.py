@@ -79,6 +79,12 @@ class Engines:
                 self._log(f'{found[1].file} is there already')
                 return found
             load_reference(self._bundle)
+            if self._options.precision == 'auto' and self._graphs[0].dtype == 'fp32':
+                self._warn(f'{self._bundle.directory} has its network in fp32 only; an engine in '
+                           'half precision is smaller and usually faster: see vl4ad convert '
+                           '--dtype, or run: '
+                           + shlex.join(['vl4ad', 'export', str(self._bundle.directory),
+                                         '--dtype', 'fp16']))
             attempts = []
             for graph in self._graphs:
                 try:
