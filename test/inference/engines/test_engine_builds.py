@@ -234,8 +234,6 @@ def test_open_backend(trt, cuda, engine_bundle, folder, caplog):
     options = BackendOptions(cache_dir=folder, threads=1)
     with pytest.raises(EngineMissing, match='run: vl4ad build'):
         open_backend(engine_bundle, 'tensorrt', options)
-    with pytest.raises(EngineMissing):  # never the CPU instead
-        open_backend(engine_bundle, 'auto', options)
     caplog.set_level(logging.INFO)
     opened = open_backend(
         engine_bundle, 'tensorrt', dataclasses.replace(options, build_if_missing=True))
@@ -250,6 +248,13 @@ def test_open_backend(trt, cuda, engine_bundle, folder, caplog):
     assert not cuda.live
     with pytest.raises(BackendError, match='closed'):
         opened.encode_text(load_reference(engine_bundle).texts['concept_class'][None])
+
+
+def test_a_build_that_fails_is_no_reason_for_the_cpu(trt, engine_bundle, folder):
+    trt.faults.ends_by = {'vision.gather.onnx': 'SIGSEGV', 'vision.grid-sample.onnx': 'SIGSEGV'}
+    with pytest.raises(BackendError, match='no engine of .* can be used'):
+        open_backend(engine_bundle, 'auto', BackendOptions(cache_dir=folder,
+                                                           build_if_missing=True))
 
 
 def test_two_detectors(trt, cuda, engine_bundle, folder, engines):
