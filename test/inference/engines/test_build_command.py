@@ -79,7 +79,7 @@ def test_killed_in_the_middle(start, build, folder, installed):
             usable += 1
     assert usable < 6, 'every build was over before it was killed: the test proves nothing'
     assert all(has_ended(pid) for pid in installed.counts.all('pid'))
-    code, said = build('--prune')
+    code, _ = build('--prune')
     assert code == 0
     assert not list(folder.glob(f'{UNFINISHED}*'))
     assert build()[0] == 0

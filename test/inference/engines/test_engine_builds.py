@@ -69,7 +69,7 @@ def test_built_compared_stored_and_found(engines, trt, cuda, folder):
 def test_a_wrong_engine_is_refused_and_the_next_form_is_tried(engines, trt, folder):
     trt.faults.noise = {'vision.gather.onnx': 0.5}
     building = engines()
-    graph, stored = building.build()
+    graph, _ = building.build()
     assert graph.sampling == 'grid-sample'
     assert any('does not agree with the reference: deviation of the uncertainty' in line
                for line in building.said)
