@@ -8,11 +8,11 @@ OUTPUT``: process id of the parent, index of the GPU, ONNX file, file of the tim
 need not exist), and the number of an open file descriptor. The engine and the new timing cache
 are written to that descriptor one after the other.
 
-Its reports go to stdout. Each is a record: the character `RECORD`, and a JSON object with one entry:
+Its reports go to stdout. A report is the character `RECORD` and a JSON object with one entry:
 
 * ``log``: a line of the library's log.
 * ``progress``: a line for the user on how far the build is.
-* ``built``: sizes in bytes of the engine and of the timing cache. This is the last record.
+* ``built``: sizes in bytes of the engine and of the timing cache. This is the last report.
 * ``refused``: why no engine can be built from the graph.
 * ``failed``: name of the error class, and its message.
 
