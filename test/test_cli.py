@@ -113,7 +113,7 @@ def test_names_that_ascii_lacks_are_told_anyway(verb, name, mock_bundle, tmp_pat
     copy = shutil.copytree(mock_bundle, tmp_path / name)
     arguments = {
         'evaluate': [write_bag(tmp_path / 'bag', 2), '--bundle', copy],
-        'build': [copy, '--backend', 'tensorrt-rtx', '--compute-capability', '8.9'],
+        'build': ['--list', '--cache-dir', copy / 'engines'],
         'scenes': ['--out', tmp_path / f'{name} bag', '--seconds', '0.1', '--anomalies', '0',
                    '--size', '16', '16']}[verb]
     done = subprocess.run(
@@ -121,7 +121,7 @@ def test_names_that_ascii_lacks_are_told_anyway(verb, name, mock_bundle, tmp_pat
         env={**os.environ, 'LC_ALL': 'C', 'PYTHONUTF8': '0', 'PYTHONCOERCECLOCALE': '0',
              'PYTHONIOENCODING': 'ascii'})
     said = (done.stdout + done.stderr).decode('ascii')
-    assert done.returncode == (1 if verb == 'build' else 0), said
+    assert done.returncode == 0, said
     assert 'Traceback' not in said and 'codec' not in said
     assert verb == 'evaluate' or str(tmp_path) in said
 

@@ -1,53 +1,59 @@
 # Copyright 2026 vl4ad_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The verb `vl4ad build`: build, list and prune engines."""
+"""The verb `vl4ad build`: build, list and prune engines of TensorRT."""
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping
-import importlib
 from pathlib import Path
+import shlex
 import sys
 from typing import Any
 
 from vl4ad_ros.bundle.bundle import Bundle, DTYPES
+from vl4ad_ros.bundle.reference import Deviation
 from vl4ad_ros.commands import Verb
-from vl4ad_ros.inference.backend import BackendOptions, REGISTRY
+from vl4ad_ros.inference.backend import BackendOptions
 from vl4ad_ros.inference.errors import BackendUnavailable, EngineMissing
-from vl4ad_ros.inference.tensorrt.cache import any_device, EngineCache
+from vl4ad_ros.inference.tensorrt.backend import unavailable
+from vl4ad_ros.inference.tensorrt.cache import EngineCache
 from vl4ad_ros.inference.tensorrt.cuda import find_device
-from vl4ad_ros.inference.tensorrt.library import Library
+from vl4ad_ros.inference.tensorrt.library import load_library, NAME
 from vl4ad_ros.inference.tensorrt.obtain import Engines
-
-_BACKENDS = ('tensorrt', 'tensorrt-rtx')
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the verb's arguments."""
+    """Add the verb's arguments to its parser."""
     parser.add_argument('bundle', nargs='?', metavar='BUNDLE',
-                        help="'tiny' or a directory; not needed to list or prune")
-    parser.add_argument('--backend', choices=_BACKENDS,
-                        help='default: the first of them that can be used here')
+                        help="'tiny' or a directory; not needed for --list and --prune")
     parser.add_argument('--device', type=int, default=0, metavar='N',
                         help='index of the GPU (default: 0)')
     parser.add_argument('--precision', choices=('auto', *DTYPES), default='auto',
-                        help='default: the first of them that the bundle has')
+                        help='precision of the network (default: the first of them that the '
+                        'bundle has)')
     parser.add_argument('--cache-dir', type=Path, metavar='DIR',
                         help='folder of engines (default: $XDG_CACHE_HOME/vl4ad_ros/engines, '
-                        'by default below ~/.cache)')
-    parser.add_argument('--compute-capability', metavar='X.Y',
-                        help='of tensorrt-rtx: build for such GPUs without having one; the engine '
-                        'is compared with the reference when it is first loaded on one')
-    parser.add_argument('--force', action='store_true', help='build even if there is an engine')
+                        'or ~/.cache/vl4ad_ros/engines where that variable is not set)')
+    parser.add_argument('--force', action='store_true',
+                        help='build even if there is a usable engine already')
     parser.add_argument('--list', action='store_true', help='show the engines in the folder')
     parser.add_argument('--prune', action='store_true',
-                        help='remove leftovers, altered engines, and those that no backend on '
-                        'this machine can use any more')
+                        help='remove leftovers, altered engines, and those that this machine '
+                        'cannot use any more')
 
 
 def run(options: argparse.Namespace) -> int:
-    """Build, list or prune; return the exit code."""
+    """
+    Build an engine, or list or prune the engines in the folder.
+
+    :param options: the arguments that `add_arguments` has declared.
+    :returns: the exit code.
+    :raises ValueError: if no bundle is given where one is needed.
+    :raises BackendUnavailable: if no engine can be built on this machine.
+    :raises BackendError: if no usable engine could be built.
+    :raises BundleError: if the bundle cannot be opened, or has no suitable graph.
+    """
     if options.prune:
         _prune(options)
     if options.list:
@@ -58,17 +64,19 @@ def run(options: argparse.Namespace) -> int:
         raise ValueError("give a bundle to build an engine of: 'tiny' or a directory")
     settings = BackendOptions(device=options.device, precision=options.precision,
                               cache_dir=options.cache_dir)
-    library = _library(options)
-    device = None
-    if options.compute_capability:
-        if not library.is_rtx:
-            raise ValueError(f'{library.name} builds only on the GPU itself; leave out '
-                             '--compute-capability, or use --backend tensorrt-rtx')
-        device = any_device(options.compute_capability)
-    engines = Engines(library, Bundle.open(options.bundle), settings, _say, _say, device)
-    graph, stored = engines.build(options.force)
+    if reason := unavailable(settings):
+        raise BackendUnavailable(f'no engine can be built here: {reason}')
+    bundle = Bundle.open(options.bundle)
+    graph, stored = Engines(load_library(), bundle, settings, _say, _say).build(options.force)
     print(f'{stored.file}: {graph.dtype}, {graph.sampling}, {stored.plan.nbytes / 1e6:.1f} MB, '
-          f'{_state(stored.sidecar)}')
+          f'{_figures(stored.deviation)}')
+    launch = ['ros2', 'launch', 'vl4ad_ros', 'detector.launch.py',
+              f'bundle:={bundle.directory.absolute()}']
+    if options.precision != 'auto':
+        launch.append(f'precision:={options.precision}')
+    _say(f'start the node with it: {shlex.join(launch)}'
+         + ('' if options.cache_dir is None else
+            f', with model.cache_dir: {options.cache_dir.absolute()} in its parameter file'))
     return 0
 
 
@@ -76,30 +84,9 @@ def _say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
-def _module(name: str) -> Any:
-    return importlib.import_module(REGISTRY[name])
-
-
-def _library(options: argparse.Namespace) -> Library:
-    """Import the library that was chosen, or the first that can be used."""
-    if options.compute_capability:
-        return _module(options.backend or 'tensorrt-rtx').load_library()
-    reasons = []
-    for name in (options.backend,) if options.backend else _BACKENDS:
-        reason = _module(name).unavailable(BackendOptions(device=options.device))
-        if not reason:
-            return _module(name).load_library()
-        reasons.append(f'{name}: {reason}')
-    raise BackendUnavailable('\n'.join((
-        'no engine can be built here:', *reasons, 'without a GPU: vl4ad build BUNDLE --backend '
-        'tensorrt-rtx --compute-capability X.Y')))
-
-
-def _state(sidecar: Mapping[str, Any]) -> str:
-    if sidecar['deviation'] is None:
-        return 'NOT compared with the reference yet'
-    return 'deviation ' + ', '.join(
-        f'{k} {v:.4g}' for k, v in sidecar['deviation'].items() if v is not None)
+def _figures(deviation: Deviation) -> str:
+    return 'deviation from the reference: ' + ', '.join(
+        f'{name} {value:.4g}' for name, value in vars(deviation).items() if value is not None)
 
 
 def _list(cache: EngineCache) -> None:
@@ -109,33 +96,32 @@ def _list(cache: EngineCache) -> None:
         if isinstance(entry, EngineMissing):
             print(entry)
             continue
-        key = entry.sidecar['key']
+        key = entry.key.content
         print(f'{entry.file.stem}: {key["library"]} {key["version"]}, {key["dtype"]}, '
               f'{key["sampling"]}, {"x".join(map(str, key["shape"]))}, {key["gpu"]} '
               f'({key["compute_capability"]}), driver {key["driver"]}, '
-              f'{entry.plan.nbytes / 1e6:.1f} MB, {_state(entry.sidecar)}')
+              f'{entry.plan.nbytes / 1e6:.1f} MB, {_figures(entry.deviation)}')
     if not found:
         print(f'{cache.folder} has no engines')
 
 
 def _prune(options: argparse.Namespace) -> None:
-    cache, versions = EngineCache(options.cache_dir), {}
-    for name in _BACKENDS:
-        try:
-            versions[name] = _module(name).load_library().version
-        except BackendUnavailable as error:
-            _say(f'engines of {name} are kept: {error}')
+    cache, version, device = EngineCache(options.cache_dir), None, None
+    try:
+        version = load_library().version
+    except BackendUnavailable as error:
+        _say(f'engines of all versions of {NAME} are kept: {error}')
     try:
         device = find_device(options.device)
     except BackendUnavailable as error:
-        device = None
         _say(f'engines of all GPUs are kept: {error}')
 
     def useless(key: Mapping[str, Any]) -> str:
-        version = versions.get(key['library'], key['version'])
-        if key['version'] != version:
-            return f'{key["library"]} is {version} now, not {key["version"]}'
-        if device and key['gpu'] == device.name and key['driver'] != device.driver:
+        if key['library'] != NAME:
+            return f'no backend uses engines of {key["library"]}'
+        if version is not None and key['version'] != version:
+            return f'{NAME} is {version} now, not {key["version"]}'
+        if device is not None and key['gpu'] == device.name and key['driver'] != device.driver:
             return f'the driver is {device.driver} now, not {key["driver"]}'
         return ''
 

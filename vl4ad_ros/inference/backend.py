@@ -22,7 +22,7 @@ NVIDIA = ('tensorrt', 'tensorrt-rtx', 'onnxruntime-cuda', 'torch-cuda')
 AUTO = (*NVIDIA, 'openvino', 'onnxruntime', 'torch')
 """The order in which ``'auto'`` asks: GPUs, then CPUs by speed (docs/benchmarks.md)."""
 REGISTRY = {
-    'tensorrt': 'vl4ad_ros.inference.tensorrt.tensorrt',
+    'tensorrt': 'vl4ad_ros.inference.tensorrt.backend',
     'tensorrt-rtx': 'vl4ad_ros.inference.tensorrt_rtx',
     'onnxruntime-cuda': 'vl4ad_ros.inference.onnxruntime_cuda',
     'torch-cuda': 'vl4ad_workshop.network.torch_cuda_backend',

@@ -5,8 +5,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
-from fake_cuda import FakeCuda, ORIN
+from fake_cuda import FakeCuda, ORIN, show_gpus
+from fake_tensorrt import install
 import pytest
 from vl4ad_ros.bundle.bundle import Bundle
 
@@ -21,10 +23,14 @@ def engine_bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
 @pytest.fixture
 def cuda(monkeypatch: pytest.MonkeyPatch) -> FakeCuda:
     """Stand in for cuda-python and for GPU 0, an Orin."""
-    for module in ('inference.tensorrt.cuda', 'inference.tensorrt.obtain',
-                   'inference.tensorrt.backend', 'commands.build'):
-        monkeypatch.setattr(f'vl4ad_ros.{module}.find_device', lambda index: ORIN)
+    show_gpus(monkeypatch, ORIN)
     return FakeCuda().install(monkeypatch)
+
+
+@pytest.fixture
+def installed(cuda: FakeCuda, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
+    """Make `import tensorrt` give the stand-in, in build processes too."""
+    return install(cuda, monkeypatch, tmp_path / 'fake')
 
 
 @pytest.fixture

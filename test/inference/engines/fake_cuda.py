@@ -18,6 +18,8 @@ import threading
 from types import ModuleType
 from typing import Any
 
+from vl4ad_ros.inference.errors import BackendUnavailable
+from vl4ad_ros.inference.tensorrt import cuda as wrapper
 from vl4ad_ros.inference.tensorrt.cuda import Device
 
 MIB = 1 << 20
@@ -34,6 +36,15 @@ ORIN = Device(0, 'Orin', '8.7', 16, 'CUDA 12.6, R36 4.0')
 _OK = cudaError_t.cudaSuccess
 _WHILE_CAPTURING = ('cudaMalloc', 'cudaFree', 'cudaHostAlloc', 'cudaStreamSynchronize',
                     'cudaEventSynchronize', 'cudaEventElapsedTime')
+
+
+def show_gpus(monkeypatch: Any, *devices: Device) -> None:
+    """Have the driver show these GPUs; without any there is no driver."""
+    def found() -> tuple[Device, ...]:
+        if not devices:
+            raise BackendUnavailable('no NVIDIA driver, says a test')
+        return devices
+    monkeypatch.setattr(wrapper, '_devices', found)
 
 
 class Handle:

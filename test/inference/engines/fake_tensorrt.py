@@ -1,7 +1,7 @@
 # Copyright 2026 vl4ad_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-TensorRT, or TensorRT-RTX, as its documentation describes it; engines run in ONNX Runtime.
+TensorRT as its documentation describes it; engines run in ONNX Runtime.
 
 A plan is the ONNX file behind a header. Whatever is not in these classes does not exist: setting
 or asking for it raises AttributeError, and test_binding_surface.py holds each name and each
@@ -11,32 +11,130 @@ number of arguments against the real bindings.
 from __future__ import annotations
 
 import ctypes
+from dataclasses import asdict, dataclass, field
 import enum
+import json
+import os
 from pathlib import Path
+import signal
+import sys
+import time
 from types import SimpleNamespace
 from typing import Any
 
 from fake_cuda import FakeCuda
 import numpy as np
-import onnxruntime
 
 HEADER = b'fake plan '
+FOLDER = 'FAKE_TENSORRT'
+"""Environment variable: the folder by which a test and the build processes know of each other."""
 _TYPES = {'tensor(float)': 'FLOAT', 'tensor(uint8)': 'UINT8', 'tensor(int64)': 'INT64',
           'tensor(int32)': 'INT32'}
 
 
-def fake_tensorrt(cuda: FakeCuda, version: str = '10.3.0', rtx: bool = False) -> Any:
+@dataclass
+class Faults:
+    """
+    How the stand-in misbehaves.
+
+    Where there is a `folder`, every change is written to it at once, for build processes to read.
+
+    :ivar plans: False if a build gives None.
+    :ivar errors: texts of the parser's errors.
+    :ivar ends_by: names of the signals that end the process in the middle of a build, by the name
+        of the graph's file.
+    :ivar hangs: whether a build never ends.
+    :ivar words: what a build writes to stderr.
+    :ivar clock: whether the seconds pass quickly for the progress monitor of a build process.
+    :ivar refuses_timings: whether a timing cache with content is refused.
+    :ivar bytes_needed: GPU memory for activations.
+    :ivar noise: number that is added to the output `noisy` of an engine, by name of its graph.
+    :ivar capture: False if a CUDA graph cannot be captured.
+    :ivar execute: an error of CUDA that running an engine gives.
+    """
+
+    folder: str = ''
+    plans: bool = True
+    errors: tuple[str, ...] = ()
+    ends_by: dict[str, str] = field(default_factory=dict)
+    hangs: bool = False
+    words: str = ''
+    clock: bool = False
+    refuses_timings: bool = False
+    bytes_needed: int = 1000
+    noise: dict[str, float] = field(default_factory=dict)
+    noisy: str = 'uncertainty'
+    capture: bool = True
+    execute: Any = None
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Change a fault, for build processes too."""
+        super().__setattr__(name, value)
+        if self.folder and 'execute' in vars(self):  # the last one: all are set
+            (Path(self.folder) / 'faults.json').write_text(json.dumps(asdict(self)))
+
+
+class Notes:
+    """
+    What the builds of this process and of its build processes have noted, in order.
+
+    :ivar executed, addresses: calls in this process.
+    """
+
+    def __init__(self, folder: str) -> None:
+        self.executed = self.addresses = 0
+        self._file = Path(folder, 'notes.jsonl') if folder else None
+        self._notes: list[dict[str, Any]] = []
+
+    def add(self, **note: Any) -> None:
+        """Note something."""
+        self._notes.append(note)
+        if self._file:
+            with open(self._file, 'a') as stream:
+                stream.write(json.dumps(note) + '\n')
+
+    def all(self, name: str) -> list[Any]:
+        """Return all notes of a name: ``pid``, ``built`` or ``timings``."""
+        notes = self._notes
+        if self._file:
+            lines = self._file.read_text().splitlines() if self._file.exists() else []
+            notes = list(map(json.loads, lines))
+        return [note[name] for note in notes if name in note]
+
+    @property
+    def built(self) -> list[str]:
+        """Names of the graphs' files that were built."""
+        return self.all('built')
+
+    @property
+    def timings(self) -> list[bytes]:
+        """The timing caches that builds started with."""
+        return [timings.encode() for timings in self.all('timings')]
+
+
+def install(cuda: FakeCuda, monkeypatch: Any, folder: Path) -> Any:
+    """Make `import tensorrt` give the stand-in, here and in build processes; return it."""
+    folder.mkdir(exist_ok=True)
+    monkeypatch.setenv(FOLDER, str(folder))
+    monkeypatch.syspath_prepend(str(Path(__file__).parent))
+    monkeypatch.syspath_prepend(str(Path(__file__).parent / 'in_child'))
+    module = fake_tensorrt(cuda, folder=str(folder))
+    monkeypatch.setitem(sys.modules, 'tensorrt', module)
+    return module
+
+
+def fake_tensorrt(cuda: FakeCuda, version: str = '10.3.0', folder: str = '') -> Any:
     """
     Return a stand-in for the module, whose work goes to `cuda`.
 
-    Its `faults` make it misbehave: `plans` (built None), `errors` (of the parser), `bytes_needed`
-    (of activations), `noise` (added to the output `noisy` by file name), `capture` (fails),
-    `execute` (an error of CUDA), `refuses_timings`, `during_build` (called in the middle).
+    It has its `Faults` in `faults` and its `Notes` in `counts`.
+
+    :param folder: where it finds faults and leaves notes; without it they stay in this process.
     """
-    faults = SimpleNamespace(plans=True, errors=(), bytes_needed=1000, noise={},
-                             noisy='uncertainty', capture=True, execute=None,
-                             refuses_timings=False, during_build=lambda: None)
-    counts = SimpleNamespace(executed=0, addresses=0, built=[], timings=[], kernels=[])
+    stored = Path(folder) / 'faults.json'
+    faults = (Faults(**json.loads(stored.read_text())) if folder and stored.exists()
+              else Faults(folder=folder))
+    counts = Notes(folder)
     plugins = []
 
     class ILogger:
@@ -102,8 +200,7 @@ def fake_tensorrt(cuda: FakeCuda, version: str = '10.3.0', rtx: bool = False) ->
             return self.content + b' and more'
 
     class IBuilderConfig:
-        __slots__ = ('_cache', '_flags', 'progress_monitor', *(
-            ('num_compute_capabilities', '_target') if rtx else ()))
+        __slots__ = ('_cache', '_flags', 'progress_monitor')
 
         def __init__(self) -> None:
             self._flags = {module.BuilderFlag.TF32}
@@ -120,7 +217,7 @@ def fake_tensorrt(cuda: FakeCuda, version: str = '10.3.0', rtx: bool = False) ->
             if faults.refuses_timings and cache.content:
                 return False
             self._cache = cache
-            counts.timings.append(cache.content)
+            counts.add(timings=cache.content.decode())
             return True
 
         def get_timing_cache(self) -> ITimingCache:
@@ -144,8 +241,14 @@ def fake_tensorrt(cuda: FakeCuda, version: str = '10.3.0', rtx: bool = False) ->
             assert not config._flags
             monitor = config.progress_monitor
             monitor.phase_start('Build', None, 2)
+            counts.add(pid=os.getpid())
+            say(self._logger, 'INFO', 'timing layer 12')
+            os.write(2, faults.words.encode())
+            while faults.hangs:
+                time.sleep(0.02)
+            if name := faults.ends_by.get(network.name):
+                os.kill(os.getpid(), signal.Signals[name])
             for step in range(2):
-                faults.during_build()
                 if not monitor.step_complete('Build', step):
                     say(self._logger, 'ERROR', 'the build was stopped')
                     return None
@@ -154,27 +257,8 @@ def fake_tensorrt(cuda: FakeCuda, version: str = '10.3.0', rtx: bool = False) ->
                 say(self._logger, 'ERROR', 'no tactic for layer 12')
                 return None
             say(self._logger, 'INFO', 'built')
-            counts.built.append(network.name)
+            counts.add(built=network.name)
             return HEADER + network.name.encode().ljust(40) + network.model
-
-    class IRuntimeCache:
-        __slots__ = ()
-
-        def serialize(self) -> bytes:
-            return b'kernels'
-
-        def deserialize(self, blob: bytes) -> bool:
-            counts.kernels.append(blob)
-            return blob == b'kernels'
-
-    class IRuntimeConfig:
-        __slots__ = ()
-
-        def create_runtime_cache(self) -> IRuntimeCache:
-            return IRuntimeCache()
-
-        def set_runtime_cache(self, cache: IRuntimeCache) -> bool:
-            return isinstance(cache, IRuntimeCache)
 
     class IExecutionContext:
         __slots__ = ('_engine', '_addresses')
@@ -221,6 +305,7 @@ def fake_tensorrt(cuda: FakeCuda, version: str = '10.3.0', rtx: bool = False) ->
         __slots__ = ('_session', '_name', '_logger')
 
         def __init__(self, model: bytes, name: str, logger: Any) -> None:
+            import onnxruntime
             self._session, self._name, self._logger = (
                 onnxruntime.InferenceSession(model), name, logger)
 
@@ -254,8 +339,7 @@ def fake_tensorrt(cuda: FakeCuda, version: str = '10.3.0', rtx: bool = False) ->
         def get_tensor_shape(self, name: str) -> tuple[int, ...]:
             return tuple(self._tensor(name).shape)
 
-        def create_execution_context(self, *arguments: Any) -> IExecutionContext | None:
-            assert len(arguments) == int(rtx)
+        def create_execution_context(self) -> IExecutionContext | None:
             if faults.bytes_needed > cuda.unused:
                 say(self._logger, 'ERROR', 'OutOfMemory')
                 return None
@@ -279,14 +363,6 @@ def fake_tensorrt(cuda: FakeCuda, version: str = '10.3.0', rtx: bool = False) ->
                 return None
             return ICudaEngine(plan[40:], name, self._logger)
 
-    if rtx:
-        def set_compute_capability(self, compute_capability: Any, index: int) -> bool:
-            self._target = compute_capability
-            return index < self.num_compute_capabilities
-
-        IBuilderConfig.set_compute_capability = set_compute_capability
-        ICudaEngine.create_runtime_config = lambda self: IRuntimeConfig()
-
     def init_libnvinfer_plugins(logger: Any, namespace: str) -> bool:
         plugins.append(namespace)
         return True
@@ -302,7 +378,4 @@ def fake_tensorrt(cuda: FakeCuda, version: str = '10.3.0', rtx: bool = False) ->
         TensorIOMode=enum.Enum('TensorIOMode', 'NONE INPUT OUTPUT'),
         TensorLocation=enum.Enum('TensorLocation', 'DEVICE HOST'),
         DataType=enum.Enum('DataType', 'FLOAT HALF INT32 INT64 UINT8'))
-    if rtx:
-        module.IRuntimeConfig, module.IRuntimeCache = IRuntimeConfig, IRuntimeCache
-        module.ComputeCapability = enum.Enum('ComputeCapability', 'CURRENT SM80 SM86 SM89 SM120')
     return module

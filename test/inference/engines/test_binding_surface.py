@@ -32,9 +32,9 @@ LINKED = ('createInferBuilder_INTERNAL', 'createInferRefitter_INTERNAL', 'getPlu
           'initLibNvInferPlugins')
 
 
-def used(rtx):
+def used():
     """Return the stand-in's names with their numbers of arguments, True for other things."""
-    module, names = fake_tensorrt(FakeCuda(), rtx=rtx), {}
+    module, names = fake_tensorrt(FakeCuda()), {}
     for name, thing in vars(module).items():
         if inspect.isfunction(thing):
             names[name] = len(inspect.signature(thing).parameters)
@@ -47,9 +47,7 @@ def used(rtx):
                     is_method = inspect.isfunction(value)
                     names[f'{name}.{attribute}'] = (
                         len(inspect.signature(value).parameters) - 1 if is_method else True)
-    # The stand-in's own; and create_execution_context takes what the kind of library takes.
-    return {name: count for name, count in names.items() if name != '__version__'} | {
-        'ICudaEngine.create_execution_context': int(rtx)}
+    return names
 
 
 # What the library calls on our objects.
@@ -57,8 +55,8 @@ OURS = {'ILogger.log': 2, 'IProgressMonitor.phase_start': 3, 'IProgressMonitor.s
         'IProgressMonitor.phase_finish': 1}
 
 
-def check(surface, rtx):
-    names = {**used(rtx), **OURS}
+def check(surface):
+    names = {**used(), **OURS}
     assert not {name for name in names if surface.get(name) is None}
     for name, count in names.items():
         stored = surface[name]
@@ -67,24 +65,24 @@ def check(surface, rtx):
 
 @pytest.mark.parametrize('which', STORED)
 def test_the_stand_in_has_nothing_else(which):
-    check(STORED[which], which.startswith('tensorrt_rtx'))
+    check(STORED[which])
 
 
 def test_another_name_or_number_would_be_seen():
     surface = next(iter(STORED.values()))
     for name, value in (('Builder.create_network', None), ('OnnxParser.get_error', [2])):
         with pytest.raises(AssertionError):
-            check({**surface, name: value}, False)
+            check({**surface, name: value})
 
 
 def read(module, folder, environment):
-    names = sorted({*used(module == 'tensorrt_rtx'), *OURS})
+    names = sorted({*used(), *OURS})
     done = subprocess.run(
         [sys.executable, HERE / 'binding_surface.py', module, folder, *names], text=True,
         capture_output=True, env={**os.environ, **environment})
     if done.returncode:
         pytest.skip(f'{module} does not import: {done.stderr.strip().splitlines()[-1]}; install '
-                    'tensorrt-cu13-bindings or tensorrt-rtx')
+                    'tensorrt-cu13-bindings')
     return json.loads(done.stdout)
 
 
@@ -100,11 +98,5 @@ def test_tensorrt_wheel(folder, tmp_path):
             subprocess.run(['cc', '-shared', '-fPIC', f'-Wl,-soname,{name}', '-o',
                             tmp_path / name, tmp_path / 'names.c'], check=True)
     seen = read('tensorrt_bindings', folder, {'LD_LIBRARY_PATH': str(tmp_path)})
-    check(seen, rtx=False)
+    check(seen)
     assert STORED.get(f'tensorrt {seen["version"]}', seen) == seen
-
-
-def test_rtx_wheel():
-    seen = read('tensorrt_rtx', '', {})
-    check(seen, rtx=True)
-    assert STORED.get(f'tensorrt_rtx {seen["version"]}', seen) == seen

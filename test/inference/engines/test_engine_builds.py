@@ -11,51 +11,41 @@ import shutil
 import sys
 
 from engine_bundle import write_engine_bundle
-from fake_cuda import ORIN
+from fake_cuda import ORIN, show_gpus
 from fake_tensorrt import fake_tensorrt
 import pytest
 from vl4ad_ros import cli
 from vl4ad_ros.bundle.bundle import Bundle, BundleError, write_manifest
-from vl4ad_ros.bundle.reference import load_reference, measure
+from vl4ad_ros.bundle.reference import Deviation, load_reference, measure
 from vl4ad_ros.inference.backend import BackendOptions, open_backend
 from vl4ad_ros.inference.detector import Detector
 from vl4ad_ros.inference.errors import BackendError, BackendUnavailable, EngineMissing
-from vl4ad_ros.inference.tensorrt.cache import any_device
+from vl4ad_ros.inference.tensorrt import backend
+from vl4ad_ros.inference.tensorrt.cache import EngineCache, Key
 from vl4ad_ros.inference.tensorrt.library import Library
 from vl4ad_ros.inference.tensorrt.obtain import Engines
 
 
 @pytest.fixture
-def trt(cuda, monkeypatch):
+def trt(installed):
     """Make `import tensorrt` give the stand-in."""
-    module = fake_tensorrt(cuda)
-    monkeypatch.setitem(sys.modules, 'tensorrt', module)
-    return module
-
-
-@pytest.fixture
-def rtx(cuda, monkeypatch):
-    """Make `import tensorrt_rtx` give the stand-in; the GPU is an RTX 4090."""
-    for module in ('inference.tensorrt.obtain', 'inference.tensorrt.backend',
-                   'commands.build'):
-        monkeypatch.setattr(
-            f'vl4ad_ros.{module}.find_device',
-            lambda index: dataclasses.replace(ORIN, name='RTX 4090', compute_capability='8.9'))
-    module = fake_tensorrt(cuda, '1.7.1', rtx=True)
-    monkeypatch.setitem(sys.modules, 'tensorrt_rtx', module)
-    return module
+    return installed
 
 
 @pytest.fixture
 def engines(trt, engine_bundle, folder):
     """Return a function that makes the engines of a fresh process."""
-    def make(bundle=engine_bundle, device=None, library=Library('tensorrt', trt), **options):
+    def make(bundle=engine_bundle, **options):
         said = []
-        made = Engines(library, bundle, BackendOptions(cache_dir=folder, **options), said.append,
-                       said.append, device)
+        made = Engines(Library(trt), bundle, BackendOptions(cache_dir=folder, **options),
+                       said.append, said.append)
         made.said = said
         return made
     return make
+
+
+def sidecar_of(stored):
+    return json.loads(stored.file.with_suffix('.json').read_text())
 
 
 def test_built_compared_stored_and_found(engines, trt, cuda, folder):
@@ -64,9 +54,10 @@ def test_built_compared_stored_and_found(engines, trt, cuda, folder):
     graph, stored = engines().build()
     assert graph.sampling == 'gather'
     assert trt.plugins == ['']
-    assert set(stored.sidecar) == {'key', 'engine', 'deviation', 'built', 'seconds', 'host', 'log'}
-    assert stored.sidecar['deviation']['uncertainty'] < 1e-4
-    assert stored.sidecar['log'] == ['INFO: built']
+    sidecar = sidecar_of(stored)
+    assert set(sidecar) == {'key', 'engine', 'deviation', 'built', 'seconds', 'host', 'log'}
+    assert stored.deviation.uncertainty < 1e-4
+    assert sidecar['log'] == ['INFO: timing layer 12', 'INFO: built']
     assert engines().find()[1].plan == stored.plan
     assert engines().build()[1].plan == stored.plan
     assert trt.counts.built == ['vision.gather.onnx']
@@ -78,7 +69,7 @@ def test_built_compared_stored_and_found(engines, trt, cuda, folder):
 def test_a_wrong_engine_is_refused_and_the_next_form_is_tried(engines, trt, folder):
     trt.faults.noise = {'vision.gather.onnx': 0.5}
     building = engines()
-    graph, stored = building.build()
+    graph, _ = building.build()
     assert graph.sampling == 'grid-sample'
     assert any('does not agree with the reference: deviation of the uncertainty' in line
                for line in building.said)
@@ -88,12 +79,22 @@ def test_a_wrong_engine_is_refused_and_the_next_form_is_tried(engines, trt, fold
     assert len(trt.counts.built) == 2
 
 
+def test_a_bundle_without_half_precision_is_built_with_a_warning(engines):
+    building = engines()
+    building.build()
+    assert 'in fp32 only' in building.said[0] and '--dtype fp16' in building.said[0]
+    asked_for = engines(precision='fp32')
+    asked_for.build(force=True)
+    assert not any('in fp32 only' in line for line in asked_for.said)
+
+
 def test_nothing_agrees(engines, trt, folder):
     trt.faults.noise = dict.fromkeys(('vision.gather.onnx', 'vision.grid-sample.onnx'), 0.5)
     with pytest.raises(BackendError) as caught:
         engines().build()
     for expected in ('vision.gather.onnx (fp32, gather)', 'vision.grid-sample.onnx',
-                     'instead of at most', 'vl4ad export', '--backend torch'):
+                     'instead of at most', '--sampling plugin --dtype fp32, then vl4ad build',
+                     'the onnxruntime backend'):
         assert expected in str(caught.value)
     assert not list(folder.glob('*.engine')) and not list(folder.glob('*.json'))
 
@@ -115,31 +116,6 @@ def test_each_attempt_says_why(engines, trt, fault, value, said):
         engines().build()
 
 
-def test_ctrl_c_ends_a_build(engines, trt, folder, monkeypatch):
-    # Python answers a signal in the next line that it runs: in the progress monitor.
-    clock = iter([0.0, 0.0])
-
-    def interrupted():
-        for time in clock:
-            return time
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr('vl4ad_ros.inference.tensorrt.compile.time.monotonic', interrupted)
-        with pytest.raises(KeyboardInterrupt):
-            engines().build()
-    assert not trt.counts.built and not list(folder.glob('*.engine'))
-    engines().build()
-
-
-def test_progress_is_said(engines, monkeypatch):
-    clock = iter(range(0, 10_000, 4))
-    monkeypatch.setattr('vl4ad_ros.inference.tensorrt.compile.time.monotonic', lambda: next(clock))
-    building = engines()
-    building.build()
-    assert 'building, 8 s: Build 2 of 2' in building.said[1:]
-
-
 def test_timings_are_used_again(engines, trt, folder):
     engines().build()
     engines().build(force=True)
@@ -151,16 +127,17 @@ def test_timings_are_used_again(engines, trt, folder):
     building = engines()
     building.build(force=True)
     assert trt.counts.timings[-1] == b''
-    assert any('do not fit this GPU' in line for line in building.said)
+    assert any('does not fit this GPU' in line for line in building.said)
 
 
 @pytest.mark.parametrize('change, said', [
     ({'name': 'Orin NX'}, "has gpu 'Orin' instead of 'Orin NX'"),
     ({'driver': 'CUDA 13.0'}, "driver 'CUDA 12.6, R36 4.0' instead of 'CUDA 13.0'"),
     ({'compute_capability': '11.0'}, "compute_capability '8.7' instead of '11.0'")])
-def test_engines_of_another_machine_are_not_used(engines, trt, change, said):
+def test_engines_of_another_machine_are_not_used(engines, trt, monkeypatch, change, said):
     engines().build()
-    elsewhere = engines(device=dataclasses.replace(ORIN, **change))
+    show_gpus(monkeypatch, dataclasses.replace(ORIN, **change))
+    elsewhere = engines()
     with pytest.raises(EngineMissing, match=said):
         elsewhere.find()
     elsewhere.build()
@@ -225,15 +202,15 @@ def test_engines_of_version_2_0_stay_and_give_no_mass(engines, trt, engine_bundl
     with pytest.raises(EngineMissing, match='has no engine'):  # that one has another output
         engines(old).find()
     stored = engines(old).build()[1]
-    assert stored.sidecar['deviation']['mass'] is None
+    assert stored.deviation.mass is None
     sidecar = stored.file.with_suffix('.json')
     record = json.loads(sidecar.read_text())
     del record['deviation']['mass']
     sidecar.write_text(json.dumps(record))
-    backend = open_backend(old, 'tensorrt', BackendOptions(cache_dir=folder))
+    opened = open_backend(old, 'tensorrt', BackendOptions(cache_dir=folder))
     reference = load_reference(old)
-    assert backend.run(reference.images[0], *reference.texts.values()).anomaly_mass is None
-    backend.close()
+    assert opened.run(reference.images[0], *reference.texts.values()).anomaly_mass is None
+    opened.close()
     assert cli.main(['build', '--list', '--cache-dir', str(folder)]) == 0
     assert [line.count('mass 0') for line in sorted(capsys.readouterr().out.splitlines())] in (
         [0, 1], [1, 0])
@@ -257,22 +234,27 @@ def test_open_backend(trt, cuda, engine_bundle, folder, caplog):
     options = BackendOptions(cache_dir=folder, threads=1)
     with pytest.raises(EngineMissing, match='run: vl4ad build'):
         open_backend(engine_bundle, 'tensorrt', options)
-    with pytest.raises(EngineMissing):  # never the CPU instead
-        open_backend(engine_bundle, 'auto', options)
     caplog.set_level(logging.INFO)
-    backend = open_backend(
+    opened = open_backend(
         engine_bundle, 'tensorrt', dataclasses.replace(options, build_if_missing=True))
     assert any('building an engine' in line for line in caplog.messages)
-    assert backend.name == 'tensorrt'
-    assert backend.description.startswith('tensorrt 10.3.0, fp32, gather, Orin, engine ')
-    assert measure(load_reference(engine_bundle), backend.run).uncertainty < 1e-4
-    assert backend.device_memory() > 1000 and set(backend.stages) == {
+    assert opened.name == 'tensorrt'
+    assert opened.description.startswith('tensorrt 10.3.0, fp32, gather, Orin, engine ')
+    assert measure(load_reference(engine_bundle), opened.run).uncertainty < 1e-4
+    assert opened.device_memory() > 1000 and set(opened.stages) == {
         'upload', 'network', 'download'}
-    backend.close()
-    backend.close()
+    opened.close()
+    opened.close()
     assert not cuda.live
     with pytest.raises(BackendError, match='closed'):
-        backend.encode_text(load_reference(engine_bundle).texts['concept_class'][None])
+        opened.encode_text(load_reference(engine_bundle).texts['concept_class'][None])
+
+
+def test_a_build_that_fails_is_no_reason_for_the_cpu(trt, engine_bundle, folder):
+    trt.faults.ends_by = {'vision.gather.onnx': 'SIGSEGV', 'vision.grid-sample.onnx': 'SIGSEGV'}
+    with pytest.raises(BackendError, match='no engine of .* can be used'):
+        open_backend(engine_bundle, 'auto', BackendOptions(cache_dir=folder,
+                                                           build_if_missing=True))
 
 
 def test_two_detectors(trt, cuda, engine_bundle, folder, engines):
@@ -288,55 +270,16 @@ def test_two_detectors(trt, cuda, engine_bundle, folder, engines):
     assert not cuda.live
 
 
-def test_old_tensorrt_names_other_backends(trt, engine_bundle):
+def test_tensorrt_that_is_too_old_names_the_remedy(trt, engine_bundle):
     trt.__version__ = '8.6.2'
-    with pytest.raises(BackendUnavailable, match='10.3 or newer; use --backend torch or onnxr'):
+    with pytest.raises(BackendUnavailable, match='10.3 or newer.* 6.1. .*the onnxruntime backend'):
         open_backend(engine_bundle, 'tensorrt')
 
 
 @pytest.mark.parametrize('version', ['10.3.0', '10.16.2.10', '11.4.1'])
 def test_tensorrt_that_is_new_enough(trt, version):
-    from vl4ad_ros.inference.tensorrt import tensorrt
     trt.__version__ = version
-    assert tensorrt.unavailable(BackendOptions()) == ''
-
-
-def test_rtx_has_no_code_for_a_jetson(cuda, monkeypatch, engine_bundle):
-    monkeypatch.setitem(sys.modules, 'tensorrt_rtx', fake_tensorrt(cuda, '1.7.1', rtx=True))
-    with pytest.raises(BackendUnavailable, match='8.7, only for 8.0, .*; use tensorrt'):
-        open_backend(engine_bundle, 'tensorrt-rtx')
-
-
-def test_built_ahead_then_compared_when_first_loaded(rtx, cuda, engine_bundle, folder):
-    library, options = Library('tensorrt-rtx', rtx, is_rtx=True), BackendOptions(cache_dir=folder)
-    ahead = Engines(library, engine_bundle, options, print, print, any_device('8.9'))
-    graph, stored = ahead.build()
-    assert stored.sidecar['deviation'] is None
-    assert ahead.build()[1].plan == stored.plan and len(rtx.counts.built) == 1
-    assert not cuda.calls
-    backend = open_backend(engine_bundle, 'tensorrt-rtx', options)
-    backend.close()
-    assert len(rtx.counts.built) == 1
-    verified = Engines(library, engine_bundle, options, print, print)._usable()[1]
-    assert verified.file != stored.file
-    assert verified.sidecar['deviation']['uncertainty'] < 1e-4
-
-
-def test_built_ahead_is_not_built_again(rtx, engine_bundle, folder):
-    library, options = Library('tensorrt-rtx', rtx, is_rtx=True), BackendOptions(cache_dir=folder)
-    Engines(library, engine_bundle, options, print, print, any_device('8.9')).build()
-    stored = Engines(library, engine_bundle, options, print, print).build()[1]
-    assert stored.sidecar['deviation'] and len(rtx.counts.built) == 1
-
-
-def test_built_ahead_but_wrong_is_never_used(rtx, engine_bundle, folder):
-    library, options = Library('tensorrt-rtx', rtx, is_rtx=True), BackendOptions(cache_dir=folder)
-    Engines(library, engine_bundle, options, print, print, any_device('8.9')).build()
-    rtx.faults.noise = {'vision.gather.onnx': 0.5}
-    with pytest.raises(EngineMissing, match='does not agree with the reference.*vl4ad build'):
-        open_backend(engine_bundle, 'tensorrt-rtx', options)
-    graph, stored = Engines(library, engine_bundle, options, print, print).build()
-    assert graph.sampling == 'grid-sample'
+    assert backend.unavailable(BackendOptions()) == ''
 
 
 def command(*arguments):
@@ -345,7 +288,9 @@ def command(*arguments):
 
 def test_command(trt, engine_bundle, folder, capsys):
     assert command(engine_bundle.directory, '--cache-dir', folder) == 0
-    assert 'fp32, gather' in capsys.readouterr().out
+    said = capsys.readouterr()
+    assert 'fp32, gather' in said.out
+    assert f'launch.py bundle:={engine_bundle.directory}, with model.cache_dir: ' in said.err
     assert command('--list', '--cache-dir', folder) == 0
     assert 'Orin (8.7), driver CUDA 12.6, R36 4.0' in capsys.readouterr().out
     trt.__version__ = '10.4.0'
@@ -354,19 +299,33 @@ def test_command(trt, engine_bundle, folder, capsys):
     assert 'tensorrt is 10.4.0 now, not 10.3.0' in out and 'has no engines' in out
     assert command() == 1
     assert 'give a bundle' in capsys.readouterr().err
-    assert command(engine_bundle.directory, '--compute-capability', '8.9', '--backend',
-                   'tensorrt') == 1
-    assert 'only on the GPU itself' in capsys.readouterr().err
 
 
-def test_prune_keeps_what_others_may_use(engines, trt, folder, capsys):
-    engines().build()
-    engines(device=dataclasses.replace(ORIN, driver='CUDA 12.2')).build()
-    engines(device=dataclasses.replace(ORIN, name='Thor', driver='CUDA 13.0')).build()
+def test_prune_keeps_what_others_may_use(engines, monkeypatch, folder, capsys):
+    for gpu in (ORIN, dataclasses.replace(ORIN, driver='CUDA 12.2'),
+                dataclasses.replace(ORIN, name='Thor', driver='CUDA 13.0')):
+        show_gpus(monkeypatch, gpu)
+        engines().build()
+    show_gpus(monkeypatch, ORIN)
     assert command('--prune', '--list', '--cache-dir', folder) == 0
     out = capsys.readouterr().out
     assert out.count('the driver is CUDA 12.6, R36 4.0 now, not CUDA 12.2') == 2
     assert 'Thor (8.7)' in out and 'Orin (8.7), driver CUDA 12.6' in out
+
+
+def test_prune_removes_engines_of_another_library(engines, folder, capsys):
+    sidecar = engines().build()[1].file.with_suffix('.json')
+    key = {**json.loads(sidecar.read_text())['key'], 'library': 'tensorrt-rtx'}
+    EngineCache(folder).store(Key(key), b'plan', Deviation(0.0, 0.0, 0.0), {})
+    assert command('--prune', '--cache-dir', folder) == 0
+    assert capsys.readouterr().out.count('no backend uses engines of tensorrt-rtx') == 2
+    assert engines().find()
+
+
+def test_without_a_gpu_the_command_says_so(trt, engine_bundle, folder, monkeypatch, capsys):
+    show_gpus(monkeypatch)
+    assert command(engine_bundle.directory, '--cache-dir', folder) == 1
+    assert 'no engine can be built here: no NVIDIA driver' in capsys.readouterr().err
 
 
 def test_console_script(trt, engine_bundle, folder, monkeypatch):

@@ -15,17 +15,18 @@ from types import SimpleNamespace
 
 from fake_cuda import ORIN
 import pytest
+from vl4ad_ros.bundle.reference import Deviation
 from vl4ad_ros.inference.errors import BackendError, EngineMissing
 from vl4ad_ros.inference.tensorrt.cache import EngineCache, Key
 from vl4ad_ros.inference.tensorrt.files import UNFINISHED
 from vl4ad_ros.inference.tensorrt.library import Library
 
-RECORD = {'deviation': {'uncertainty': 0.01, 'known': 0.0, 'anomaly': 0.0},
-          'built': '2026-01-01T00:00:00+00:00', 'seconds': 1.0, 'host': {}, 'log': ['INFO: x']}
+DEVIATION = Deviation(0.01, 0.0, 0.0)
+RECORD = {'built': '2026-01-01T00:00:00+00:00', 'seconds': 1.0, 'host': {}, 'log': ['INFO: x']}
 
 
-def library(version='10.3.0', name='tensorrt'):
-    return Library(name, SimpleNamespace(__version__=version))
+def library(version='10.3.0'):
+    return Library(SimpleNamespace(__version__=version))
 
 
 @pytest.fixture
@@ -40,17 +41,17 @@ def key(engine_bundle):
 
 def test_round_trip(cache, key):
     assert cache.load(key) is None
-    stored = cache.store(key, b'plan', RECORD)
+    stored = cache.store(key, b'plan', DEVIATION, RECORD)
     assert bytes(stored.plan) == bytes(cache.load(key).plan) == b'plan'
-    assert stored.sidecar['key'] == key.content
-    assert {k: stored.sidecar[k] for k in RECORD} == RECORD
+    assert stored.key == key and stored.deviation == DEVIATION
+    sidecar = json.loads(stored.file.with_suffix('.json').read_text())
+    assert sidecar.items() >= {**RECORD, 'key': key.content}.items()
     assert sorted(p.name for p in cache.folder.iterdir()) == [f'{key.name}.engine',
                                                               f'{key.name}.json']
 
 
 @pytest.mark.parametrize('change', [
     lambda b, g, d: (library('10.3.1'), b, g, d),
-    lambda b, g, d: (library(name='tensorrt-rtx'), b, g, d),
     lambda b, g, d: (library(), b, g, dataclasses.replace(d, name='Thor')),
     lambda b, g, d: (library(), b, g, dataclasses.replace(d, driver='CUDA 13.0')),
     lambda b, g, d: (library(), b, g, dataclasses.replace(d, compute_capability='11.0')),
@@ -95,6 +96,7 @@ def edit(file, *path, value):
     (lambda e, s: s.write_text('{}'), 'cannot be read'),
     (lambda e, s: s.write_bytes(b'\xff'), 'cannot be read'),
     (lambda e, s: edit(s, 'key', value=None), 'cannot be read'),
+    (lambda e, s: edit(s, 'deviation', value=None), 'deviation from the reference cannot be read'),
     (lambda e, s: edit(s, 'engine', 'sha256', value='0' * 64), 'altered'),
     (lambda e, s: edit(s, 'engine', 'bytes', value='4'), 'bytes instead'),
     (lambda e, s: edit(s, 'key', 'driver', value='CUDA 13.0'),
@@ -102,7 +104,7 @@ def edit(file, *path, value):
     (lambda e, s: edit(s, 'key', 'files', value={}), 'files {} instead of'),
     (lambda e, s: edit(s, 'key', 'extra', value=1), 'extra 1 instead of None')])
 def test_a_damaged_pair_is_refused(cache, key, damage, said):
-    cache.store(key, b'plan', RECORD)
+    cache.store(key, b'plan', DEVIATION, RECORD)
     damage(cache.folder / f'{key.name}.engine', cache.folder / f'{key.name}.json')
     with pytest.raises(EngineMissing, match=said):
         cache.load(key)
@@ -111,7 +113,7 @@ def test_a_damaged_pair_is_refused(cache, key, damage, said):
 
 def test_an_engine_under_another_ones_name_is_refused(cache, key, engine_bundle):
     other = Key.of(library('10.4.0'), engine_bundle, engine_bundle.vision.graphs[0], ORIN)
-    cache.store(other, b'plan', RECORD)
+    cache.store(other, b'plan', DEVIATION, RECORD)
     for kind in ('engine', 'json'):
         (cache.folder / f'{other.name}.{kind}').rename(cache.folder / f'{key.name}.{kind}')
     with pytest.raises(EngineMissing, match="version '10.4.0' instead of '10.3.0'"):
@@ -120,19 +122,19 @@ def test_an_engine_under_another_ones_name_is_refused(cache, key, engine_bundle)
 
 
 def test_an_engine_without_its_sidecar_is_not_there(cache, key):
-    cache.store(key, b'plan', RECORD)
+    cache.store(key, b'plan', DEVIATION, RECORD)
     (cache.folder / f'{key.name}.json').unlink()
     assert cache.load(key) is None
 
 
 def test_a_second_store_replaces_the_first(cache, key):
-    cache.store(key, b'plan', RECORD)
-    cache.store(key, b'other plan', RECORD)
+    cache.store(key, b'plan', DEVIATION, RECORD)
+    cache.store(key, b'other plan', DEVIATION, RECORD)
     assert bytes(cache.load(key).plan) == b'other plan'
 
 
 def test_stopped_between_engine_and_sidecar(cache, key, monkeypatch):
-    cache.store(key, b'plan', RECORD)
+    cache.store(key, b'plan', DEVIATION, RECORD)
     replace = os.replace
 
     def once(source, target):
@@ -141,7 +143,7 @@ def test_stopped_between_engine_and_sidecar(cache, key, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(os, 'replace', once)
         with pytest.raises(KeyboardInterrupt):
-            cache.store(key, b'other plan', RECORD)
+            cache.store(key, b'other plan', DEVIATION, RECORD)
     assert cache.load(key) is None
 
 
@@ -149,16 +151,16 @@ def test_a_full_disk(cache, key):
     def limit(size):
         resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
 
-    cache.store(key, b'plan', RECORD)
+    cache.store(key, b'plan', DEVIATION, RECORD)
     limit(100_000)
     try:
         with pytest.raises(BackendError, match='1 MiB needed, .* MiB free; .* --prune'):
-            cache.store(key, b'0' * 200_000, RECORD)
+            cache.store(key, b'0' * 200_000, DEVIATION, RECORD)
     finally:
         limit(resource.RLIM_INFINITY)
     assert bytes(cache.load(key).plan) == b'plan'
     assert not list(cache.folder.glob(f'{UNFINISHED}*'))
-    cache.store(key, b'0' * 200_000, RECORD)
+    cache.store(key, b'0' * 200_000, DEVIATION, RECORD)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason='needs root, to mount a small tmpfs')
@@ -170,9 +172,9 @@ def test_a_disk_that_is_really_full(tmp_path, key):
     try:
         cache = EngineCache(tmp_path)
         with pytest.raises(BackendError, match='No space left on device.*3 MiB needed, 1 MiB'):
-            cache.store(key, b'0' * (2 << 20), RECORD)
+            cache.store(key, b'0' * (2 << 20), DEVIATION, RECORD)
         assert list(tmp_path.iterdir()) == []
-        cache.store(key, b'plan', RECORD)
+        cache.store(key, b'plan', DEVIATION, RECORD)
     finally:
         subprocess.run(['umount', tmp_path], check=True)
 
@@ -180,7 +182,7 @@ def test_a_disk_that_is_really_full(tmp_path, key):
 def test_a_folder_that_cannot_be_written(tmp_path, key):
     (tmp_path / 'file').write_text('')
     with pytest.raises(BackendError, match='cannot be written.*--cache-dir'):
-        EngineCache(tmp_path / 'file').store(key, b'plan', RECORD)
+        EngineCache(tmp_path / 'file').store(key, b'plan', DEVIATION, RECORD)
     with pytest.raises(BackendError, match='cannot be written.*--cache-dir'):
         with EngineCache(tmp_path / 'file').lock(print):
             pass
@@ -189,11 +191,12 @@ def test_a_folder_that_cannot_be_written(tmp_path, key):
 # Stores an engine of 64 MB again and again; each has one byte value throughout.
 WRITER = """
 import json, sys
+from vl4ad_ros.bundle.reference import Deviation
 from vl4ad_ros.inference.tensorrt.cache import EngineCache, Key
 cache, key = EngineCache(sys.argv[1]), Key(json.loads(sys.argv[2]))
 print('ready', flush=True)
 for value in range(1, 256):
-    cache.store(key, bytes([value]) * (1 << 26), json.loads(sys.argv[3]))
+    cache.store(key, bytes([value]) * (1 << 26), Deviation(0.0, 0.0, 0.0), {})
 """
 
 
@@ -201,8 +204,8 @@ def test_killed_at_any_moment(cache, key):
     whole = missing = 0
     for attempt in range(8):
         process = subprocess.Popen(
-            [sys.executable, '-c', WRITER, cache.folder, json.dumps(key.content),
-             json.dumps(RECORD)], stdout=subprocess.PIPE, text=True)
+            [sys.executable, '-c', WRITER, cache.folder, json.dumps(key.content)],
+            stdout=subprocess.PIPE, text=True)
         process.stdout.readline()
         try:
             process.wait(0.02 + 0.06 * attempt)
@@ -226,8 +229,7 @@ def test_prune(cache, key, engine_bundle):
     other = Key.of(library('10.4.0'), engine_bundle, engine_bundle.vision.graphs[0], ORIN)
     damaged = Key.of(library('10.5.0'), engine_bundle, engine_bundle.vision.graphs[0], ORIN)
     for k in (key, other, damaged):
-        cache.store(k, b'plan', RECORD)
-        cache.kernels(k).write_bytes(b'')
+        cache.store(k, b'plan', DEVIATION, RECORD)
         cache.timings(k).write_bytes(b'')
     (cache.folder / f'{damaged.name}.engine').write_bytes(b'plaN')
     (cache.folder / 'a.engine').write_bytes(b'no sidecar')
@@ -236,12 +238,13 @@ def test_prune(cache, key, engine_bundle):
     with cache.lock(print):
         removed = {file.name: why for file, why in cache.prune(
             lambda k: 'too new' if k['version'] == '10.4.0' else '')}
-    assert removed.pop('a.engine') and removed.pop(f'{UNFINISHED}x')
+    assert 'missing' in removed.pop('a.engine')
+    assert not list(cache.folder.glob(f'{UNFINISHED}*'))
     assert {name for name, why in removed.items() if why == 'too new'} == {
-        f'{other.name}.{kind}' for kind in ('engine', 'json', 'kernels')}
+        f'{other.name}.{kind}' for kind in ('engine', 'json')}
     assert 'altered' in removed[f'{damaged.name}.engine']
     assert f'{cache.timings(damaged).name}' in removed
     assert cache.load(key)
     assert {p.name for p in cache.folder.iterdir()} == {
-        'lock', 'notes.txt', f'{key.name}.engine', f'{key.name}.json', f'{key.name}.kernels',
-        cache.timings(key).name, cache.timings(other).name}
+        'lock', 'notes.txt', f'{key.name}.engine', f'{key.name}.json', cache.timings(key).name,
+        cache.timings(other).name}

@@ -30,7 +30,7 @@ def trt(cuda):
 
 @pytest.fixture
 def runner(trt, plan, engine_bundle):
-    runner = EngineRunner(Library('tensorrt', trt), plan, engine_bundle, 'x.onnx', ORIN)
+    runner = EngineRunner(Library(trt), plan, engine_bundle, 'x.onnx', ORIN)
     yield runner
     runner.close()
 
@@ -105,7 +105,7 @@ def test_results_belong_to_the_caller(runner, inputs):
 def test_any_one_thread_at_a_time(trt, plan, engine_bundle, inputs, monkeypatch):
     cuda = FakeCuda(device=1).install(monkeypatch)  # refuses calls for another GPU than 1
     trt = fake_tensorrt(cuda)
-    runner = EngineRunner(Library('tensorrt', trt), plan, engine_bundle, 'x.onnx',
+    runner = EngineRunner(Library(trt), plan, engine_bundle, 'x.onnx',
                           Device(1, 'Orin', '8.7', 16, ''))
     results = []
     threads = [threading.Thread(target=lambda: results.append(runner.run(*inputs)))
@@ -158,7 +158,7 @@ def test_close_frees_everything(runner, cuda, inputs):
 def test_without_a_cuda_graph_it_runs_and_says_so(cuda, plan, engine_bundle):
     trt = fake_tensorrt(cuda)
     trt.faults.capture = False
-    runner = EngineRunner(Library('tensorrt', trt), plan, engine_bundle, 'x.onnx', ORIN)
+    runner = EngineRunner(Library(trt), plan, engine_bundle, 'x.onnx', ORIN)
     assert 'operation not permitted when capturing' in runner.graph_problem
     assert measure(load_reference(engine_bundle), runner.run).uncertainty < 1e-4
     assert 'cudaGraphLaunch' not in cuda.calls
@@ -181,27 +181,27 @@ def test_an_engine_that_does_not_fit_the_manifest(cuda, trt, plan, engine_bundle
     monkeypatch.setattr(trt.ICudaEngine, 'get_tensor_location',
                         lambda self, name: trt.TensorLocation.HOST)
     with pytest.raises(BundleError, match='num_known int64 on the host'):
-        EngineRunner(Library('tensorrt', trt), plan, engine_bundle, 'x.onnx', ORIN)
+        EngineRunner(Library(trt), plan, engine_bundle, 'x.onnx', ORIN)
     assert not cuda.live
 
 
 def test_a_plan_that_does_not_load(cuda, trt, engine_bundle):
     with pytest.raises(BackendError, match='does not load the engine: ERROR: Magic tag'):
-        EngineRunner(Library('tensorrt', trt), b'something', engine_bundle, 'x.onnx', ORIN)
+        EngineRunner(Library(trt), b'something', engine_bundle, 'x.onnx', ORIN)
     assert not cuda.live
 
 
 def test_out_of_memory_for_a_buffer(trt, plan, engine_bundle, monkeypatch):
     cuda = FakeCuda(free=20_000).install(monkeypatch)
     with pytest.raises(DeviceMemoryError, match='needed 1 MiB, free 0 MiB.*--input-size'):
-        EngineRunner(Library('tensorrt', fake_tensorrt(cuda)), plan, engine_bundle, 'x', ORIN)
+        EngineRunner(Library(fake_tensorrt(cuda)), plan, engine_bundle, 'x', ORIN)
     assert not cuda.live
 
 
 def test_out_of_memory_for_activations(cuda, trt, plan, engine_bundle):
     trt.faults.bytes_needed = 5000 * MIB
     with pytest.raises(DeviceMemoryError, match='needed 5000 MiB, free 1024 MiB.*OutOfMemory'):
-        EngineRunner(Library('tensorrt', trt), plan, engine_bundle, 'x', ORIN)
+        EngineRunner(Library(trt), plan, engine_bundle, 'x', ORIN)
     assert not cuda.live
 
 
@@ -242,29 +242,13 @@ def test_prompts_of_a_failed_run_are_uploaded_again(runner, cuda, inputs):
 def test_a_failed_execution_is_told_apart(cuda, trt, plan, engine_bundle):
     trt.faults.execute = cudaError_t.cudaErrorIllegalAddress
     with pytest.raises(FatalBackendError, match='does not run the engine.*IllegalAddress'):
-        EngineRunner(Library('tensorrt', trt), plan, engine_bundle, 'x', ORIN)
+        EngineRunner(Library(trt), plan, engine_bundle, 'x', ORIN)
 
 
 def test_two_runners_share_a_gpu(runner, trt, plan, engine_bundle, inputs, cuda):
-    second = EngineRunner(Library('tensorrt', trt), plan, engine_bundle, 'x.onnx', ORIN)
+    second = EngineRunner(Library(trt), plan, engine_bundle, 'x.onnx', ORIN)
     expected = runner.run(*inputs)
     runner.close()
     np.testing.assert_array_equal(second.run(*inputs)[0], expected[0])
     second.close()
     assert not cuda.live
-
-
-def test_rtx_keeps_what_it_compiled(cuda, plan, engine_bundle, tmp_path):
-    trt = fake_tensorrt(cuda, '1.7.1', rtx=True)
-    library = Library('tensorrt-rtx', trt, is_rtx=True)
-
-    def open_and_close(folder):
-        EngineRunner(library, plan, engine_bundle, 'x', ORIN, folder / 'kernels').close()
-
-    for expected in ([], [b'kernels']):
-        open_and_close(tmp_path)
-        assert trt.counts.kernels == expected
-    (tmp_path / 'kernels').write_bytes(b'altered')
-    open_and_close(tmp_path)
-    assert trt.counts.kernels == [b'kernels']
-    open_and_close(tmp_path / 'kernels')  # where nothing can be written

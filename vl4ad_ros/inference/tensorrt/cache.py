@@ -1,26 +1,27 @@
 # Copyright 2026 vl4ad_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The folder of built engines; docs/engines.md says what lies in it."""
+"""The folder of built engines; docs/engines.md lists its files."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 import hashlib
 import json
 from pathlib import Path
 from typing import Any
 
 from vl4ad_ros.bundle.bundle import Bundle, Graph
+from vl4ad_ros.bundle.reference import Deviation
 from vl4ad_ros.files import cache_folder
 from vl4ad_ros.inference.errors import BackendError, EngineMissing
 from vl4ad_ros.inference.tensorrt.cuda import Device
 from vl4ad_ros.inference.tensorrt.files import locked, map_file, UNFINISHED, write_whole
-from vl4ad_ros.inference.tensorrt.library import Library
+from vl4ad_ros.inference.tensorrt.library import Library, NAME
 
 FORMAT = 1
-ANY = 'any'  # GPU and driver of an engine that was built without a GPU
+"""Version of the sidecar's format, which is part of every key."""
 
 
 def default_folder() -> Path:
@@ -39,19 +40,26 @@ def default_folder() -> Path:
 @dataclass(frozen=True)
 class Key:
     """
-    All that an engine depends on.
+    Everything that an engine was built from, and for.
 
-    :ivar content: JSON values by name.
+    :ivar content: values that JSON can hold, by name.
     """
 
     content: Mapping[str, Any]
 
     @staticmethod
     def of(library: Library, bundle: Bundle, graph: Graph, device: Device) -> Key:
-        """Return the key of an engine of `graph` for a GPU, or for `any_device`."""
+        """
+        Return the key of an engine.
+
+        :param library: TensorRT.
+        :param bundle: the bundle that `graph` belongs to.
+        :param graph: what the engine is built from.
+        :param device: the GPU that it is built for.
+        """
         files = (graph.file, *bundle.weights, *filter(None, [bundle.reference]))
         return Key({
-            'format': FORMAT, 'library': library.name, 'version': library.version,
+            'format': FORMAT, 'library': NAME, 'version': library.version,
             'gpu': device.name, 'compute_capability': device.compute_capability,
             'multiprocessors': device.multiprocessors, 'driver': device.driver,
             'graph': graph.file, 'dtype': graph.dtype, 'sampling': graph.sampling,
@@ -62,57 +70,66 @@ class Key:
 
     @property
     def name(self) -> str:
-        """Name of the engine's files: 16 hexadecimal digits."""
+        """Stem of the names of the engine's files: 16 hexadecimal digits."""
         return hashlib.sha256(json.dumps(self.content, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def any_device(compute_capability: str) -> Device:
-    """Return what stands for all GPUs of one compute capability."""
-    return Device(0, ANY, compute_capability, 0, ANY)
-
-
-def differences(seen: Mapping[str, Any], expected: Mapping[str, Any]) -> list[str]:
-    """Name the values of two keys that differ."""
-    return [f'{name} {seen.get(name)!r} instead of {expected.get(name)!r}'
-            for name in sorted({*seen, *expected}) if seen.get(name) != expected.get(name)]
+def differences(found: Mapping[str, Any], expected: Mapping[str, Any]) -> list[str]:
+    """Describe each value in which the contents of two keys differ."""
+    return [f'{name} {found.get(name)!r} instead of {expected.get(name)!r}'
+            for name in sorted({*found, *expected}) if found.get(name) != expected.get(name)]
 
 
 @dataclass(frozen=True)
 class StoredEngine:
     """
-    An engine whose bytes and sidecar are what was written.
+    An engine whose bytes and sidecar are those that were written.
 
-    :ivar plan: its bytes.
-    :ivar sidecar: the JSON beside it: ``key``, ``engine`` (``sha256``, ``bytes``), ``deviation``
-        (None: not compared with the reference yet), ``built``, ``seconds``, ``host``, ``log``.
+    :ivar file: path of the engine.
+    :ivar plan: its content, a buffer of bytes.
+    :ivar key: what it was built from, and for.
+    :ivar deviation: how far it was from the reference frames when it was built.
     """
 
     file: Path
-    plan: Any
-    sidecar: Mapping[str, Any]
+    plan: memoryview
+    key: Key
+    deviation: Deviation
 
 
 class EngineCache:
     """Pairs of ``<key>.engine`` and ``<key>.json`` in one folder."""
 
     def __init__(self, folder: Path | None) -> None:
-        """Use `folder`, or the default one."""
+        """
+        Use a folder, which need not exist yet.
+
+        :param folder: None is the one of `default_folder`.
+        :raises BackendError: if `folder` is None and the user has no home folder.
+        """
         self.folder = Path(folder) if folder is not None else default_folder()
 
-    def lock(self, log: Callable[[str], None]) -> AbstractContextManager[None]:
+    @contextmanager
+    def lock(self, log: Callable[[str], None]) -> Iterator[None]:
         """
-        Hold the folder: one build at a time, for GPUs give wrong timings to two at once.
+        Hold the folder for one build, and remove what builds that were killed have left.
 
-        Readers need no lock.
+        Two builds at once would measure wrong timings on a GPU. Reading needs no lock.
+
+        :param log: is called with one line if another process holds the folder, before waiting.
+        :raises BackendError: if the folder cannot be written.
         """
-        return locked(self.folder / 'lock', lambda: log(
-            f'another build holds {self.folder}; waiting for it'))
+        with locked(self.folder / 'lock', lambda: log(
+                f'another build holds {self.folder}; waiting for it')):
+            for file in self.folder.glob(f'{UNFINISHED}*'):
+                file.unlink(missing_ok=True)
+            yield
 
     def load(self, key: Key) -> StoredEngine | None:
         """
-        Return the engine of a key, or None if there is none.
+        Return the engine with a key, or None if there is none.
 
-        :raises EngineMissing: if there is one that is not what was stored; says what differs.
+        :raises EngineMissing: if its files are not those that were stored; says what differs.
         """
         return self._open(key.name, key.content)
 
@@ -126,16 +143,21 @@ class EngineCache:
             record = json.loads(sidecar.read_text(encoding='utf-8'))
             key, engine_facts = record['key'], record['engine']
             size, expected = engine_facts['bytes'], engine_facts['sha256']
-            record['deviation'], dict(key)
+            dict(key)
+            told = record['deviation']
         except FileNotFoundError:
             return None
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise refuse(f'{sidecar.name} cannot be read ({type(error).__name__}: {error})'
                          ) from error
+        try:
+            deviation = Deviation(**told)
+        except TypeError as error:
+            raise refuse(f'its deviation from the reference cannot be read ({error})') from error
         if content is None and Key(key).name != name:
             raise refuse(f'the values in {sidecar.name} do not give its name')
         if content is not None and key != content:
-            raise refuse(f'{sidecar.name} is of another one: '
+            raise refuse(f'{sidecar.name} belongs to another engine: '
                          + ', '.join(differences(key, content)))
         try:
             plan = map_file(engine)
@@ -143,40 +165,43 @@ class EngineCache:
             raise refuse(f'it cannot be read ({error})') from error
         if plan.nbytes != size:
             raise refuse(f'it has {plan.nbytes} bytes instead of {size}')
-        seen = hashlib.sha256(plan).hexdigest()
-        if seen != expected:
-            raise refuse(f'it is altered (sha256 {seen[:12]} instead of {expected[:12]})')
-        return StoredEngine(engine, plan, record)
+        found = hashlib.sha256(plan).hexdigest()
+        if found != expected:
+            raise refuse(f'it is altered (sha256 {found[:12]} instead of {expected[:12]})')
+        return StoredEngine(engine, plan, Key(key), deviation)
 
-    def store(self, key: Key, plan: Any, record: Mapping[str, Any]) -> StoredEngine:
+    def store(self, key: Key, plan: Any, deviation: Deviation, facts: Mapping[str, Any]
+              ) -> StoredEngine:
         """
-        Write an engine and its sidecar, which makes it usable and so comes last.
+        Write an engine, and then its sidecar, which makes it usable.
 
-        :param record: the sidecar but for ``key`` and ``engine``.
+        :param key: what it was built from, and for.
+        :param plan: the engine, a buffer of bytes.
+        :param deviation: how far it is from the reference frames.
+        :param facts: further values for the sidecar, for people: ``built``, ``seconds``,
+            ``host`` and ``log``.
         :raises BackendError: if the disk is full or the folder cannot be written.
+        :raises EngineMissing: if another program removed or altered the files meanwhile.
         """
         engine, sidecar = (self.folder / f'{key.name}.{kind}' for kind in ('engine', 'json'))
-        facts = {'sha256': hashlib.sha256(plan).hexdigest(), 'bytes': memoryview(plan).nbytes}
-        content = {'key': key.content, 'engine': facts, **record}
+        content = {'key': key.content,
+                   'engine': {'sha256': hashlib.sha256(plan).hexdigest(),
+                              'bytes': memoryview(plan).nbytes},
+                   'deviation': asdict(deviation), **facts}
         write_whole({engine: plan, sidecar: json.dumps(content, indent=1).encode()})
-        return self.load(key)
-
-    def kernels(self, key: Key) -> Path:
-        """Return the file of what TensorRT-RTX compiles when an engine first runs."""
-        return self.folder / f'{key.name}.kernels'
+        stored = self.load(key)
+        if stored is None:
+            raise EngineMissing(f'{sidecar} was removed as soon as it was written; build again')
+        return stored
 
     def timings(self, key: Key) -> Path:
-        """Return the file of timings that builds for the same library and GPU share."""
+        """Return the file of the timing cache, shared by builds with the same library and GPU."""
         content = {name: key.content[name] for name in (
             'library', 'version', 'gpu', 'compute_capability', 'multiprocessors', 'driver')}
         return self.folder / f'{Key(content).name}.timings'
 
-    def holds(self, key: Key) -> bool:
-        """Return whether something is stored under a key, usable or not."""
-        return (self.folder / f'{key.name}.json').exists()
-
     def keys(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
-        """Yield name and key of every engine whose sidecar can be read; checks no more."""
+        """Yield name and content of the key of every engine; nothing but JSON is checked."""
         for sidecar in sorted(self.folder.glob('*.json')):
             try:
                 yield sidecar.stem, dict(json.loads(sidecar.read_text(encoding='utf-8'))['key'])
@@ -184,7 +209,7 @@ class EngineCache:
                 continue
 
     def entries(self) -> Iterator[StoredEngine | EngineMissing]:
-        """Yield every engine, or why it cannot be used, in the order of their names."""
+        """Yield every engine, or the error that says why it cannot be used, sorted by name."""
         for sidecar in sorted(self.folder.glob('*.json')):
             try:
                 if stored := self._open(sidecar.stem):
@@ -194,26 +219,27 @@ class EngineCache:
 
     def prune(self, useless: Callable[[Mapping[str, Any]], str]) -> Iterator[tuple[Path, str]]:
         """
-        Remove what no build or backend will use; call it with the lock held.
+        Remove what no build and no backend will use. The caller holds the lock.
 
-        :param useless: returns why an engine with that key is of no use, ``''`` if it is.
+        :param useless: is called with the content of an engine's key; returns why that engine is
+            of no use, or ``''`` if it is of use.
         :returns: each file that was removed, and why.
         """
         reasons, timings = {}, set()
         for sidecar in self.folder.glob('*.json'):
             try:
                 stored = self._open(sidecar.stem)
-                reasons[sidecar.stem] = useless(stored.sidecar['key']) if stored else ''
-                timings |= {self.timings(Key(stored.sidecar['key'])).stem} if stored else set()
             except EngineMissing as error:
                 reasons[sidecar.stem] = str(error)
+                continue
+            if stored is not None:
+                reasons[sidecar.stem] = useless(stored.key.content)
+                timings.add(self.timings(stored.key).stem)
         for file in sorted(self.folder.iterdir() if self.folder.is_dir() else ()):
-            if file.name.startswith(UNFINISHED):
-                reason = 'left by a build that was killed'
-            elif file.suffix in ('.engine', '.json', '.kernels'):
-                reason = reasons.get(file.stem, 'its engine is not finished or was removed')
-            elif file.suffix == '.timings':
-                reason = '' if file.stem in timings else 'no engine here was built with it'
+            if file.suffix in ('.engine', '.json'):
+                reason = reasons.get(file.stem, 'the other file of this engine is missing')
+            elif file.suffix == '.timings' and file.stem not in timings:
+                reason = 'no engine here was built with it'
             else:
                 continue
             if reason:

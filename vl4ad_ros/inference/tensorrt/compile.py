@@ -1,6 +1,6 @@
 # Copyright 2026 vl4ad_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""From an ONNX file to an engine, with progress on screen."""
+"""Compile an ONNX graph into an engine, in the calling process."""
 
 from __future__ import annotations
 
@@ -11,23 +11,25 @@ import time
 from typing import Any
 
 from vl4ad_ros.inference.errors import BackendError
-from vl4ad_ros.inference.tensorrt.library import Library
+from vl4ad_ros.inference.tensorrt.library import Library, NAME
 
 _PROGRESS_S = 5.0
+"""Seconds between two progress lines."""
 
 
 class GraphRefused(BackendError):
-    """The library does not take this graph; another form of it may do."""
+    """No usable engine can be built from this graph; another form of the network may work."""
 
 
 @dataclass(frozen=True)
 class Compiled:
     """
-    What a build gives.
+    The result of a build.
 
-    :ivar plan: the engine's bytes, a buffer.
-    :ivar timings: bytes to start the next build with; None if the library has none.
-    :ivar log: the last lines that the library said.
+    :ivar plan: the engine, as a buffer of bytes.
+    :ivar timings: timing cache to start the next build with, as a buffer of bytes; empty if the
+        library returned none.
+    :ivar log: the library's last log lines.
     """
 
     plan: Any
@@ -35,62 +37,65 @@ class Compiled:
     log: tuple[str, ...]
 
 
-def compile_graph(library: Library, file: Path, target: str | None, timings: bytes | None,
+def compile_graph(library: Library, file: Path, timings: bytes | None,
                   log: Callable[[str], None]) -> Compiled:
     """
-    Build an engine for the calling thread's GPU, or for `target`.
+    Build an engine for the current GPU of the calling thread, which takes minutes.
 
-    :param file: ONNX with its external data beside it; the precision is in the graph.
-    :param target: compute capability, for a library that needs no GPU to build.
-    :param timings: of an earlier build for the same library and GPU.
-    :raises GraphRefused: with the nodes that cannot be built.
-    :raises BackendError: if the builder cannot start, as without a driver.
+    A compiler that crashes ends the process. `builder.build_engine` therefore calls this in a
+    child process.
+
+    :param library: TensorRT.
+    :param file: ONNX graph with its external data beside it. Its tensor types are kept (the
+        network is strongly typed), so the precision is chosen when the graph is exported.
+    :param timings: timing cache of an earlier build with the same library and GPU; None without.
+    :param log: is called every few seconds with one line on how far the build is.
+    :raises GraphRefused: if the library cannot parse or build the graph; names the nodes.
+    :raises BackendError: if the builder cannot start, for example without a driver.
     """
     trt, logger = library.module, library.logger()
     logger.lines.clear()
     try:
         builder = trt.Builder(logger)
     except Exception as error:  # pybind11 raises TypeError where the library returned nothing
-        raise BackendError(f'{library.name} {library.version} cannot build here ({error}): '
+        raise BackendError(f'{NAME} {library.version} cannot start its builder ({error}): '
                            f'{logger.said()}') from error
-    # 10.x computes in the graph's own types only if told to, 11.x always.
+    # Version 10 keeps the types of the graph only with this flag, version 11 always does.
     flag = getattr(trt.NetworkDefinitionCreationFlag, 'STRONGLY_TYPED', None)
     network = builder.create_network(0 if flag is None else 1 << int(flag))
     parser = trt.OnnxParser(network, logger)
     if not parser.parse_from_file(str(file)):
-        raise GraphRefused(f'{library.name} {library.version} does not take {file.name}: '
-                           + '; '.join(map(_describe, map(parser.get_error,
-                                                          range(parser.num_errors)))))
+        errors = [_describe(parser.get_error(index), logger) for index in range(parser.num_errors)]
+        raise GraphRefused(
+            f'{NAME} {library.version} cannot parse {file.name}: {"; ".join(errors)}')
     config = builder.create_builder_config()
-    config.clear_flag(trt.BuilderFlag.TF32)  # the graph's float32 has a reason
-    if target is not None:
-        config.num_compute_capabilities = 1
-        config.set_compute_capability(library.targets[target], 0)
-    else:
-        cache = config.create_timing_cache(timings or b'')
-        if cache is None or not config.set_timing_cache(cache, False):
-            log('the timings of earlier builds do not fit this GPU; building without them')
-            config.set_timing_cache(config.create_timing_cache(b''), False)
+    config.clear_flag(trt.BuilderFlag.TF32)  # float32 in the graph means full float32 precision
+    cache = config.create_timing_cache(timings or b'')
+    if cache is None or not config.set_timing_cache(cache, False):
+        log('the timing cache of earlier builds does not fit this GPU; building without it')
+        config.set_timing_cache(config.create_timing_cache(b''), False)
     progress = _progress(trt, log)
     config.progress_monitor = progress
     plan = builder.build_serialized_network(network, config)
     if progress.stopped_by is not None:
         raise progress.stopped_by
     if plan is None:
-        raise GraphRefused(f'{library.name} {library.version} cannot build {file.name}: '
-                           f'{logger.said()}')
-    kept = config.get_timing_cache() if target is None else None
-    return Compiled(plan, kept and kept.serialize(), tuple(logger.lines))
+        raise GraphRefused(f'{NAME} {library.version} cannot build {file.name}: {logger.said()}')
+    cache = config.get_timing_cache()
+    return Compiled(plan, b'' if cache is None else cache.serialize(), tuple(logger.lines))
 
 
-def _describe(error: Any) -> str:
-    node = error.node_name() or (f'number {error.node()}' if error.node() >= 0 else '')
+def _describe(error: Any, logger: Any) -> str:
+    """Return an error of the parser in one line, with its node or else with the log's words."""
     said = ' '.join(error.desc().split())
-    return f'node {node} ({error.node_operator()}): {said}' if node else said
+    node = error.node_name() or (f'number {error.node()}' if error.node() >= 0 else '')
+    if node:
+        return f'node {node} ({error.node_operator()}): {said}'
+    return f'{said} ({" ".join(logger.said().split())})'
 
 
 def _progress(trt: Any, log: Callable[[str], None]) -> Any:
-    """Return a monitor that says every few seconds how far a build is."""
+    """Return a progress monitor that logs every `_PROGRESS_S` seconds how far a build is."""
     class Progress(trt.IProgressMonitor):
         def __init__(self) -> None:
             trt.IProgressMonitor.__init__(self)
@@ -102,7 +107,7 @@ def _progress(trt: Any, log: Callable[[str], None]) -> Any:
             self._phases[phase_name] = [0, num_steps]
 
         def step_complete(self, phase_name: str, step: int) -> bool:
-            # An exception must not pass through the library, whose functions throw none.
+            # An exception must not pass through the library, which is not written for them.
             try:
                 self._phases.setdefault(phase_name, [0, 0])[0] = step + 1
                 now = time.monotonic()

@@ -1,6 +1,10 @@
 # Copyright 2026 vl4ad_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""One GPU through NVIDIA's cuda-python: memory, one stream, events, graphs, kinds of errors."""
+"""
+One GPU through NVIDIA's cuda-python: memory, one stream, events and CUDA graphs.
+
+This is the one place that imports cuda-python. Nothing here has run on a GPU yet.
+"""
 
 from __future__ import annotations
 
@@ -24,14 +28,14 @@ from vl4ad_ros.inference.errors import (
 
 MIB = 1 << 20
 INSTALL = "pip install 'cuda-python>=12.9.1,<13' (CUDA 12) or 'cuda-python>=13' (CUDA 13)"
-# The documentation says of these that the process must be relaunched. ECC and NVLink errors and
-# a destroyed context leave it as useless.
+# After these errors the process must be started again, says the documentation of CUDA. The same
+# holds for ECC errors, NVLink errors and a destroyed context.
 STICKY = frozenset('cudaError' + name for name in (
     'Assert', 'Contained', 'ContextIsDestroyed', 'CudartUnloading', 'ECCUncorrectable',
     'ExternalDevice', 'HardwareStackError', 'IllegalAddress', 'IllegalInstruction',
     'InvalidAddressSpace', 'InvalidPc', 'LaunchFailure', 'LaunchTimeout', 'MisalignedAddress',
     'MpsClientTerminated', 'NvlinkUncorrectable', 'TensorMemoryLeak'))
-# In a process of its own: one that has initialised CUDA cannot fork any more.
+# Runs in a child process, because a process that has initialised CUDA cannot fork any more.
 _PROBE = """
 import ctypes, json
 cuda, number = ctypes.CDLL('libcuda.so.1'), ctypes.c_int()
@@ -55,11 +59,15 @@ print(json.dumps([get(cuda.cuDriverGetVersion), devices]))
 @dataclass(frozen=True)
 class Device:
     """
-    A GPU, as far as an engine depends on it.
+    The facts about a GPU that an engine depends on.
 
+    :ivar index: number of the GPU, from 0, in the order of CUDA.
+    :ivar name: such as ``'Orin'``.
     :ivar compute_capability: such as ``'8.7'``.
-    :ivar multiprocessors: tells the kinds of Jetson Orin apart, whose GPUs share a name.
-    :ivar driver: the CUDA version it supports and, where the system says it, its own version.
+    :ivar multiprocessors: number of them; it tells the kinds of Jetson Orin apart, whose GPUs have
+        the same name.
+    :ivar driver: the CUDA version that the driver supports and, where the system says it, the
+        version of the driver itself.
     """
 
     index: int
@@ -69,18 +77,34 @@ class Device:
     driver: str
 
 
-@functools.cache
 def find_device(index: int) -> Device:
     """
-    Return the facts of a GPU without initialising CUDA in this process.
+    Return the facts about a GPU. CUDA is initialised in a child process, and not in this one.
 
-    :raises BackendUnavailable: if there is no driver or no such GPU.
+    :param index: number of the GPU, from 0.
+    :raises BackendUnavailable: if there is no driver or no such GPU; the message names the remedy.
+    """
+    devices = _devices()
+    if index >= len(devices):
+        raise BackendUnavailable(
+            f'no GPU {index}: the driver shows {len(devices)} (numbered from 0); choose another '
+            'device or look at CUDA_VISIBLE_DEVICES')
+    return devices[index]
+
+
+@functools.cache
+def _devices() -> tuple[Device, ...]:
+    """
+    Return the facts about all GPUs.
+
+    :raises BackendUnavailable: if there is no driver, or it cannot be used.
     """
     try:
         ctypes.CDLL('libcuda.so.1')
     except OSError:
-        raise BackendUnavailable('no NVIDIA driver: libcuda.so.1 is not there; install the '
-                                 'driver, or give the container the GPU') from None
+        raise BackendUnavailable(
+            'there is no NVIDIA GPU, or no NVIDIA driver for it (libcuda.so.1 cannot be loaded); '
+            'install the driver, or give the container access to the GPU') from None
     try:
         probe = subprocess.run([sys.executable, '-I', '-S', '-c', _PROBE], text=True,
                                capture_output=True, timeout=60)
@@ -90,17 +114,13 @@ def find_device(index: int) -> Device:
         said = (probe.stderr.strip().splitlines() or [f'signal {-probe.returncode}'])[-1]
         raise BackendUnavailable(f'the NVIDIA driver finds no usable GPU: {said}; run nvidia-smi')
     cuda, devices = json.loads(probe.stdout)
-    if index >= len(devices):
-        raise BackendUnavailable(
-            f'no GPU {index}: the driver shows {len(devices)} (numbered from 0); choose another '
-            'device or look at CUDA_VISIBLE_DEVICES')
-    name, major, minor, multiprocessors = devices[index]
     driver = ', '.join(filter(None, (f'CUDA {cuda // 1000}.{cuda % 1000 // 10}', _release())))
-    return Device(index, name, f'{major}.{minor}', multiprocessors, driver)
+    return tuple(Device(index, name, f'{major}.{minor}', multiprocessors, driver)
+                 for index, (name, major, minor, multiprocessors) in enumerate(devices))
 
 
 def _release() -> str:
-    """Return the version of the kernel's driver, or on a Jetson that of L4T; '' if unknown."""
+    """Return the version of the kernel module, or on a Jetson that of L4T; '' if unknown."""
     for file, pattern in (('/sys/module/nvidia/version', r'(\S+)'),
                           ('/etc/nv_tegra_release', r'(R\d+).*?REVISION: (\S+?),')):
         try:
@@ -113,10 +133,10 @@ def _release() -> str:
 
 def cuda_runtime() -> ModuleType:
     """
-    Import cuda-python, which initialises nothing.
+    Import cuda-python, without initialising CUDA.
 
-    :raises BackendUnavailable: if it is missing, or so old that it keeps all threads of Python
-        waiting while one waits for the GPU (before 12.9.1, says its release notes).
+    :raises BackendUnavailable: if it is missing or older than 12.9.1. According to the release
+        notes, older versions block all Python threads while one thread waits for the GPU.
     """
     try:
         from cuda.bindings import runtime
@@ -129,13 +149,20 @@ def cuda_runtime() -> ModuleType:
 
 class Gpu:
     """
-    A GPU in use: what is allocated here is freed by `close`, in the opposite order.
+    A GPU in use, with one stream. `close` frees all that was allocated, in the opposite order.
 
-    :ivar stream: number of the stream that all work goes to.
+    Every method that calls CUDA raises the errors of `call`.
+
+    :ivar stream: native handle of the stream that all work goes to; None after `close`.
     """
 
     def __init__(self, index: int) -> None:
-        """Create a stream on GPU `index`."""
+        """
+        Create a stream.
+
+        :param index: number of the GPU, from 0.
+        :raises BackendUnavailable: if cuda-python is missing or too old.
+        """
         self._runtime = rt = cuda_runtime()
         self._index = index
         self._owned = ExitStack()
@@ -143,17 +170,20 @@ class Gpu:
         self._stream = self._own(self.call(rt.cudaStreamCreateWithFlags, rt.cudaStreamNonBlocking),
                                  rt.cudaStreamDestroy)
         from cuda.bindings.utils import get_cuda_native_handle
-        self.stream = get_cuda_native_handle(self._stream)
+        self.stream: int | None = get_cuda_native_handle(self._stream)
 
     def activate(self) -> None:
-        """Make this GPU the calling thread's."""
+        """Make this the current GPU of the calling thread."""
         self.call(self._runtime.cudaSetDevice, self._index)
 
     def call(self, function: Callable, *arguments: Any, needed: int = 0) -> Any:
         """
-        Call a function of the CUDA runtime and return its result, if it has one.
+        Call a function of the CUDA runtime.
 
-        :param needed: bytes that it allocates, for the message.
+        :param function: a function of cuda-python, which returns an error code and results.
+        :param arguments: what it is called with.
+        :param needed: number of bytes that it allocates, for the message.
+        :returns: its first result, or None if it has none.
         :raises BackendUnavailable: if cuda-python is for a newer CUDA than the driver.
         :raises DeviceMemoryError: if there is too little memory.
         :raises FatalBackendError: if this process cannot use the GPU any more.
@@ -182,57 +212,68 @@ class Gpu:
         raise BackendError(said)
 
     def out_of_memory(self, needed: int, said: str) -> DeviceMemoryError:
-        """Return an error that says how much memory is free."""
+        """
+        Return an error that says how much memory is free.
+
+        :param needed: number of bytes that were asked for.
+        :param said: what the library said, for the message.
+        """
         return DeviceMemoryError(
             f'GPU {self._index} has too little memory: needed {-(-needed // MIB)} MiB, free '
             f'{self.free_memory() // MIB} MiB; end other programs on the GPU, or export the '
             f'bundle with a smaller --input-size ({said})')
 
     def free_memory(self) -> int:
-        """Return the bytes of GPU memory that nobody uses; 0 if the GPU does not say."""
+        """Return the number of free bytes of GPU memory; 0 if the GPU does not say."""
         error, *sizes = self._runtime.cudaMemGetInfo()
         return sizes[0] if error == self._runtime.cudaError_t.cudaSuccess else 0
 
     def check(self) -> None:
-        """Raise what has made the GPU unusable: every call returns it, so any will do."""
+        """Raise the error that has made the GPU unusable, if any: every call returns it then."""
         self.call(self._runtime.cudaMemGetInfo)
 
     def allocate(self, size: int) -> int:
-        """Return the address of `size` bytes of GPU memory."""
+        """Allocate `size` bytes of GPU memory and return their address."""
         rt = self._runtime
         return self._own(self.call(rt.cudaMalloc, size, needed=size), rt.cudaFree)
 
     def pinned(self, shape: tuple[int, ...], dtype: str) -> np.ndarray:
-        """Return an array in page-locked host memory, which must not be used after `close`."""
+        """
+        Return an array in page-locked host memory, which must not be used after `close`.
+
+        :param shape: of the array.
+        :param dtype: NumPy's name of it, such as ``'float32'``.
+        """
         rt, size = self._runtime, int(np.prod(shape)) * np.dtype(dtype).itemsize
         address = self._own(self.call(rt.cudaHostAlloc, size, rt.cudaHostAllocDefault,
                                       needed=size), rt.cudaFreeHost)
-        return np.frombuffer((ctypes.c_uint8 * size).from_address(address), dtype).reshape(shape)
+        memory = memoryview((ctypes.c_uint8 * size).from_address(address))
+        return np.frombuffer(memory, np.dtype(dtype)).reshape(shape)
 
     def event(self) -> Any:
-        """Return an event; a thread that waits for it sleeps."""
+        """Return an event for `record`. A thread that waits for it sleeps."""
         rt = self._runtime
         return self._own(self.call(rt.cudaEventCreateWithFlags, rt.cudaEventBlockingSync),
                          rt.cudaEventDestroy)
 
     def record(self, event: Any) -> None:
-        """Note in the stream the time at which all work so far is done."""
+        """Have the event occur when all earlier work of the stream is done."""
         self.call(self._runtime.cudaEventRecord, event, self._stream)
 
     def wait(self, event: Any) -> None:
-        """Sleep until `event` has come."""
+        """Sleep until `event` has occurred."""
         self.call(self._runtime.cudaEventSynchronize, event)
 
     def elapsed(self, start: Any, end: Any) -> float:
-        """Return the ms between two events that have come."""
+        """Return the time between two events that have occurred, in ms."""
         return float(self.call(self._runtime.cudaEventElapsedTime, start, end))
 
     def upload(self, address: int, array: np.ndarray) -> None:
-        """Copy a pinned array to the GPU, in the stream's order."""
+        """Enqueue a copy of a pinned array to an address in GPU memory."""
         self._copy(address, array.ctypes.data, array.nbytes, 'cudaMemcpyHostToDevice')
 
     def download(self, array: np.ndarray, address: int) -> None:
-        """Copy from the GPU into a pinned array, in the stream's order."""
+        """Enqueue a copy from an address in GPU memory into a pinned array."""
         self._copy(array.ctypes.data, address, array.nbytes, 'cudaMemcpyDeviceToHost')
 
     def _copy(self, target: int, source: int, size: int, kind: str) -> None:
@@ -242,12 +283,13 @@ class Gpu:
 
     def capture(self, enqueue: Callable[[], None]) -> Any:
         """
-        Return a graph, for `launch`, of the work that `enqueue` puts into the stream.
+        Return a CUDA graph of the work that `enqueue` puts into the stream, for `launch`.
 
-        :raises BackendError: if that work cannot be captured; the stream can be used on.
+        :param enqueue: is called once; its work is captured and not executed.
+        :raises BackendError: if the work cannot be captured. The stream can still be used.
         """
         rt = self._runtime
-        # Other threads may call CUDA meanwhile: their calls must not break the capture.
+        # Thread-local, so that calls of other threads do not break the capture.
         self.call(rt.cudaStreamBeginCapture, self._stream,
                   rt.cudaStreamCaptureMode.cudaStreamCaptureModeThreadLocal)
         try:
@@ -265,16 +307,16 @@ class Gpu:
             rt.cudaGraphDestroy(graph)
 
     def launch(self, graph: Any) -> None:
-        """Put a captured graph into the stream."""
+        """Enqueue a graph that `capture` returned."""
         self.call(self._runtime.cudaGraphLaunch, graph, self._stream)
 
     def on_close(self, release: Callable[[], None]) -> None:
-        """Have `release` called by `close`, before what was allocated earlier is freed."""
+        """Have `close` call `release` before it frees what was allocated earlier."""
         self._owned.callback(release)
 
     def close(self) -> None:
-        """Free everything; the process keeps CUDA's own context. Idempotent."""
-        # These calls report failures of earlier work again, which has been reported.
+        """Free everything but the CUDA context, which lasts as long as the process. Idempotent."""
+        # Errors are ignored: these calls only repeat those of earlier work.
         self._runtime.cudaSetDevice(self._index)
         if self.stream is not None:
             self._runtime.cudaStreamSynchronize(self._stream)

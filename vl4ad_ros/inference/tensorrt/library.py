@@ -1,86 +1,95 @@
 # Copyright 2026 vl4ad_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The API that TensorRT and TensorRT-RTX share, as an object to pass around."""
+"""The one place that imports TensorRT, and the logger that all of its objects share."""
 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
-from types import ModuleType
 from typing import Any
 
 from vl4ad_ros.inference.errors import BackendUnavailable
 
+NAME = 'tensorrt'
+"""Name of the backend, in the registry of backends and in the keys of engines."""
 LOG_LINES = 40
+"""Number of the library's last log lines that are kept."""
+_OLDEST = (10, 3)
 
 
 @dataclass(frozen=True)
 class Library:
     """
-    One of the two libraries.
+    The Python module of TensorRT.
 
-    :ivar name: of the backend, such as ``'tensorrt'``.
-    :ivar module: what its ``import`` gives.
-    :ivar is_rtx: builds without a GPU, and compiles kernels when an engine first runs.
+    :ivar module: what ``import tensorrt`` gives.
     """
 
-    name: str
-    module: ModuleType
-    is_rtx: bool = False
+    module: Any
 
     @property
     def version(self) -> str:
-        """Version, such as ``'10.3.0'``."""
-        return self.module.__version__
-
-    @property
-    def targets(self) -> dict[str, Any] | None:
-        """Compute capabilities that TensorRT for RTX has code for; None of TensorRT."""
-        return {f'{name[2:-1]}.{name[-1]}': value
-                for name, value in self.module.ComputeCapability.__members__.items()
-                if name.startswith('SM')} if self.is_rtx else None
-
-    def check_target(self, gpu: str, compute_capability: str) -> None:
-        """
-        Refuse a GPU that the library cannot build for.
-
-        :raises BackendUnavailable: with the compute capabilities that it can build for.
-        """
-        if self.is_rtx and compute_capability not in self.targets:
-            raise BackendUnavailable(
-                f'{self.name} {self.version} has no code for GPU {gpu} of compute capability '
-                f'{compute_capability}, only for {", ".join(self.targets)}; use tensorrt')
+        """Version of the library, such as ``'10.3.0'``."""
+        return str(self.module.__version__)
 
     def logger(self) -> Any:
         """
-        Return the library's logger: its `lines` are the last ones, `said()` the errors in them.
+        Return the logger that is passed to every object of the library.
 
-        There is one until the process ends, because the library and its plugins keep the first
-        that they are given. The first call also makes the plugins known.
+        It is an ``ILogger`` with three additions. `lines` is a deque of the last `LOG_LINES`
+        lines. `said()` returns the errors among them, or else the last line, as one string.
+        `listener` is called with each line; it does nothing unless it is replaced.
+
+        There is one logger for each process, because the library and its plugins keep the first
+        one that they are given. The first call also registers the plugins.
         """
         if id(self.module) not in _LOGGERS:
             log = _logger(self.module)
             _LOGGERS[id(self.module)] = self.module, log
-            if not self.is_rtx:
-                self.module.init_libnvinfer_plugins(log, '')
+            self.module.init_libnvinfer_plugins(log, '')
         return _LOGGERS[id(self.module)][1]
 
 
-_LOGGERS: dict[int, tuple[ModuleType, Any]] = {}
+_LOGGERS: dict[int, tuple[Any, Any]] = {}
 
 
-def _logger(module: ModuleType) -> Any:
-    base, severities = module.ILogger, module.ILogger.Severity
+def load_library() -> Library:
+    """
+    Import TensorRT.
+
+    :raises BackendUnavailable: if it is not installed or is older than 10.3; the message names
+        the remedy.
+    """
+    try:
+        import tensorrt
+    except ImportError as error:
+        raise BackendUnavailable(
+            f'TensorRT cannot be imported ({error}); run: pip install tensorrt. On a Jetson run: '
+            'apt install python3-libnvinfer, and create the virtual environment with '
+            '--system-site-packages') from error
+    if tuple(map(int, tensorrt.__version__.split('.')[:2])) < _OLDEST:
+        raise BackendUnavailable(
+            f'TensorRT {tensorrt.__version__} is too old: engines need 10.3 or newer, which '
+            'JetPack has since version 6.1. Update it, or use the onnxruntime backend')
+    return Library(tensorrt)
+
+
+def _logger(module: Any) -> Any:
+    severities = module.ILogger.Severity
     heard = {severities.INTERNAL_ERROR, severities.ERROR, severities.WARNING, severities.INFO}
 
-    class Log(base):
+    class Log(module.ILogger):
         def __init__(self) -> None:
-            base.__init__(self)
-            self.lines = deque(maxlen=LOG_LINES)
+            module.ILogger.__init__(self)
+            self.lines: deque[str] = deque(maxlen=LOG_LINES)
+            self.listener: Callable[[str], None] = lambda line: None
 
         def log(self, severity: Any, message: str) -> None:
             if severity in heard:
-                self.lines.append(f'{severity.name}: {message}')
+                line = f'{severity.name}: {message}'
+                self.lines.append(line)
+                self.listener(line)
 
         def said(self) -> str:
             errors = [line for line in self.lines if 'ERROR' in line.split(':')[0]]

@@ -1,12 +1,10 @@
 # Copyright 2026 vl4ad_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""An engine in use: one stream, buffers that never move, and a CUDA graph of the network."""
+"""Run an engine: one stream, buffers allocated once, and a CUDA graph of the network."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-import logging
-from pathlib import Path
+from collections.abc import Callable, Mapping
 import threading
 from typing import Any
 
@@ -16,10 +14,8 @@ from vl4ad_ros.bundle.bundle import Bundle, Signature, Tensor
 from vl4ad_ros.bundle.reference import Maps
 from vl4ad_ros.inference.errors import BackendError
 from vl4ad_ros.inference.tensorrt.cuda import Device, Gpu
-from vl4ad_ros.inference.tensorrt.files import read_summed, write_summed
-from vl4ad_ros.inference.tensorrt.library import Library
+from vl4ad_ros.inference.tensorrt.library import Library, NAME
 
-_LOG = logging.getLogger(__name__)
 _DTYPES = {'FLOAT': 'float32', 'HALF': 'float16', 'INT32': 'int32', 'INT64': 'int64',
            'UINT8': 'uint8'}
 _INPUTS = ('image', 'concepts', 'concept_class', 'num_known', 'ensemble_weight')
@@ -29,88 +25,90 @@ class EngineRunner:
     """
     A bundle's image network as an engine on one GPU.
 
-    :ivar stages: ms of ``upload`` (with the copy to pinned memory), ``network`` and ``download``
-        in the last run.
+    It may be called from any thread, but only one call runs at a time.
+
+    :ivar stages: duration in ms of ``upload`` (which includes the copy to pinned memory),
+        ``network`` and ``download`` in the last run.
     :ivar graph_problem: why the network does not run as a CUDA graph; ``''`` if it does.
     """
 
-    def __init__(self, library: Library, plan: Any, bundle: Bundle, file: str, device: Device,
-                 kernels: Path | None = None) -> None:
+    def __init__(self, library: Library, plan: Any, bundle: Bundle, file: str, device: Device
+                 ) -> None:
         """
         Load an engine, check it against the manifest, run it once and capture its CUDA graph.
 
-        :param plan: the engine's bytes.
-        :param file: the graph that it was built from, for messages.
-        :param kernels: where TensorRT-RTX keeps what it compiles when an engine first runs.
-        :raises BundleError: if its inputs and outputs are not what the manifest says.
-        :raises DeviceMemoryError: if the GPU has too little memory.
-        :raises BackendError: if the library fails.
+        :param library: TensorRT.
+        :param plan: the engine, as a buffer of bytes.
+        :param bundle: the bundle that it was built from.
+        :param file: file name of the graph that it was built from, for messages.
+        :param device: the GPU that it was built for.
+        :raises BundleError: if its inputs and outputs are not those of the manifest.
+        :raises DeviceMemoryError: if the GPU has too little free memory.
+        :raises FatalBackendError: if this process cannot use the GPU any more.
+        :raises BackendError: if TensorRT fails.
         """
         self.stages: Mapping[str, float] = {}
         self.graph_problem = ''
-        self._graph = self._context = self._engine = self._trt = self._kernels = None
+        self._graph: Any = None
+        self._context: Any = None
+        self._engine: Any = None
+        self._runtime: Any = None
+        self._host: dict[str, np.ndarray] = {}
+        self._device: dict[str, int] = {}
         self._held: dict[str, np.ndarray] = {}
         self._outputs = bundle.vision_signature.output_names
         self._lock = threading.Lock()
         self._memory = 0
         self._library, self._log = library, library.logger()
         self._log.lines.clear()
-        self._gpu = gpu = Gpu(device.index)
+        self._gpu = Gpu(device.index)
         try:
-            signature = self._load(plan, bundle, file, kernels)
-            tensors = (*signature.inputs, *signature.outputs)
-            self._host = {t.name: gpu.pinned(t.shape, t.dtype) for t in tensors}
-            self._device = {name: gpu.allocate(array.nbytes)
-                            for name, array in self._host.items()}
-            for name, address in self._device.items():
-                if not self._context.set_tensor_address(name, address):
-                    raise self._failed(f'does not take a buffer for {name}')
-            self._events = tuple(gpu.event() for _ in range(4))
-            self._memory = (memoryview(plan).nbytes + self._engine.device_memory_size_v2
-                            + sum(array.nbytes for array in self._host.values()))
-            self._warm_up(kernels)
+            self._allocate(self._load(plan, bundle, file))
+            self._memory += memoryview(plan).nbytes
+            self._warm_up()
         except BaseException:
             self.close()
             raise
 
-    def _load(self, plan: Any, bundle: Bundle, file: str, kernels: Path | None) -> Signature:
-        """Make the execution context and return the engine's signature, which fits `bundle`."""
+    def _load(self, plan: Any, bundle: Bundle, file: str) -> Signature:
+        """Create the execution context; return the engine's signature, which fits `bundle`."""
         self._gpu.on_close(self._release)
-        self._trt = self._library.module.Runtime(self._log)
+        self._runtime = self._library.module.Runtime(self._log)
         self._engine = self._needing(
-            memoryview(plan).nbytes, self._trt.deserialize_cuda_engine, plan)
+            memoryview(plan).nbytes, self._runtime.deserialize_cuda_engine, plan)
         if self._engine is None:
             raise self._failed('does not load the engine')
         signature = self._signature()
         bundle.check(file, bundle.vision_signature, signature)
-        settings = self._settings(kernels) if self._library.is_rtx else ()
         self._context = self._needing(self._engine.device_memory_size_v2,
-                                      self._engine.create_execution_context, *settings)
+                                      self._engine.create_execution_context)
         if self._context is None:
-            raise self._failed('does not make an execution context')
+            raise self._failed('does not create an execution context')
         return signature
 
-    def _needing(self, size: int, make: Any, *arguments: Any) -> Any:
-        """Call what returns None on failure; say so if that is for want of GPU memory."""
+    def _allocate(self, signature: Signature) -> None:
+        """Allocate the buffers of all inputs and outputs, on the host and on the GPU."""
+        for tensor in (*signature.inputs, *signature.outputs):
+            host = self._gpu.pinned(tensor.shape, tensor.dtype)
+            address = self._gpu.allocate(host.nbytes)
+            self._host[tensor.name], self._device[tensor.name] = host, address
+            if not self._context.set_tensor_address(tensor.name, address):
+                raise self._failed(f'does not take a buffer for {tensor.name}')
+        self._events = tuple(self._gpu.event() for _ in range(4))
+        self._memory = (self._engine.device_memory_size_v2
+                        + sum(array.nbytes for array in self._host.values()))
+
+    def _needing(self, size: int, make: Callable[..., Any], *arguments: Any) -> Any:
+        """Call `make`, which returns None if it fails; raise if `size` bytes are not free then."""
         made = make(*arguments)
         if made is None and self._gpu.free_memory() < size:
             raise self._gpu.out_of_memory(size, self._log.said())
         return made
 
-    def _settings(self, kernels: Path | None) -> tuple[Any]:
-        """Return a runtime configuration with the kernels compiled so far."""
-        settings = self._engine.create_runtime_config()
-        cache, stored = settings.create_runtime_cache(), kernels and read_summed(kernels)
-        # The library itself refuses kernels of another version, GPU or driver.
-        known = stored and cache.deserialize(stored)
-        if not settings.set_runtime_cache(cache):
-            raise self._failed('does not take a runtime cache')
-        self._kernels = None if known else cache
-        return (settings,)
-
     def _signature(self) -> Signature:
         trt, engine = self._library.module, self._engine
-        sides = {trt.TensorIOMode.INPUT: [], trt.TensorIOMode.OUTPUT: []}
+        modes = trt.TensorIOMode
+        sides: dict[Any, list[Tensor]] = {modes.INPUT: [], modes.OUTPUT: []}
         for name in map(engine.get_tensor_name, range(engine.num_io_tensors)):
             dtype = engine.get_tensor_dtype(name).name
             # A tensor that the engine wants in host memory would be read from a wrong address.
@@ -118,16 +116,11 @@ class EngineRunner:
             sides[engine.get_tensor_mode(name)].append(Tensor(
                 name, _DTYPES.get(dtype, dtype) + ('' if on_gpu else ' on the host'),
                 tuple(engine.get_tensor_shape(name))))
-        return Signature(*map(tuple, sides.values()))
+        return Signature(tuple(sides[modes.INPUT]), tuple(sides[modes.OUTPUT]))
 
-    def _warm_up(self, kernels: Path | None) -> None:
+    def _warm_up(self) -> None:
         blank = {name: np.zeros_like(self._host[name]) for name in _INPUTS}
-        self._run(blank)
-        if self._kernels and kernels:
-            try:
-                write_summed(kernels, self._kernels.serialize())
-            except BackendError as error:
-                _LOG.warning('the next start will take longer: %s', error)
+        self._run(blank)  # completes TensorRT's set-up, which must not be part of the capture
         try:
             self._graph = self._gpu.capture(self._execute)
             self._gpu.on_close(self._forget_graph)
@@ -138,7 +131,12 @@ class EngineRunner:
 
     def run(self, image: np.ndarray, concepts: np.ndarray, concept_class: np.ndarray,
             num_known: np.ndarray, ensemble_weight: np.ndarray) -> Maps:
-        """Score one network-sized image; see `Backend.run`."""
+        """
+        Score one image of the network's size; see `Backend.run`.
+
+        :raises BackendError: if an array has another shape or dtype, or TensorRT fails; see
+            `__init__` for its subclasses.
+        """
         arrays = image, concepts, concept_class, num_known, ensemble_weight
         with self._lock:
             if self._context is None:
@@ -152,7 +150,7 @@ class EngineRunner:
             if (array.dtype, array.shape) != (self._host[name].dtype, self._host[name].shape):
                 raise BackendError(
                     f'{name} must be {self._host[name].dtype} {list(self._host[name].shape)}, '
-                    f'seen {array.dtype} {list(array.shape)}')
+                    f'found {array.dtype} {list(array.shape)}')
         try:
             gpu.record(start)
             for name, array in inputs.items():
@@ -161,7 +159,10 @@ class EngineRunner:
                     gpu.upload(self._device[name], self._host[name])
                     self._held[name] = array
             gpu.record(uploaded)
-            self._execute() if self._graph is None else gpu.launch(self._graph)
+            if self._graph is None:
+                self._execute()
+            else:
+                gpu.launch(self._graph)
             gpu.record(computed)
             for name in self._outputs:
                 gpu.download(self._host[name], self._device[name])
@@ -180,20 +181,20 @@ class EngineRunner:
             raise self._failed('does not run the engine')
 
     def _failed(self, what: str) -> BackendError:
-        """Return the error of a call that said no more than that it failed."""
+        """Return the error for a call of TensorRT that only said that it failed."""
         try:
             self._gpu.check()
         except BackendError as error:
-            return type(error)(f'{self._library.name} {what}: {error}')
-        return BackendError(f'{self._library.name} {self._library.version} {what}: '
+            return type(error)(f'{NAME} {what}: {error}')
+        return BackendError(f'{NAME} {self._library.version} {what}: '
                             f'{self._log.said()}')
 
     def device_memory(self) -> int:
-        """Return the bytes of buffers, activations and engine; CUDA's own context not counted."""
+        """Return the bytes of engine, activations and buffers, without the CUDA context."""
         return self._memory
 
     def close(self) -> None:
-        """Free everything; idempotent. Waits for a run that is under way."""
+        """Free everything, after a run that is in progress. Idempotent."""
         with self._lock:
             self._gpu.close()
 
@@ -201,10 +202,9 @@ class EngineRunner:
         self._graph = None
 
     def _release(self) -> None:
-        """Drop the library's objects, users before what they use."""
+        """Drop the objects of TensorRT, each before what it uses."""
         self._memory = 0
-        self._kernels = self._context = None
+        self._context = None
         self._engine = None
-        self._trt = None
-        self._host = self._device = {}
-        self._held = {}
+        self._runtime = None
+        self._host, self._device, self._held = {}, {}, {}
