@@ -131,7 +131,7 @@ def test_removed_backend_is_refused_with_its_replacement(ros, mock_bundle):
     ('torch-cuda', "model.backend 'torch-cuda' was removed in 0.2.0; use model.backend: tensorrt"),
     ('abacus', "model.backend is 'abacus'; expected auto or tensorrt or ")])
 def test_other_backend_at_the_start_ends_the_process_with_2(value, reason, ros, mock_bundle):
-    with process(ros, mock_bundle, Plan(), '-p', f'model.backend:={value}') as (node, outside):
+    with process(ros, mock_bundle, Plan(), '-p', f'model.backend:={value}') as (node, _):
         output = ended(node)
         assert node.returncode == 2
         assert reason in output and 'Traceback' not in output

@@ -99,10 +99,10 @@ class Contender:
         try:
             self._detector = Detector(bundle, self._backend)
             self._prompts = self._detector.encode(bundle.vocabulary)
-            warm = time.perf_counter() + WARM_UP_S
+            warm_until = time.perf_counter() + WARM_UP_S
             for _ in range(WARM_UP):
                 self._detector.detect(image, self._prompts)
-                if time.perf_counter() > warm:
+                if time.perf_counter() > warm_until:
                     break
             load_s = time.perf_counter() - start
             memory = self._backend.device_memory()
@@ -128,15 +128,15 @@ class Contender:
         prediction = self._detector.detect(image, self._prompts)
         called, returned = self._backend.called, self._backend.returned
         prediction.score
-        grown = clock()
+        upsampled = clock()
         prediction.mask(THRESHOLD)
         masked = clock()
         # The stamps of a camera at 10 Hz, for which tracking never starts anew.
         stamp_ns = 10 ** 8 * (1 + len(self._rows))
         self._pipeline.process(prediction, stamp_ns, stamp_ns)
         end = clock()
-        row = {'decode': decoded - start, 'resize': called - decoded, 'upsample': grown - returned,
-               'mask': masked - grown, 'obstacles': end - masked, 'frame': end - start}
+        row = {'decode': decoded - start, 'resize': called - decoded, 'upsample': upsampled - returned,
+               'mask': masked - upsampled, 'obstacles': end - masked, 'frame': end - start}
         self._rows.append({**{k: 1e3 * v for k, v in row.items()}, **self._backend.stages})
 
     def result(self) -> Result:

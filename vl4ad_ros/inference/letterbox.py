@@ -79,8 +79,8 @@ class Letterbox:
         """
         size = (content.shape[1], content.shape[0])
         if self._scale < 1:
-            block = max((n for n in range(1, math.floor(1 / self._scale) + 1)
-                         if not any(side % n for side in self.image_size)))
+            block = max(n for n in range(1, math.floor(1 / self._scale) + 1)
+                        if not any(side % n for side in self.image_size))
             if block * self._scale < 0.5:  # the sides have few divisors, such as 1079 and 1919
                 cv2.resize(image, size, dst=content, interpolation=cv2.INTER_AREA)
                 return
