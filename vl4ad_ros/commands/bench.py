@@ -135,8 +135,9 @@ class Contender:
         stamp_ns = 10 ** 8 * (1 + len(self._rows))
         self._pipeline.process(prediction, stamp_ns, stamp_ns)
         end = clock()
-        row = {'decode': decoded - start, 'resize': called - decoded, 'upsample': upsampled - returned,
-               'mask': masked - upsampled, 'obstacles': end - masked, 'frame': end - start}
+        row = {'decode': decoded - start, 'resize': called - decoded,
+               'upsample': upsampled - returned, 'mask': masked - upsampled,
+               'obstacles': end - masked, 'frame': end - start}
         self._rows.append({**{k: 1e3 * v for k, v in row.items()}, **self._backend.stages})
 
     def result(self) -> Result:
