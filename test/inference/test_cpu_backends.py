@@ -46,7 +46,7 @@ TOLERANCE, OTHER_CELLS = 5e-5, 1e-3
 SIGNALLED = """
 import os, signal
 from vl4ad_ros.inference.backend import open_backend
-from vl4ad_ros.bundle.bundle import Bundle, BundleError, Graph
+from vl4ad_ros.bundle.bundle import Bundle
 signal.signal(signal.SIGUSR1, lambda number, frame: print('signal', number))
 bundle = Bundle.open('tiny')
 for _ in range(3):

@@ -29,7 +29,7 @@ The module of each backend, by the name of the backend.
 
 A module defines two functions. `open_backend(bundle, options)` returns a `Backend`.
 `unavailable(options)` returns the reason why the backend cannot be used on this machine, with the
-remedy, or ``''`` if it can be used. Only this one module imports the inference library.
+remedy, or ``''`` if it can be used. Only one file imports each inference library.
 """
 CPU_BACKENDS = ('openvino', 'onnxruntime')
 """The backends that ``'auto'`` tries on a CPU, the faster one first (docs/benchmarks.md)."""
