@@ -6,7 +6,7 @@ How far half precision is from float32, in PyTorch on the CPU.
 Drawn scenes and four frames without any (grey, black, white, noise), with the default prompts of
 a bundle; or an official architecture with weights drawn from their names and random prompts.
 Prints one JSON line: for each precision and kind of frame the deviation of
-`runtime.reference.measure`, that of the worst frame, and whether all values are finite.
+`bundle.reference.measure`, that of the worst frame, and whether all values are finite.
 """
 
 from __future__ import annotations

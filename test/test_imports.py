@@ -56,10 +56,9 @@ ONLY_IN = {
     'ament_index_python': ('vl4ad_ros/node/',),
     'launch': (),
     'cv_bridge': ('vl4ad_ros/images/with_cv_bridge.py',),
-    'onnxruntime': ('vl4ad_ros/inference/onnxruntime.py',
-                    'vl4ad_ros/inference/onnxruntime_cuda.py'),
+    'onnxruntime': ('vl4ad_ros/inference/onnxruntime.py',),
     'tensorrt': ('vl4ad_ros/inference/tensorrt/library.py',),
-    'tensorrt_rtx': ('vl4ad_ros/inference/tensorrt_rtx.py',),
+    'tensorrt_rtx': (),
     'cuda': ('vl4ad_ros/inference/tensorrt/cuda.py',),
     'openvino': ('vl4ad_ros/inference/openvino.py',),
     'tokenizers': ('vl4ad_ros/bundle/tokenizer.py', *ANYWHERE_IN_WORKSHOP),
@@ -103,7 +102,7 @@ def test_imports_point_one_way(path):
     assert allowed is not None, f'{place} is in no part that this test knows; add it there'
     assert parts_imported(path) <= allowed
     libraries = {name.split('.')[0] for name in imported(path)}
-    if package == 'vl4ad_ros' and place.as_posix() != 'commands/bench.py':
+    if package == 'vl4ad_ros':
         assert 'vl4ad_workshop' not in libraries
 
     for library in libraries:

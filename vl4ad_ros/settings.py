@@ -1,6 +1,6 @@
 # Copyright 2026 vl4ad_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""All parameters: one table, read into one frozen value, for the node and offline evaluation."""
+"""The table of all parameters, and their values as one immutable object."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import Any
 from vl4ad_ros.bundle.bundle import DTYPES
 from vl4ad_ros.files import read_regular
 from vl4ad_ros.images import MAX_PIXELS
-from vl4ad_ros.inference.backend import BackendOptions
+from vl4ad_ros.inference.backend import BackendOptions, PROVIDERS, REGISTRY, removal, REMOVED
 from vl4ad_ros.obstacles.pipeline import Limits
 from vl4ad_ros.obstacles.regions import RegionLimits
 from vl4ad_ros.obstacles.scene_time import TimeLimits
@@ -25,113 +25,132 @@ from vl4ad_ros.prompts.vocabulary import Vocabulary
 import yaml
 
 BUNDLE_LIST = (BUNDLE,)
-"""Value of a prompt list that stands for the list inside the bundle."""
+"""Value of a prompt list that stands for the list in the bundle."""
 NODE_NAME = 'vl4ad_detector'
+"""Default name of the node."""
 _LARGEST_FILE = 1 << 20  # bytes of a parameter file
-_OF_RCLPY = ('use_sim_time', 'start_type_description_service')
+_RCLPY_PARAMETERS = ('use_sim_time', 'start_type_description_service')
 _KINDS = {bool: 'true or false', int: 'an integer', float: 'a number with a point, such as 1.0',
           str: 'text'}
 
 
 class ParameterError(ValueError):
-    """A parameter value that cannot be used; the message names it and the cure."""
+    """A parameter value that cannot be used; the message names it and says what to set."""
 
 
 def _row(name: str, default: Any, meaning: str, between: tuple = (), choices: tuple = (),
-         live: bool = True) -> Any:
-    """Return a field of `Settings` that carries its row of the table."""
+         fixed: bool = False) -> Any:
+    """
+    Return a dataclass field of `Settings` with its row of the table as metadata.
+
+    :param name: name of the ROS parameter.
+    :param default: its default value, a tuple for a list.
+    :param meaning: its description in Markdown.
+    :param between: smallest and largest value of a number; empty if there is no range.
+    :param choices: all values that a text may have; empty if any text is allowed.
+    :param fixed: it can only change while the node is unconfigured.
+    """
     return field(default=default, metadata={'name': name, 'meaning': meaning, 'between': between,
-                                            'choices': choices, 'live': live})
+                                            'choices': choices, 'fixed': fixed})
 
 
 @dataclass(frozen=True)
 class Settings:
     """
-    All parameter values at one moment, and the table they are declared from.
+    The values of all parameters at one moment; its fields are also the table of parameters.
 
-    `region_roi` is a flat x, y, x, y... polygon in fractions of the image; the prompt lists
-    are entries as `vocabularies.read` takes them. Files that they name are not opened here, but
-    by `vocabulary`.
+    `region_roi` is a polygon x, y, x, y, ... in fractions of the image. The prompt lists have
+    entries in the syntax of `prompts.read`. Files that they name are not opened here, but in
+    `vocabulary`.
 
-    :raises ParameterError: if values contradict each other or lie outside their range.
-    :raises VocabularyError: naming the prompt that cannot be used.
+    :raises ParameterError: if a value lies outside its range, or if values contradict each other.
+    :raises VocabularyError: if a prompt cannot be used; the message names it.
     """
 
     model_bundle: str = _row(
-        'model.bundle', 'tiny', 'exported model: a directory with manifest.json, or `tiny`, the '
-        'shipped one, which is not for driving', live=False)
+        'model.bundle', 'tiny', 'the exported model: a directory with manifest.json, or `tiny`, '
+        'the shipped one, which is not for driving', fixed=True)
     model_backend: str = _row(
-        'model.backend', 'auto', 'inference library; `auto` takes the best one installed',
-        live=False)
+        'model.backend', 'auto', 'inference library; `auto` takes `tensorrt` if it has an engine '
+        'for this bundle and GPU, else the CPU', choices=('auto', *REGISTRY), fixed=True)
     model_threads: int = _row(
-        'model.threads', 2, 'CPU threads of one inference', (1, 64), live=False)
-    model_device: int = _row('model.device', 0, 'index of the GPU', (0, 15), live=False)
+        'model.threads', 2, 'CPU threads of one inference', (1, 64), fixed=True)
+    model_device: int = _row('model.device', 0, 'index of the NVIDIA GPU', (0, 15), fixed=True)
     model_precision: str = _row(
-        'model.precision', 'auto', 'of a GPU; `auto` takes the first of these that the bundle '
-        'has; a CPU always computes in fp32', choices=('auto', *DTYPES), live=False)
+        'model.precision', 'auto', 'precision on a GPU; `auto` takes the first of these that the '
+        'bundle has; a CPU always computes in fp32', choices=('auto', *DTYPES), fixed=True)
+    model_onnxruntime_provider: str = _row(
+        'model.onnxruntime_provider', 'cpu', 'where the backend `onnxruntime` runs the image '
+        'network; `model.backend: auto` never uses `cuda`', choices=PROVIDERS, fixed=True)
+    model_require_gpu: bool = _row(
+        'model.require_gpu', False, 'makes it an error in configure if the image network would '
+        'run on the CPU', fixed=True)
     model_cache_dir: str = _row(
-        'model.cache_dir', '', 'folder of built engines; empty is '
-        '`$XDG_CACHE_HOME/vl4ad_ros/engines`', live=False)
+        'model.cache_dir', '', 'folder of built engines; empty stands for '
+        '`$XDG_CACHE_HOME/vl4ad_ros/engines`', fixed=True)
     model_build_if_missing: bool = _row(
         'model.build_if_missing', False, 'build a missing engine in configure, which then takes '
-        'minutes; otherwise configure fails at once and names the command', live=False)
+        'minutes; without a GPU this has no effect', fixed=True)
     image_transport: str = _row(
-        'image_transport', 'raw', '`compressed` subscribes `<image>/compressed` instead',
-        choices=('raw', 'compressed'), live=False)
+        'image_transport', 'raw', '`compressed` subscribes to `<image>/compressed` instead',
+        choices=('raw', 'compressed'), fixed=True)
     image_max_pixels: int = _row(
-        'image.max_pixels', MAX_PIXELS, 'a larger image is refused before it is decoded',
+        'image.max_pixels', MAX_PIXELS, 'an image with more pixels is refused before decoding',
         (1, 1_000_000_000))
     prompts_known: tuple[str, ...] = _row(
         'prompts.known', BUNDLE_LIST, 'what belongs in the scene, one entry per class: '
-        "`'vegetation: tree, trees'` or a bare `'road'`; `'<NAME>'` is a whole list: "
-        "`'<bundle>'` the bundle's own, `'<cityscapes>'` a shipped one, `'<file.yaml>'` yours")
+        "`'vegetation: tree, trees'`, or just `'road'`; `'<NAME>'` is a whole list: `'<bundle>'` "
+        "that of the bundle, `'<cityscapes>'` a shipped one, `'<file.yaml>'` your own")
     prompts_anomaly: tuple[str, ...] = _row(
-        'prompts.anomaly', BUNDLE_LIST, 'what does not belong, same syntax: takes probability '
-        "away from the known classes; `['<everything>', 'hay bale']` is a list and one more, "
-        "`['']` is none")
+        'prompts.anomaly', BUNDLE_LIST, 'what does not belong, in the same syntax; these classes '
+        "take probability from the known ones; `['<everything>', 'hay bale']` is a list and one "
+        "more class, `['']` is none")
     threshold: float = _row(
         'threshold', 0.5, 'score above which a pixel is anomalous', (0.0, 1.0))
     region_min_area: float = _row(
-        'region.min_area', 0.0005, 'smallest region that counts, share of the image', (0.0, 1.0))
+        'region.min_area', 0.0005, 'smallest region that counts, as a share of the image',
+        (0.0, 1.0))
     region_max_count: int = _row(
-        'region.max_count', 100, 'so many of the largest regions are reported and tracked; '
-        'diagnostics count the rest', (1, 10000))
+        'region.max_count', 100, 'how many of the largest regions are reported and tracked; '
+        'diagnostics count the others', (1, 10000))
     region_roi: tuple[float, ...] = _row(
         'region.roi', (0.0, 0.0, 1.0, 0.0, 1.0, 1.0, 0.0, 1.0),
-        'polygon x, y, x, y, ... in image fractions; a region whose foot is outside is not '
-        'reported')
+        'polygon x, y, x, y, ... in fractions of the image; a region whose lowest point is '
+        'outside is not reported')
     alert_confirm_hits: int = _row(
-        'alert.confirm_hits', 3, 'frames of the window that must show a region before it is an '
-        'alert; 3 of 5 need 2 to 4 s of frames at 1 Hz, and 33 to 67 ms at 60 Hz', (1, 60))
+        'alert.confirm_hits', 3, 'number of frames of the window that must show a region before '
+        'it is an alert; 3 of 5 take 2 to 4 s at 1 Hz, and 33 to 67 ms at 60 Hz', (1, 60))
     alert_confirm_window: int = _row(
-        'alert.confirm_window', 5, 'processed frames looked back on to confirm; no `~/alerts` are '
-        'published before so many frames have been seen, 4 s at 1 Hz and 67 ms at 60 Hz', (1, 60))
+        'alert.confirm_window', 5, 'length of the window in processed frames; no `~/alerts` are '
+        'published before it is full, which takes 4 s at 1 Hz and 67 ms at 60 Hz', (1, 60))
     alert_release_after: int = _row(
-        'alert.release_after', 5, 'processed frames in a row without the region that end its '
-        'alert: 5 s at 1 Hz, 83 ms at 60 Hz', (1, 120))
+        'alert.release_after', 5, 'number of processed frames in a row without the region after '
+        'which its alert ends: 5 s at 1 Hz, 83 ms at 60 Hz', (1, 120))
     alert_late_s: float = _row(
         'alert.late_s', 0.5, 'a frame whose stamp is older than the newest one by less than this '
-        'is left out of tracking; one that is older by more starts tracking anew', (0.0, 60.0))
+        'many seconds is left out of tracking; if it is older by more, tracking starts anew',
+        (0.0, 60.0))
     alert_max_gap_s: float = _row(
         'alert.max_gap_s', 3.0, 'seconds between two stamps above which tracking starts anew',
         (0.01, 3600.0))
     alert_name_floor: float = _row(
-        'alert.name_floor', 0.3, 'mean mass over a region from which its best anomaly class is '
-        'reported beside `anomaly`', (0.0, 1.0))
+        'alert.name_floor', 0.3, 'smallest mean mass over a region for which its best anomaly '
+        'class is reported beside `anomaly`', (0.0, 1.0))
     output_overlay_alpha: float = _row(
         'output.overlay_alpha', 0.5, 'opacity of the mask in the overlay', (0.0, 1.0))
     health_stall_timeout_s: float = _row(
-        'health.stall_timeout_s', 1.0, 'seconds without an image that are a stalled camera',
+        'health.stall_timeout_s', 1.0, 'seconds without an image after which the camera counts '
+        'as stalled',
         (0.1, 60.0))
     health_warn_age_s: float = _row(
-        'health.warn_age_s', 0.3, 'age of a result, image stamp to publishing, that is worth a '
-        'warning', (0.01, 10.0))
+        'health.warn_age_s', 0.3, 'latency in seconds, from image stamp to publishing, above '
+        'which there is a warning', (0.01, 10.0))
     health_fault_limit: int = _row(
-        'health.fault_limit', 5, 'frames in a row that cannot be processed and deactivate the '
-        'node', (1, 1000))
+        'health.fault_limit', 5, 'number of frames in a row that cannot be processed after which '
+        'the node deactivates itself', (1, 1000))
 
     def __post_init__(self) -> None:
-        """Refuse what no single range can."""
+        """Check every value, and the values against each other."""
         for row in PARAMETERS:
             row.check(getattr(self, row.attribute))
         if self.alert_confirm_hits > self.alert_confirm_window:
@@ -155,21 +174,22 @@ class Settings:
     @property
     def backend_options(self) -> BackendOptions:
         """
-        What the backend may use.
+        The options of the backend.
 
-        :raises ParameterError: if the folder of engines is below the home folder of nobody.
+        :raises ParameterError: if `model.cache_dir` begins with ``~`` and a user that is unknown.
         """
         try:
             cache_dir = Path(self.model_cache_dir).expanduser() if self.model_cache_dir else None
         except RuntimeError as error:
-            raise ParameterError(f"model.cache_dir '{self.model_cache_dir}': {error}; write out "
-                                 'the folder') from error
-        return BackendOptions(self.model_threads, self.model_device, self.model_precision,
-                              cache_dir, self.model_build_if_missing)
+            raise ParameterError(f"model.cache_dir '{self.model_cache_dir}': {error}; give the "
+                                 'absolute path of the folder') from error
+        return BackendOptions(
+            self.model_threads, self.model_device, self.model_precision, cache_dir,
+            self.model_build_if_missing, self.model_onnxruntime_provider, self.model_require_gpu)
 
     @property
     def limits(self) -> Limits:
-        """What makes a region a detection, and a detection an alert."""
+        """The options of the pipeline, from regions to alerts."""
         roi = tuple(zip(self.region_roi[::2], self.region_roi[1::2]))
         return Limits(
             RegionLimits(self.threshold, self.region_min_area, roi, self.region_max_count),
@@ -179,21 +199,22 @@ class Settings:
 
     @property
     def prompts(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """The entries of both prompt lists, known ones first."""
+        """The entries of the list of known prompts, and those of the anomaly prompts."""
         return self.prompts_known, self.prompts_anomaly
 
     @property
     def names_file(self) -> bool:
-        """Whether an entry of the prompts refers to a file of the user's."""
+        """Whether an entry of the prompt lists refers to a file of the user."""
         return names_file(self.prompts_known + self.prompts_anomaly)
 
     def vocabulary(self, bundled: Vocabulary) -> Vocabulary:
         """
-        Return the prompts, with the lists that they refer to in place; `bundled` is one of them.
+        Return the prompts, with every reference to a list replaced by the list.
 
-        Opens the files that the prompts name, so never call it where nothing may wait.
+        This reads the files that the prompts name, so it must not be called on the executor.
 
-        :raises VocabularyError: naming the entry that cannot be used.
+        :param bundled: the vocabulary of the bundle, which ``'<bundle>'`` stands for.
+        :raises VocabularyError: if an entry cannot be used; the message names it.
         """
         return read(self.prompts_known, self.prompts_anomaly, bundled)
 
@@ -201,23 +222,38 @@ class Settings:
         """
         Return these settings with the given parameters replaced.
 
-        :param values: by parameter name, lists or tuples for lists; unknown names are ignored, see
-            `unknown_names`.
-        :raises ParameterError: if a value is of another type, empty or out of range.
-        :raises VocabularyError: naming the prompt that cannot be used.
+        :param values: values by the name of the parameter, with lists or tuples for lists. Names
+            that are no parameters are ignored; see `unknown_names`.
+        :raises ParameterError: if a value has a wrong type, is empty or is out of range.
+        :raises VocabularyError: if a prompt cannot be used; the message names it.
         """
         return replace(self, **{ROWS[name].attribute: ROWS[name].value_of(value)
                                 for name, value in values.items() if name in ROWS})
 
     def fixed_changes(self, other: Settings) -> list[str]:
-        """Return the names that differ and may only change while the node is unconfigured."""
-        return [row.name for row in PARAMETERS if not row.live
+        """
+        Return the parameters that differ and can only change while the node is unconfigured.
+
+        :param other: the settings to compare with.
+        :returns: names of parameters.
+        """
+        return [row.name for row in PARAMETERS if row.fixed
                 and getattr(self, row.attribute) != getattr(other, row.attribute)]
 
 
 @dataclass(frozen=True)
 class Row:
-    """One parameter: what is declared, documented and checked."""
+    """
+    One row of the table: a parameter as it is declared, documented and checked.
+
+    :ivar attribute: name of the field of `Settings`.
+    :ivar default: default value, a tuple for a list.
+    :ivar name: name of the ROS parameter.
+    :ivar meaning: description in Markdown.
+    :ivar between: smallest and largest value; empty if there is no range.
+    :ivar choices: all values that are allowed; empty if there is no such list.
+    :ivar fixed: whether it can only change while the node is unconfigured.
+    """
 
     attribute: str
     default: Any
@@ -225,27 +261,32 @@ class Row:
     meaning: str
     between: tuple
     choices: tuple
-    live: bool
+    fixed: bool
 
     @property
     def ros_default(self) -> Any:
-        """The default as rclpy takes it: lists, not tuples."""
+        """The default value as rclpy takes it: lists instead of tuples."""
         return list(self.default) if isinstance(self.default, tuple) else self.default
 
     @property
     def range_text(self) -> str:
-        """The allowed values in words; empty if all are."""
+        """The allowed values as text; empty if every value of the type is allowed."""
         return ' to '.join(map(str, self.between)) or ', '.join(self.choices)
 
     @property
     def type_text(self) -> str:
-        """The type as ROS calls it, such as ``string[]``."""
+        """The name of the type in ROS, such as ``string[]``."""
         kind = type(self.default[0] if isinstance(self.default, tuple) else self.default)
         name = {bool: 'bool', int: 'integer', float: 'double', str: 'string'}[kind]
         return name + ('[]' if isinstance(self.default, tuple) else '')
 
     def value_of(self, value: Any) -> Any:
-        """Return a value as `Settings` holds it, lists as tuples; refuse one of another type."""
+        """
+        Return a value in the form of `Settings`, with a tuple for a list.
+
+        :param value: a value as rclpy or a YAML file gives it.
+        :raises ParameterError: if it has another type, or is an empty list.
+        """
         if isinstance(self.default, tuple):
             if value is None or not isinstance(value, str) and not len(value):
                 raise self.refusal(
@@ -260,7 +301,15 @@ class Row:
         return value
 
     def check(self, value: Any) -> None:
-        """Refuse a value outside the row's range or choices."""
+        """
+        Refuse a value that is out of range.
+
+        :param value: a value of the right type.
+        :raises ParameterError: if it is not one of the choices, outside the range or not finite;
+            also if it is a backend that was removed, with what to use in its place.
+        """
+        if self.name == 'model.backend' and value in REMOVED:
+            raise ParameterError(f'{self.name} {removal(value)}')
         if self.choices and value not in self.choices:
             raise self.refusal(f"'{value}'", ' or '.join(self.choices))
         if self.between and not self.between[0] <= value <= self.between[1]:
@@ -270,42 +319,52 @@ class Row:
             raise self.refusal(str(list(value)), 'finite numbers')
 
     def refusal(self, got: str, wanted: str) -> ParameterError:
-        """Return the error that names this parameter, what came and what is wanted."""
+        """
+        Return the error for a value of this parameter.
+
+        :param got: the value as text.
+        :param wanted: what was expected instead.
+        """
         hint = "; write [''] for none" if self.name == 'prompts.anomaly' else ''
         return ParameterError(f'{self.name} is {got}; expected {wanted}{hint}')
 
 
 PARAMETERS = tuple(Row(f.name, f.default, **f.metadata) for f in fields(Settings))
+"""All parameters, in the order of the documentation."""
 ROWS: Mapping[str, Row] = {row.name: row for row in PARAMETERS}
+"""All parameters by name."""
 
 
 def unknown_names(names: Iterable[str]) -> list[str]:
     """
-    Return a sentence for each name that is no parameter of the node, with the nearest that is.
+    Return a sentence for each name that is no parameter, with the most similar parameter.
 
-    Names that rclpy itself knows (``use_sim_time``, ``qos_overrides.*``) are left out.
+    :param names: names of parameters. Those that rclpy itself declares (``use_sim_time``,
+        ``qos_overrides.*``) are known.
     """
-    said = []
+    sentences = []
     for name in names:
-        if name in ROWS or name in _OF_RCLPY or name.startswith('qos_overrides.'):
+        if name in ROWS or name in _RCLPY_PARAMETERS or name.startswith('qos_overrides.'):
             continue
         near = difflib.get_close_matches(name, ROWS, 1)
-        said.append(f"there is no parameter '{name}', so its value is ignored; "
-                    + (f"did you mean '{near[0]}'?" if near else
-                       'see: ros2 launch vl4ad_ros detector.launch.py --show-args, and the '
-                       'table of parameters in the README'))
-    return said
+        sentences.append(f"there is no parameter '{name}', so its value is ignored; "
+                         + (f"did you mean '{near[0]}'?" if near else
+                            'docs/parameters.md lists all parameters'))
+    return sentences
 
 
 def read_parameter_file(file: Path, node_name: str = NODE_NAME) -> dict[str, Any]:
     """
-    Return the values that a ROS parameter file gives to a node, by parameter name.
+    Return the values that a ROS parameter file gives to a node.
 
-    Later sections of the file win, as in ROS.
+    If several sections of the file are for the node, later ones win, as in ROS.
 
-    :param node_name: with its namespace, such as ``front/vl4ad_detector``. A section counts if its
-        name, in which ``*`` stands for one part and ``**`` for any number, is this.
-    :raises ParameterError: if the file cannot be read or no section of it is for the node.
+    :param file: a YAML file.
+    :param node_name: name of the node with its namespace, such as ``front/vl4ad_detector``. A
+        section is for the node if its name matches this one, where ``*`` stands for one part of
+        the name and ``**`` for any number of them.
+    :returns: values by the name of the parameter, not checked.
+    :raises ParameterError: if the file cannot be read or has no section for the node.
     """
     try:
         tree = yaml.safe_load(read_regular(file, _LARGEST_FILE).decode())
@@ -335,7 +394,7 @@ def _sections(tree: Any, path: str = '') -> Iterator[tuple[str, Mapping[str, Any
 
 
 def _matches(pattern: list[str], name: list[str]) -> bool:
-    """Tell whether a section's name, split at slashes, stands for a node's."""
+    """Tell whether the name of a section matches that of a node, both split at slashes."""
     if not pattern or not name:
         return pattern in ([], ['**']) and not name
     if pattern[0] == '**':
@@ -344,6 +403,7 @@ def _matches(pattern: list[str], name: list[str]) -> bool:
 
 
 def _flat(values: Mapping[str, Any], prefix: str = '') -> Iterator[tuple[str, Any]]:
+    """Yield the full name and the value of each parameter in nested mappings."""
     for key, value in values.items():
         if isinstance(value, dict):
             yield from _flat(value, f'{prefix}{key}.')
@@ -352,7 +412,7 @@ def _flat(values: Mapping[str, Any], prefix: str = '') -> Iterator[tuple[str, An
 
 
 def markdown_table() -> str:
-    """Return the README's table of parameters."""
+    """Return the table of parameters of docs/parameters.md."""
     lines = ['| parameter | type | default | range | while configured | meaning |',
              '|---|---|---|---|---|---|']
     for row in PARAMETERS:
@@ -360,5 +420,5 @@ def markdown_table() -> str:
         if default == '' or isinstance(default, bool):
             default = "''" if default == '' else str(default).lower()
         lines.append(f'| `{row.name}` | {row.type_text} | `{default}` | {row.range_text} | '
-                     f'{"changes" if row.live else "fixed"} | {row.meaning} |')
+                     f'{"fixed" if row.fixed else "changes"} | {row.meaning} |')
     return '\n'.join(lines)

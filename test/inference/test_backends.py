@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import logging
+from pathlib import Path
 import sys
 import types
 
@@ -12,8 +14,8 @@ import numpy as np
 import pytest
 from vl4ad_ros.bundle.bundle import Bundle
 from vl4ad_ros.inference import backend as backends
-from vl4ad_ros.inference.backend import BackendOptions, open_backend
-from vl4ad_ros.inference.errors import BackendError
+from vl4ad_ros.inference.backend import BackendOptions, build_command, open_backend, REMOVED
+from vl4ad_ros.inference.errors import BackendError, BackendUnavailable, EngineMissing
 
 
 @pytest.fixture(scope='module')
@@ -49,46 +51,184 @@ def test_version_2_0_gives_no_mass(bundle, tmp_path, name):
 
 
 def test_unknown_backend_lists_the_others(bundle):
-    with pytest.raises(BackendError, match="no backend 'caffe'; backends: auto, tensorrt"):
+    with pytest.raises(BackendError, match="no backend 'caffe'; choose one of auto, tensorrt, "):
         open_backend(bundle, 'caffe')
 
 
-@pytest.mark.parametrize('name, library', [
-    ('onnxruntime', 'onnxruntime'), ('openvino', 'openvino'), ('openvino-gpu', 'openvino'),
-    ('torch', 'torch')])
-def test_absent_library_is_named_with_the_cure(bundle, monkeypatch, name, library):
-    for module in list(sys.modules):
-        if module.startswith('vl4ad_workshop.network') or module in backends.REGISTRY.values():
-            monkeypatch.delitem(sys.modules, module)
-    monkeypatch.setitem(sys.modules, library, None)
-    with pytest.raises(BackendError, match=f'no backend can be used: .*pip install {library}'):
+@pytest.mark.parametrize('name', REMOVED)
+def test_removed_backend_names_its_replacement(bundle, name):
+    with pytest.raises(BackendUnavailable, match=f"'{name}' was removed in 0.2.0; use model.back"):
+        open_backend(bundle, name)
+    assert name not in backends.REGISTRY
+
+
+@pytest.mark.parametrize('name', ['onnxruntime', 'openvino'])
+def test_absent_library_is_named_with_the_cure(bundle, monkeypatch, name):
+    monkeypatch.delitem(sys.modules, backends.REGISTRY[name], raising=False)
+    monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(BackendError, match=f"'{name}' cannot be used: .*pip install {name}"):
         open_backend(bundle, name)
 
 
-def test_auto_takes_the_fastest_and_says_why_not_those_before_it(bundle, monkeypatch):
+def test_auto_takes_the_fastest_cpu_backend_and_says_why_not_those_before_it(
+        bundle, monkeypatch, caplog):
+    monkeypatch.setattr(backends, '_no_gpu', lambda device: 'no NVIDIA driver')
     monkeypatch.delitem(sys.modules, 'vl4ad_ros.inference.openvino', raising=False)
-    for library, chosen in (('', 'openvino'), ('openvino', 'onnxruntime')):
-        said = []
-        if library:
+    for absent, chosen in (('', 'openvino'), ('openvino', 'onnxruntime')):
+        lines = []
+        if absent:
             monkeypatch.delitem(sys.modules, 'vl4ad_ros.inference.openvino')
-            monkeypatch.setitem(sys.modules, library, None)
-        backend = open_backend(bundle, 'auto', BackendOptions(threads=1), said.append)
+            monkeypatch.setitem(sys.modules, absent, None)
+        backend = open_backend(bundle, 'auto', BackendOptions(threads=1), lines.append)
         assert backend.name == chosen
-        assert said[0].startswith(f'backend {chosen} ') and 'not tensorrt, ' in said[0]
+        assert lines[0].startswith(f'backend {chosen} ')
+        assert "the backend 'tensorrt' cannot be used: no NVIDIA driver" in lines[0]
+        assert "'openvino' cannot be used" in lines[0] or not absent
+        backend.close()
+    assert not caplog.records  # a machine without a GPU is nothing to warn of
 
 
-def test_auto_prefers_any_backend_of_a_gpu_that_is_there(bundle, monkeypatch):
-    gpu = types.ModuleType('gpu_backend')
-    gpu.unavailable = lambda options: ''
-    gpu.open_backend = lambda bundle, options: types.SimpleNamespace(description='on a GPU')
-    monkeypatch.setitem(sys.modules, 'gpu_backend', gpu)
-    monkeypatch.setitem(backends.REGISTRY, 'torch-cuda', 'gpu_backend')
+def test_no_backend_at_all_lists_why(bundle, monkeypatch):
+    monkeypatch.setattr(backends, '_no_gpu', lambda device: 'no NVIDIA driver')
+    for name in backends.CPU_BACKENDS:
+        monkeypatch.delitem(sys.modules, backends.REGISTRY[name], raising=False)
+        monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(BackendUnavailable, match='no NVIDIA driver; .*openvino.*; .*onnxruntime'):
+        open_backend(bundle)
+
+
+class Gpu:
+    """A stand-in for the TensorRT backend on a machine that has a GPU."""
+
+    def __init__(self) -> None:
+        self.reason, self.has_engine, self.built = '', True, False
+        self.seen: list[BackendOptions] = []
+
+    def unavailable(self, options: BackendOptions) -> str:
+        return self.reason
+
+    def open_backend(self, bundle: Bundle, options: BackendOptions) -> types.SimpleNamespace:
+        self.seen.append(options)
+        if not self.has_engine:
+            if not options.build_if_missing:
+                raise EngineMissing('there is no engine; run: vl4ad build /bundle')
+            self.built = True
+        return types.SimpleNamespace(name='tensorrt', description='tensorrt on a GPU')
+
+
+@pytest.fixture
+def gpu(monkeypatch) -> Gpu:
+    """Return what stands in for TensorRT; there is a GPU, and an engine in the cache."""
+    gpu = Gpu()
+    module = types.ModuleType('gpu_backend')
+    module.unavailable, module.open_backend = gpu.unavailable, gpu.open_backend
+    monkeypatch.setitem(sys.modules, 'gpu_backend', module)
+    monkeypatch.setitem(backends.REGISTRY, 'tensorrt', 'gpu_backend')
     monkeypatch.setattr(backends, '_no_gpu', lambda device: '')
-    said = []
-    open_backend(bundle, 'auto', BackendOptions(), said.append)
-    assert said[0].startswith('backend on a GPU; not tensorrt (')
-    assert 'not tensorrt-rtx (' in said[0] and 'not onnxruntime-cuda (' in said[0]
-    assert set(backends.NVIDIA) < set(backends.AUTO) < set(backends.REGISTRY)
+    return gpu
+
+
+def warnings_of(caplog) -> list[str]:
+    """Return the messages at the level WARNING or above."""
+    return [r.getMessage() for r in caplog.records if r.levelno >= logging.WARNING]
+
+
+@pytest.mark.parametrize('options', [
+    BackendOptions(), BackendOptions(require_gpu=True), BackendOptions(build_if_missing=True)])
+def test_auto_takes_tensorrt_if_an_engine_is_there(bundle, gpu, caplog, options):
+    lines = []
+    assert open_backend(bundle, 'auto', options, lines.append).name == 'tensorrt'
+    assert lines == ['backend tensorrt on a GPU'] and gpu.seen == [options] and not gpu.built
+    assert not warnings_of(caplog)
+
+
+def test_auto_without_an_engine_takes_the_cpu_and_warns_with_the_command(bundle, gpu, caplog):
+    gpu.has_engine = False
+    backend = open_backend(bundle, 'auto', BackendOptions(threads=1))
+    assert backend.name == 'openvino'
+    [warning] = warnings_of(caplog)
+    assert 'on the CPU although there is a GPU' in warning
+    assert warning.endswith('run: vl4ad build /bundle')
+    backend.close()
+
+
+def test_auto_without_the_library_takes_the_cpu_and_warns_with_both_commands(bundle, gpu, caplog):
+    gpu.reason = 'TensorRT cannot be imported; pip install tensorrt'
+    open_backend(bundle, 'auto', BackendOptions(threads=1, device=2)).close()
+    [warning] = warnings_of(caplog)
+    assert 'pip install tensorrt' in warning
+    assert warning.endswith(f'then run: vl4ad build {bundle.directory} --device 2')
+
+
+def test_auto_builds_if_told_to_and_never_takes_the_cpu_then(bundle, gpu):
+    gpu.has_engine = False
+    options = BackendOptions(build_if_missing=True)
+    assert open_backend(bundle, 'auto', options).name == 'tensorrt' and gpu.built
+    gpu.reason = 'TensorRT cannot be imported; pip install tensorrt'
+    with pytest.raises(BackendUnavailable, match='pip install tensorrt'):
+        open_backend(bundle, 'auto', options)
+
+
+def test_an_engine_that_fails_to_load_is_no_reason_for_the_cpu(bundle, gpu, monkeypatch):
+    def fail(bundle: Bundle, options: BackendOptions) -> None:
+        raise BackendError('out of memory')
+    monkeypatch.setattr(sys.modules['gpu_backend'], 'open_backend', fail)
+    with pytest.raises(BackendError, match='out of memory'):
+        open_backend(bundle)
+
+
+def test_a_required_gpu_makes_the_cpu_an_error(bundle, gpu, monkeypatch):
+    options = BackendOptions(require_gpu=True)
+    gpu.has_engine = False
+    with pytest.raises(EngineMissing, match='run: vl4ad build'):
+        open_backend(bundle, 'auto', options)
+    gpu.reason = 'TensorRT cannot be imported; pip install tensorrt'
+    with pytest.raises(BackendUnavailable, match='pip install tensorrt'):
+        open_backend(bundle, 'auto', options)
+    monkeypatch.setattr(backends, '_no_gpu', lambda device: 'no NVIDIA driver; install it')
+    with pytest.raises(BackendUnavailable, match='require_gpu is true, but no NVIDIA driver'):
+        open_backend(bundle, 'auto', options)
+
+
+@pytest.mark.parametrize('name', ['onnxruntime', 'openvino'])
+def test_a_required_gpu_refuses_a_cpu_backend(bundle, name):
+    with pytest.raises(BackendUnavailable, match=f"require_gpu is true, but the backend '{name}' "
+                       'would .* on the CPU; use tensorrt after running: vl4ad build /'):
+        open_backend(bundle, name, BackendOptions(require_gpu=True))
+
+
+def test_the_cuda_provider_satisfies_a_required_gpu(bundle, monkeypatch):
+    module = types.ModuleType('provider')
+    module.unavailable = lambda options: ''
+    module.open_backend = lambda bundle, options: types.SimpleNamespace(
+        description=options.onnxruntime_provider)
+    monkeypatch.setitem(sys.modules, 'provider', module)
+    monkeypatch.setitem(backends.REGISTRY, 'onnxruntime', 'provider')
+    options = BackendOptions(require_gpu=True, onnxruntime_provider='cuda')
+    assert open_backend(bundle, 'onnxruntime', options).description == 'cuda'
+    # `auto` falls back to ONNX Runtime, but on the CPU.
+    monkeypatch.setattr(backends, 'CPU_BACKENDS', ('onnxruntime',))
+    monkeypatch.setattr(backends, '_no_gpu', lambda device: 'no NVIDIA driver')
+    assert open_backend(
+        bundle, 'auto', BackendOptions(onnxruntime_provider='cuda')).description == 'cpu'
+    with pytest.raises(BackendUnavailable, match='require_gpu'):
+        open_backend(bundle, 'auto', options)
+
+
+def test_build_command_repeats_what_is_not_the_default(bundle):
+    assert build_command(bundle, BackendOptions()) == f'vl4ad build {bundle.directory}'
+    assert build_command(bundle, BackendOptions(
+        threads=4, device=1, precision='fp16', cache_dir=Path('/my engines'))) == (
+        f"vl4ad build {bundle.directory} --device 1 --precision fp16 --cache-dir '/my engines'")
+
+
+@pytest.mark.parametrize('values, reason', [
+    ({'device': -1}, 'device must be 0 or more, not -1'),
+    ({'precision': 'int8'}, "precision is 'int8'; choose one of auto, fp16"),
+    ({'onnxruntime_provider': 'rocm'}, "provider is 'rocm'; choose one of cpu, cuda")])
+def test_other_options_are_refused(values, reason):
+    with pytest.raises(ValueError, match=reason):
+        BackendOptions(**values)
 
 
 def test_no_threads_are_refused():

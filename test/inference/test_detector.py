@@ -244,7 +244,7 @@ def test_network_that_gives_nan_is_refused(detector, monkeypatch, name):
         **{name: np.full((24, 40), np.nan, np.float32)})
     prompts = detector.encode(detector.default_vocabulary)
     monkeypatch.setattr(detector._backend, 'run', lambda *inputs: outputs)
-    with pytest.raises(BackendError, match='mock gave values that are not finite on'):
+    with pytest.raises(BackendError, match='mock gives values that are not finite on'):
         detector.detect(RED, prompts)
 
 

@@ -1,14 +1,17 @@
 # Copyright 2026 vl4ad_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Geometry between image, network and map, by hand; needs nothing but the package."""
+"""Geometry between image, network and map; needs only the package."""
 
 from __future__ import annotations
+
+import functools
 
 import cv2
 import numpy as np
 import pytest
+from vl4ad_ros.bundle.bundle import Bundle
+from vl4ad_ros.bundle.reference import load_reference
 from vl4ad_ros.inference.letterbox import Letterbox
-from vl4ad_workshop.scenes.still import draw_still
 
 NETWORK = (96, 160)
 PADDING = (123, 117, 104)
@@ -26,6 +29,14 @@ def sample(cells: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarr
         cells = (np.take(cells, below, axis) * (1 - share)
                  + np.take(cells, np.minimum(below + 1, last), axis) * share)
     return cells
+
+
+@functools.cache
+def picture(size: tuple[int, int]) -> np.ndarray:
+    """Return four reference frames side by side, resized: (H, W, 3) with edges and texture."""
+    first, second, third, fourth = load_reference(Bundle.open('tiny')).images[:4]
+    frames = np.vstack([np.hstack([first, second]), np.hstack([third, fourth])])
+    return cv2.resize(frames, size[::-1], interpolation=cv2.INTER_CUBIC)
 
 
 @pytest.mark.parametrize('size, content', [
@@ -103,7 +114,7 @@ def test_cells_of_a_box(box, rows, columns):
 def test_fast_resize_is_close_to_means_over_fractions_of_pixels(size, network):
     box = Letterbox(size, network, 4)
     height, width = box.content_size
-    image = draw_still(np.random.default_rng(3), size).image
+    image = picture(size)
     fast = box.to_network(image, PADDING)[:height, :width].astype(float)
     shrinks = height < size[0]
     slow = cv2.resize(image, (width, height), interpolation=(

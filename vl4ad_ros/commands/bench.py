@@ -1,12 +1,11 @@
 # Copyright 2026 vl4ad_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The verb `vl4ad bench`: how long a frame takes on each backend, all of them in one run."""
+"""The verb `vl4ad bench`: measure the latency of a frame on each backend, in one run."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
 from importlib import metadata
@@ -15,9 +14,7 @@ import os
 from pathlib import Path
 import platform
 import re
-import subprocess
 import sys
-import tempfile
 import time
 from typing import Any
 
@@ -27,39 +24,45 @@ import numpy as np
 from vl4ad_ros.bundle.bundle import Bundle, BundleError, DTYPES
 from vl4ad_ros.bundle.reference import load_reference, Maps, measure
 from vl4ad_ros.commands import Verb
-from vl4ad_ros.inference.backend import Backend, BackendOptions, open_backend, REGISTRY
+from vl4ad_ros.inference.backend import (
+    Backend, BackendOptions, open_backend, PROVIDERS, REGISTRY, removal, REMOVED)
 from vl4ad_ros.inference.detector import Detector
-from vl4ad_ros.inference.errors import BackendError, BackendUnavailable, EngineMissing
+from vl4ad_ros.inference.errors import BackendError, BackendUnavailable
 from vl4ad_ros.inference.tensorrt.cuda import find_device
 from vl4ad_ros.obstacles.pipeline import Pipeline
-from vl4ad_workshop.scenes.still import draw_still
 
 STAGES = ('decode', 'resize', 'upload', 'network', 'download', 'upsample', 'mask', 'obstacles')
-SLOW_TO_OPEN = ('torch-compile',)
-"""Backends that are measured only when they are named."""
+"""The stages of a frame, in their order. A backend on a CPU has no ``upload`` and ``download``."""
 WARM_UP, WARM_UP_S = 10, 10.0
-"""Frames, and seconds after which no other is begun: a large network takes seconds on a CPU."""
+"""Number of frames of the warm-up, and seconds after which it ends in any case."""
 THRESHOLD = 0.5
+"""Score above which a pixel is anomalous."""
 PAUSE_S = 0.02
-"""After each frame, as a camera leaves it: waiting threads of one backend would take the cores of
-the next."""
-_DRAWN = 4
+"""
+Seconds of rest after each frame.
+
+The worker threads of one backend wait for work for a moment before they sleep. Without the pause
+they would take CPU time from the backend that is measured next.
+"""
 _LIBRARIES = ('numpy', 'opencv-python-headless', 'openvino', 'onnxruntime', 'onnxruntime-gpu',
-              'torch', 'tensorrt', 'tensorrt-rtx', 'cuda-python')
+              'tensorrt', 'cuda-python')
 
 
 @dataclass
 class Result:
     """
-    One backend's figures.
+    What was measured of one backend.
 
-    :ivar load_s: seconds to open the bundle, embed its prompts and warm up.
-    :ivar host_mib: memory of this process that it added, libraries included.
-    :ivar device_mib: memory of the GPU that it holds, None on a CPU.
-    :ivar deviation: from the bundle's reference frames, '' if it has none.
-    :ivar latency_ms: p50, p90, p99 and mean of a whole frame, decoding included.
-    :ivar frames_per_s: one frame after another.
-    :ivar stages_ms: median of each stage that it has.
+    :ivar backend: name of the backend.
+    :ivar threads: CPU threads of one inference.
+    :ivar description: library, version, precision and device.
+    :ivar load_s: seconds to load the networks, encode the prompts and warm up.
+    :ivar host_mib: MiB by which the memory of this process grew, with the libraries.
+    :ivar device_mib: MiB of GPU memory that the backend holds; None on a CPU.
+    :ivar deviation: deviation from the bundle's reference frames; '' if it has none.
+    :ivar latency_ms: p50, p90, p99 and mean latency in ms of a frame, with JPEG decoding.
+    :ivar frames_per_s: frames per second if one follows another at once.
+    :ivar stages_ms: median duration in ms of each stage.
     """
 
     backend: str
@@ -75,11 +78,20 @@ class Result:
 
 
 class Contender:
-    """A backend with all that is around it on a vehicle, and what it took."""
+    """One backend with the processing around it, as in the node, and its measured times."""
 
     def __init__(self, bundle: Bundle, name: str, options: BackendOptions,
                  image: np.ndarray) -> None:
-        """Open `name` and warm it up on `image`."""
+        """
+        Open a backend and warm it up.
+
+        :param bundle: the opened bundle.
+        :param name: ``'auto'`` or a key of `REGISTRY`.
+        :param options: what the backend may use.
+        :param image: uint8 (H, W, 3) RGB, the image of the warm-up.
+        :raises BackendError: if the backend cannot be used.
+        :raises BundleError: if the bundle does not fit.
+        """
         before, start = _resident(), time.perf_counter()
         self._backend = _Timed(open_backend(bundle, name, options))
         self._pipeline = Pipeline()
@@ -87,10 +99,10 @@ class Contender:
         try:
             self._detector = Detector(bundle, self._backend)
             self._prompts = self._detector.encode(bundle.vocabulary)
-            warm = time.perf_counter() + WARM_UP_S
+            warm_until = time.perf_counter() + WARM_UP_S
             for _ in range(WARM_UP):
                 self._detector.detect(image, self._prompts)
-                if time.perf_counter() > warm:
+                if time.perf_counter() > warm_until:
                     break
             load_s = time.perf_counter() - start
             memory = self._backend.device_memory()
@@ -104,7 +116,11 @@ class Contender:
             raise
 
     def process(self, jpeg: np.ndarray) -> None:
-        """Take one compressed camera image all the way to its obstacles."""
+        """
+        Process one compressed image, from decoding to obstacles.
+
+        :param jpeg: uint8 (n,), the bytes of a JPEG or PNG file.
+        """
         clock = time.perf_counter
         start = clock()
         image = decode(jpeg)
@@ -112,19 +128,20 @@ class Contender:
         prediction = self._detector.detect(image, self._prompts)
         called, returned = self._backend.called, self._backend.returned
         prediction.score
-        grown = clock()
+        upsampled = clock()
         prediction.mask(THRESHOLD)
         masked = clock()
-        # As from a camera of 10 Hz, which nothing resets.
+        # The stamps of a camera at 10 Hz, for which tracking never starts anew.
         stamp_ns = 10 ** 8 * (1 + len(self._rows))
         self._pipeline.process(prediction, stamp_ns, stamp_ns)
         end = clock()
-        row = {'decode': decoded - start, 'resize': called - decoded, 'upsample': grown - returned,
-               'mask': masked - grown, 'obstacles': end - masked, 'frame': end - start}
+        row = {'decode': decoded - start, 'resize': called - decoded,
+               'upsample': upsampled - returned, 'mask': masked - upsampled,
+               'obstacles': end - masked, 'frame': end - start}
         self._rows.append({**{k: 1e3 * v for k, v in row.items()}, **self._backend.stages})
 
     def result(self) -> Result:
-        """Return the figures of all frames so far."""
+        """Return what was measured, over all frames so far."""
         frames = np.array([row['frame'] for row in self._rows])
         result = self._result
         result.latency_ms = {
@@ -137,12 +154,12 @@ class Contender:
         return result
 
     def close(self) -> None:
-        """Free the backend."""
+        """Close the backend."""
         self._backend.close()
 
 
 class _Timed:
-    """A backend that notes when `run` was called and when it returned."""
+    """A backend that records when `run` was called last and when it returned."""
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
@@ -161,41 +178,44 @@ class _Timed:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
     parser.add_argument('bundle', metavar='BUNDLE', help="'tiny' or a directory")
-    parser.add_argument('--backend', nargs='+', metavar='NAME', choices=('auto', *REGISTRY),
-                        help=f'of auto, {", ".join(REGISTRY)} (default: all but '
-                        f'{", ".join(SLOW_TO_OPEN)})')
+    parser.add_argument('--backend', nargs='+', metavar='NAME', type=_backend,
+                        default=list(REGISTRY),
+                        help=f'any of auto, {", ".join(REGISTRY)} (default: all but auto)')
+    parser.add_argument('--provider', choices=PROVIDERS, default='cpu',
+                        help='where onnxruntime runs the image network (default: %(default)s)')
     parser.add_argument('--threads', type=int, nargs='+', default=[2], metavar='N',
-                        help='CPU cores; several numbers are compared (default: 2)')
+                        help='CPU threads; several numbers are compared (default: 2)')
     parser.add_argument('--device', type=int, default=0, metavar='N',
-                        help='index of the GPU (default: %(default)s)')
+                        help='index of the NVIDIA GPU (default: %(default)s)')
     parser.add_argument('--precision', choices=('auto', *DTYPES), default='auto',
-                        help='on a GPU (default: the first of them that the bundle has)')
-    parser.add_argument('--cache-dir', type=Path, metavar='DIR', help='folder of engines')
-    parser.add_argument('--image-size', type=_size, default=(360, 640), metavar='HxW',
-                        help="pixels of the camera's image (default: 360x640)")
+                        help='precision on a GPU (default: the first of these that the bundle '
+                        'has)')
+    parser.add_argument('--cache-dir', type=Path, metavar='DIR',
+                        help='folder of engines (default: $XDG_CACHE_HOME/vl4ad_ros/engines)')
     parser.add_argument('--images', type=Path, metavar='DIR',
-                        help='JPEG or PNG files of your camera instead of drawn pictures')
-    parser.add_argument('--input-size', type=_size, metavar='HxW',
-                        help='pixels that the network sees: export the bundle in that size '
-                        'first, into a temporary folder; needs PyTorch')
+                        help="folder of JPEG or PNG files of your camera (default: the bundle's "
+                        'reference frames)')
+    parser.add_argument('--image-size', type=_size, metavar='HxW',
+                        help='resize the images to the size of your camera first, such as '
+                        '1080x1920 (default: their own size)')
     parser.add_argument('--frames', type=_count, default=100, metavar='N',
-                        help=f'after at most {WARM_UP} to warm up (default: %(default)s)')
-    parser.add_argument('--json', action='store_true', help='print JSON and nothing else')
+                        help=f'number of frames after a warm-up of at most {WARM_UP} frames '
+                        '(default: %(default)s)')
+    parser.add_argument('--json', action='store_true', help='print only JSON')
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run `vl4ad bench`; return 1 if nothing could be measured."""
-    jpegs = _read(args.images) if args.images else _draw(args.image_size)
-    with _exported(args) as directory:
-        bundle = Bundle.open(directory)
-        results, absent = bench(bundle, args, jpegs)
+    """Run `vl4ad bench`; return 1 if no backend could be measured."""
+    bundle = Bundle.open(args.bundle)
+    jpegs = _encoded_images(bundle, args.images, args.image_size)
+    results, unavailable = bench(bundle, args, jpegs)
     vision = bundle.vision
     report = {
         'bundle': bundle.name, 'digest': bundle.digest,
         'input_size': [vision.height, vision.width],
         'image_size': [list(size) for size in dict.fromkeys(decode(j).shape[:2] for j in jpegs)],
         'frames': args.frames, 'machine': machine(args.device),
-        'results': [asdict(result) for result in results], 'unavailable': absent}
+        'results': [asdict(result) for result in results], 'unavailable': unavailable}
     print(json.dumps(report, indent=2) if args.json else _table(report))
     if not results:
         print('vl4ad: error: no backend could be measured', file=sys.stderr)
@@ -204,35 +224,37 @@ def run(args: argparse.Namespace) -> int:
 
 def bench(bundle: Bundle, args: argparse.Namespace,
           jpegs: Sequence[np.ndarray]) -> tuple[list[Result], dict[str, str]]:
-    """Return the results, and why other backends have none."""
-    names = args.backend or [name for name in REGISTRY if name not in SLOW_TO_OPEN]
+    """
+    Measure the backends in turns, one frame each.
+
+    :param bundle: the opened bundle.
+    :param args: the arguments of the verb.
+    :param jpegs: the images, each uint8 (n,), the bytes of a JPEG or PNG file.
+    :returns: the results, and by the name of each other backend the reason why it has none.
+    """
     contenders: list[Contender] = []
-    absent: dict[str, str] = {}
+    unavailable: dict[str, str] = {}
     cv_threads = cv2.getNumThreads()
     cv2.setNumThreads(max(args.threads))
     try:
-        for name in dict.fromkeys(names):
+        for name in dict.fromkeys(args.backend):
             for threads in dict.fromkeys(args.threads):
                 print(f'{name}, {threads} threads: loading', file=sys.stderr, flush=True)
-                options = BackendOptions(threads, args.device, args.precision, args.cache_dir)
+                options = BackendOptions(threads, args.device, args.precision, args.cache_dir,
+                                         onnxruntime_provider=args.provider)
                 try:
                     contenders.append(Contender(bundle, name, options, decode(jpegs[0])))
                 except (BackendError, BundleError) as error:
-                    said = str(error)
-                    wrapped = f'no backend can be used: {name} ('
-                    absent[name] = said[len(wrapped):-1] if said.startswith(wrapped) else said
-                    if args.input_size and isinstance(error, EngineMissing):
-                        absent[name] = ('an engine belongs to a bundle that stays: run vl4ad '
-                                        'export with this --input-size, vl4ad build and vl4ad '
-                                        'bench on what it wrote')
+                    unavailable[name] = str(error)
                     break
-        print(f'{len(contenders)} in turns, {args.frames} frames', file=sys.stderr, flush=True)
+        print(f'{len(contenders)} backends in turns, {args.frames} frames', file=sys.stderr,
+              flush=True)
         for i in range(args.frames):
-            # Nobody is always the one after the same other.
+            # Another backend begins each round, so that none always follows the same other one.
             for k in range(len(contenders)):
                 contenders[(i + k) % len(contenders)].process(jpegs[i % len(jpegs)])
                 time.sleep(PAUSE_S)
-        return [contender.result() for contender in contenders], absent
+        return [contender.result() for contender in contenders], unavailable
     finally:
         cv2.setNumThreads(cv_threads)
         for contender in contenders:
@@ -240,14 +262,28 @@ def bench(bundle: Bundle, args: argparse.Namespace,
 
 
 def decode(jpeg: np.ndarray) -> np.ndarray:
-    """Return the RGB pixels of a compressed image, as the node decodes it."""
-    return cv2.cvtColor(cv2.imdecode(jpeg, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+    """
+    Decode a compressed image as the node does.
+
+    :param jpeg: uint8 (n,), the bytes of a JPEG or PNG file.
+    :returns: uint8 (H, W, 3), RGB.
+    :raises ValueError: if OpenCV cannot read it.
+    """
+    bgr = cv2.imdecode(jpeg, cv2.IMREAD_COLOR)
+    if bgr is None:
+        raise ValueError('this is no JPEG or PNG image that OpenCV can read')
+    return cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
 
 
 def machine(device: int) -> dict[str, Any]:
-    """Return what the figures depend on besides this package."""
+    """
+    Describe the machine, because the results depend on it.
+
+    :param device: index of the NVIDIA GPU.
+    :returns: CPU, cores, GPU, operating system, versions of libraries, load average and date.
+    """
     try:
-        gpu = asdict(find_device(device))
+        gpu: dict[str, Any] = asdict(find_device(device))
     except BackendUnavailable as error:
         gpu = {'absent': str(error)}
     versions = {}
@@ -265,6 +301,7 @@ def machine(device: int) -> dict[str, Any]:
 
 
 def _cpu() -> str:
+    """Return the model of the CPU and its architecture."""
     try:
         found = re.search(r'^model name\s*: (.+)$', Path('/proc/cpuinfo').read_text(), re.M)
         if not found:  # ARM
@@ -275,6 +312,7 @@ def _cpu() -> str:
 
 
 def _system() -> str:
+    """Return the name and version of the operating system."""
     try:
         return f'{platform.freedesktop_os_release()["PRETTY_NAME"]}, Linux {platform.release()}'
     except (OSError, KeyError):
@@ -282,6 +320,7 @@ def _system() -> str:
 
 
 def _resident() -> int:
+    """Return the bytes of this process in memory; 0 if the system does not tell."""
     try:
         return int(Path('/proc/self/statm').read_text().split()[1]) * os.sysconf('SC_PAGE_SIZE')
     except OSError:
@@ -291,62 +330,70 @@ def _resident() -> int:
 def _size(text: str) -> tuple[int, int]:
     match = re.fullmatch(r'(\d+)x(\d+)', text)
     if not match or not all(1 <= int(side) <= 8192 for side in match.groups()):
-        raise argparse.ArgumentTypeError(f"'{text}': give height x width, such as 360x640")
+        raise argparse.ArgumentTypeError(
+            f"'{text}' is no size; give height x width, such as 360x640")
     return int(match[1]), int(match[2])
 
 
 def _count(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"'{text}': give a number from 1 on")
+        raise argparse.ArgumentTypeError(f"'{text}' is no number from 1 on")
     return int(text)
 
 
-def _draw(size: tuple[int, int]) -> list[np.ndarray]:
-    pictures = [draw_still(np.random.default_rng(seed), size, groups=('known', 'masks'),
-                           split='test').image for seed in range(_DRAWN)]
-    return [cv2.imencode('.jpg', cv2.cvtColor(p, cv2.COLOR_RGB2BGR),
-                         [cv2.IMWRITE_JPEG_QUALITY, 90])[1] for p in pictures]
+def _backend(text: str) -> str:
+    if text in REMOVED:
+        raise argparse.ArgumentTypeError(removal(text))
+    if text not in ('auto', *REGISTRY):
+        raise argparse.ArgumentTypeError(
+            f"there is no backend '{text}'; choose from auto, {', '.join(REGISTRY)}")
+    return text
+
+
+def _encoded_images(bundle: Bundle, folder: Path | None,
+                    size: tuple[int, int] | None) -> list[np.ndarray]:
+    """
+    Return the images to measure with, as the bytes of JPEG or PNG files.
+
+    :param bundle: its reference frames are the images if `folder` is None.
+    :param folder: folder of JPEG or PNG files.
+    :param size: rows and columns to which the images are resized; None keeps their size.
+    :raises ValueError: if the folder has no images, or one that cannot be read.
+    :raises BundleError: if there is no folder and the bundle has no reference frames.
+    """
+    if folder is not None:
+        images = _read(folder)
+        if size is None:
+            return images
+        pixels = [decode(image) for image in images]
+    elif bundle.reference is None:
+        raise BundleError(f'{bundle.directory} has no reference frames to measure with; give '
+                          '--images DIR, a folder of JPEG or PNG files of your camera, or add '
+                          f'reference frames with: vl4ad export {bundle.directory}')
+    else:
+        pixels = list(load_reference(bundle).images)
+    if size is not None:
+        pixels = [cv2.resize(image, size[::-1]) for image in pixels]
+    return [cv2.imencode('.jpg', cv2.cvtColor(image, cv2.COLOR_RGB2BGR),
+                         [cv2.IMWRITE_JPEG_QUALITY, 90])[1] for image in pixels]
 
 
 def _read(folder: Path) -> list[np.ndarray]:
+    """Return the bytes of all JPEG and PNG files of a folder, after decoding each once."""
     files = sorted(file for file in folder.glob('*')
                    if file.suffix.lower() in ('.jpg', '.jpeg', '.png'))
     if not files:
-        raise ValueError(f"'{folder}' holds no JPEG or PNG files")
+        raise ValueError(f"'{folder}' has no JPEG or PNG files; give a folder of images")
     images = [np.fromfile(file, np.uint8) for file in files]
     for file, image in zip(files, images):
         if not image.size or cv2.imdecode(image, cv2.IMREAD_COLOR) is None:
-            raise ValueError(f"'{file}' is no picture that OpenCV reads")
+            raise ValueError(f"'{file}' is no image that OpenCV can read; remove it from the "
+                             'folder')
     return images
 
 
-@contextmanager
-def _exported(args: argparse.Namespace) -> Iterator[str | Path]:
-    """Give the bundle, or a copy in the size that was asked for."""
-    if args.input_size is None:
-        yield args.bundle
-        return
-    with tempfile.TemporaryDirectory(prefix='vl4ad-bench-') as folder:
-        out = Path(folder) / 'bundle'
-        # In a process of its own, whose PyTorch takes no part in the figures; progress to stderr.
-        command = [sys.executable, '-m', 'vl4ad_ros.cli', 'export', str(args.bundle), '--out',
-                   str(out), '--input-size', '{}x{}'.format(*args.input_size),
-                   '--sampling', 'gather']
-        if args.precision != 'auto':
-            command += ['--dtype', args.precision]
-        done = subprocess.run(command, stdout=2, stderr=subprocess.PIPE, text=True)
-        if done.returncode:
-            raise BundleError(f'no bundle of that size: {_last_line(done.stderr)}')
-        yield out
-
-
-def _last_line(text: str) -> str:
-    return (text.strip().splitlines() or ['vl4ad export failed'])[-1].removeprefix(
-        'vl4ad: error: ')
-
-
 def _table(report: dict[str, Any]) -> str:
-    """Return the report as a table for people, in Markdown."""
+    """Return the report as text with a table in Markdown."""
     results, facts = report['results'], report['machine']
     gpu = facts['gpu']
     several = len({r['threads'] for r in results}) > 1
@@ -365,7 +412,7 @@ def _table(report: dict[str, Any]) -> str:
     size, images = report['input_size'], report['image_size']
     lines = [
         f'{report["bundle"]}: network {size[0]}x{size[1]}, camera '
-        f'{", ".join(f"{h}x{w}" for h, w in images)}, {report["frames"]} frames, backends in turn',
+        f'{", ".join(f"{h}x{w}" for h, w in images)}, {report["frames"]} frames, in turns',
         f'{facts["cpu"]}, {facts["cores"]} cores; GPU: '
         + (gpu['absent'] if 'absent' in gpu else f'{gpu["name"]}, {gpu["driver"]}')
         + f'; {facts["os"]}; Python {facts["python"]}; {facts["date"]}']

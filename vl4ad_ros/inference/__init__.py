@@ -1,3 +1,3 @@
 # Copyright 2026 vl4ad_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""From an RGB image to a map of scores: backends, letterbox and detector."""
+"""Run a bundle's networks: backends, letterbox geometry and the detector."""

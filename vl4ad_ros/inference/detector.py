@@ -1,6 +1,6 @@
 # Copyright 2026 vl4ad_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Images and prompts in, anomaly scores out: the same object in the node and in evaluation."""
+"""Score images against text prompts: the class that both the node and the evaluation use."""
 
 from __future__ import annotations
 
@@ -25,15 +25,23 @@ from vl4ad_ros.prompts.vocabulary import Vocabulary
 @dataclass(frozen=True, eq=False)
 class Prediction:
     """
-    What the network says of one image; maps of the image's size are made when first asked for.
+    The output of the network for one image.
 
-    :ivar uncertainty: float32 (h, w), u of VL4AD eq. 2, about -1 (belongs) to 0 (does not).
-    :ivar best_known: int32 (h, w), index into ``prompts.vocabulary.known``.
-    :ivar best_anomaly: int32 (h, w), index into ``prompts.vocabulary.anomaly``, -1 if it is empty.
-    :ivar anomaly_mass: float32 (h, w), the mass of that class, about 0 to 1; None if the bundle's
-        image network does not give it (bundle format 2.0).
+    The maps have (h, w) cells. A cell is a square of `Letterbox.stride` pixels of the network's
+    input, and the maps cover only the part of the input that the image fills. Maps of the size of
+    the image are computed when they are first needed.
 
-    The (h, w) cells are `Letterbox.stride` network pixels wide and cover the image's part only.
+    :ivar uncertainty: float32 (h, w), u of VL4AD eq. 2, about -1 (in-distribution) to 0
+        (anomalous).
+    :ivar best_known: int32 (h, w), the known class with the most mass, as an index into
+        ``prompts.vocabulary.known``.
+    :ivar best_anomaly: int32 (h, w), the anomaly class with the most mass, as an index into
+        ``prompts.vocabulary.anomaly``; -1 if there are no anomaly classes.
+    :ivar prompts: the prompts that the image was scored against.
+    :ivar letterbox: the geometry between the image, the network's input and the maps.
+    :ivar calibration: the bundle's map from uncertainty to score.
+    :ivar anomaly_mass: float32 (h, w), the mass of the class in `best_anomaly`, about 0 to 1;
+        None if the bundle's image network does not have this output (bundle format 2.0).
     """
 
     uncertainty: np.ndarray
@@ -46,39 +54,49 @@ class Prediction:
 
     @property
     def image_size(self) -> tuple[int, int]:
-        """Rows and columns of the image."""
+        """Number of rows and columns of the image."""
         return self.letterbox.image_size
 
     @cached_property
     def cell_score(self) -> np.ndarray:
-        """Calibrated score of each cell: float32 (h, w), 0..1, 1 = anomalous."""
+        """Calibrated score of each cell: float32 (h, w), 0 (in-distribution) to 1 (anomalous)."""
         return self.calibration(self.uncertainty)
 
     @cached_property
     def score(self) -> np.ndarray:
-        """Calibrated score of each pixel: float32 (H, W), 0..1, 1 = anomalous; read-only."""
+        """
+        Calibrated score of each pixel: float32 (H, W), 0 (in-distribution) to 1 (anomalous).
+
+        The array is read-only, and its rows need not be contiguous.
+        """
         score = self.letterbox.to_image(self.cell_score)
         score.setflags(write=False)
         return score
 
     def mask(self, threshold: float) -> np.ndarray:
-        """Return uint8 (H, W): 255 where the score is above `threshold`, else 0."""
+        """
+        Return which pixels are anomalous.
+
+        :param threshold: score, 0 to 1.
+        :returns: uint8 (H, W), 255 where the score is above `threshold`, else 0.
+        """
         mask = np.greater(self.score, threshold).view(np.uint8)
         return np.negative(mask, out=mask)
 
     def anomaly_class_in(self, box: tuple[float, float, float, float],
                          threshold: float) -> tuple[str, float]:
         """
-        Name the anomaly class that has most mass in the anomalous part of a box.
+        Name the anomaly class that has the most mass in the anomalous part of a box.
 
-        The cells of the box whose score is above `threshold` count, or all of them if none is. The
-        network tells the mass of the best class of each cell only, so a class counts as 0 where
-        another one is best: the mean is a lower bound of the class's true mean.
+        The mean is taken over the cells of the box whose score is above `threshold`, or over all
+        cells of the box if there are none. The network gives the mass of only the best class of
+        each cell. A class counts as 0 in the other cells, so its mean is a lower bound of its
+        true mean.
 
-        :param box: x, y, width, height in pixels of the image.
-        :param threshold: 0..1.
-        :returns: the name of the class and its own mean mass over these cells, 0..1;
-            ``('', 0.0)`` without anomaly prompts, or if the network does not tell the mass.
+        :param box: x, y, width and height in pixels of the image.
+        :param threshold: score, 0 to 1.
+        :returns: the name of the class and its mean mass over these cells, 0 to 1;
+            ``('', 0.0)`` without anomaly prompts, or if the network does not give the mass.
         """
         classes = self.prompts.vocabulary.anomaly
         if self.anomaly_mass is None or not classes:
@@ -87,7 +105,7 @@ class Prediction:
         inside = self.cell_score[cells] > threshold
         if not inside.any():
             inside[:] = True
-        # Masks of several queries may add up to more than 1 (VL4AD eq. 2).
+        # The masks of several queries may add up to more than 1 (VL4AD eq. 2).
         mass = np.bincount(self.best_anomaly[cells][inside],
                            np.clip(self.anomaly_mass[cells][inside], 0.0, 1.0),
                            minlength=len(classes)) / np.count_nonzero(inside)
@@ -96,10 +114,34 @@ class Prediction:
 
 
 class Detector:
-    """A bundle on a backend. `encode` may be called while another thread is in `detect`."""
+    """
+    A bundle on a backend: encodes prompts and scores images.
+
+    One thread may call `encode` while another one is in `detect`.
+
+    >>> import numpy as np
+    >>> from vl4ad_ros.inference.detector import Detector
+    >>> from vl4ad_ros.prompts.vocabulary import Vocabulary
+    >>> detector = Detector.open('tiny')
+    >>> prompts = detector.encode(Vocabulary.from_strings(
+    ...     ['road: road, asphalt', 'sky'], ['cow', 'hay bale']))
+    >>> image = np.zeros((360, 640, 3), np.uint8)
+    >>> prediction = detector.detect(image, prompts)
+    >>> prediction.score.shape, prediction.score.dtype
+    ((360, 640), dtype('float32'))
+    >>> prediction.mask(threshold=0.5).shape
+    (360, 640)
+    >>> detector.close()
+    """
 
     def __init__(self, bundle: Bundle, backend: Backend) -> None:
-        """Use a backend that has loaded `bundle`; see `open` for the usual way."""
+        """
+        Use a backend that has already loaded the bundle; `open` does both.
+
+        :param bundle: the opened bundle.
+        :param backend: a backend of this bundle; `close` closes it.
+        :raises BundleError: if the bundle's tokenizer or stored embeddings cannot be read.
+        """
         self.bundle = bundle
         self._backend = backend
         text = bundle.text
@@ -115,11 +157,15 @@ class Detector:
              options: BackendOptions = BackendOptions(),
              log: Callable[[str], None] = logging.getLogger(__name__).info) -> Detector:
         """
-        Open a bundle's directory, or the shipped ``'tiny'``, on the named backend.
+        Open a bundle on a backend.
 
-        :param log: told which backend was chosen and why.
+        :param bundle: directory of a bundle, or ``'tiny'`` for the one that is shipped.
+        :param backend: ``'auto'`` or a key of `backend.REGISTRY`; see `backend.open_backend`.
+        :param options: what the backend may use.
+        :param log: is called with one line that says which backend was chosen, and why.
+        :returns: the detector; the caller closes it.
         :raises BundleError: if the bundle is missing, altered or does not fit this package.
-        :raises BackendError: if the backend cannot be used; its subclasses tell why.
+        :raises BackendError: if the backend cannot be used; the subclass says why.
         """
         opened = Bundle.open(bundle)
         loaded = open_backend(opened, backend, options, log)
@@ -131,32 +177,42 @@ class Detector:
 
     @property
     def backend(self) -> Backend:
-        """What runs the networks."""
+        """The backend that runs the networks."""
         return self._backend
 
     @property
     def default_vocabulary(self) -> Vocabulary:
-        """The bundle's own vocabulary."""
+        """The vocabulary that the bundle contains."""
         return self.bundle.vocabulary
 
     def check(self, vocabulary: Vocabulary) -> None:
         """
-        Refuse a vocabulary that `encode` would refuse, in milliseconds.
+        Refuse a vocabulary that `encode` would refuse, without running the text network.
 
-        :raises VocabularyError: as `encode`.
+        :param vocabulary: known and anomaly classes with their concepts.
+        :raises VocabularyError: if a concept has too many tokens, or if there are more concepts
+            or classes than the bundle has room for; the message names the entry.
         """
         self._encoder.check(vocabulary)
 
     def encode(self, vocabulary: Vocabulary) -> Prompts:
         """
-        Turn a vocabulary into the arrays that `detect` takes.
+        Embed a vocabulary with the text network.
 
-        :raises VocabularyError: naming the entry that has too many tokens or exceeds the capacity.
+        :param vocabulary: known and anomaly classes with their concepts.
+        :returns: the arrays that `detect` takes.
+        :raises VocabularyError: as `check`.
+        :raises BackendError: if the text network fails.
         """
         return self._encoder(vocabulary)
 
     def warm_up(self, runs: int = 3) -> None:
-        """Score empty images, so that the first real one does not pay for the library's set-up."""
+        """
+        Score black images, because the first calls of a library are slower than later ones.
+
+        :param runs: number of images.
+        :raises BackendError: as `detect`.
+        """
         prompts = self.encode(self.default_vocabulary)
         image = np.zeros((self.bundle.vision.height, self.bundle.vision.width, 3), np.uint8)
         for _ in range(runs):
@@ -166,29 +222,35 @@ class Detector:
         """
         Score one image.
 
-        :param image: uint8 (H, W, 3) RGB of any size from 1 x 1; not kept, not changed.
-        :param prompts: from `encode` of this detector.
-        :raises ValueError: if the image is anything else.
-        :raises BackendError: if the network fails or gives values that are not finite.
+        :param image: uint8 (H, W, 3), RGB, of any size from 1 x 1 on, in any memory layout. It is
+            neither kept nor changed.
+        :param prompts: result of `encode` of this detector.
+        :returns: the maps of the network with the geometry of the image.
+        :raises ValueError: if the image has another type, shape or dtype.
+        :raises BackendError: if the network fails or its output has values that are not finite.
         """
         if (not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.ndim != 3
                 or image.shape[2] != 3 or 0 in image.shape):
             seen = (f'{image.dtype} {image.shape}' if isinstance(image, np.ndarray)
                     else type(image).__name__)
             raise ValueError(f'image must be uint8 (H, W, 3) RGB with H, W >= 1, seen {seen}; '
-                             'convert it first')
+                             'convert the image first')
         vision = self.bundle.vision
         letterbox = Letterbox(image.shape[:2], (vision.height, vision.width), vision.stride)
-        maps = Maps(*(None if m is None else letterbox.crop(m) for m in self._backend.run(
+        full = self._backend.run(
             letterbox.to_network(image, self.bundle.padding_rgb), prompts.concepts,
-            prompts.concept_class, prompts.num_known, prompts.ensemble_weight)))
+            prompts.concept_class, prompts.num_known, prompts.ensemble_weight)
+        maps = Maps(
+            letterbox.crop(full.uncertainty), letterbox.crop(full.best_known),
+            letterbox.crop(full.best_anomaly),
+            None if full.anomaly_mass is None else letterbox.crop(full.anomaly_mass))
         if not (np.isfinite(maps.uncertainty).all()
                 and (maps.anomaly_mass is None or np.isfinite(maps.anomaly_mass).all())):
-            raise BackendError(f'{self.bundle.directory} gave values that are not finite on '
+            raise BackendError(f'{self.bundle.directory} gives values that are not finite on '
                                f'{self._backend.description}; {REPAIR}')
         return Prediction(maps.uncertainty, maps.best_known, maps.best_anomaly, prompts, letterbox,
                           self.bundle.calibration, maps.anomaly_mass)
 
     def close(self) -> None:
-        """Free the backend; `detect` raises `BackendError` from here on."""
+        """Close the backend; `detect` raises `BackendError` from then on."""
         self._backend.close()

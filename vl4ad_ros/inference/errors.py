@@ -1,18 +1,18 @@
 # Copyright 2026 vl4ad_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Errors of inference backends, by what a caller can do about them."""
+"""Errors of inference backends, one class for each way in which a caller can react."""
 
 
 class BackendError(RuntimeError):
-    """A call that failed, or a backend that cannot be had; the next call may succeed."""
+    """A backend could not be opened, or one call failed; the next call may succeed."""
 
 
 class BackendUnavailable(BackendError):
-    """The library or its device is not there; the message has the reason and the cure."""
+    """The library or its device is missing; the message says why and what to install or set."""
 
 
 class EngineMissing(BackendError):
-    """No engine in the cache fits this bundle and device; the message has the command."""
+    """No engine in the cache fits this bundle and GPU; the message contains the build command."""
 
 
 class DeviceMemoryError(BackendError):
@@ -20,4 +20,4 @@ class DeviceMemoryError(BackendError):
 
 
 class FatalBackendError(BackendError):
-    """The GPU's context is lost for good: only a new process can go on."""
+    """The GPU context of this process is lost; only a new process can use the GPU again."""

@@ -1,6 +1,6 @@
 # Copyright 2026 vl4ad_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Fit an image of any size into the network's input, and the network's maps back onto it."""
+"""Resize an image into the network's input, and the network's output maps to the image."""
 
 from __future__ import annotations
 
@@ -14,11 +14,13 @@ import numpy as np
 @dataclass(frozen=True)
 class Letterbox:
     """
-    An image in the top left corner of the network's input, its aspect kept to the pixel.
+    The geometry of an image in the top left corner of the network's input.
 
-    :ivar image_size: rows and columns of the image.
-    :ivar network_size: rows and columns of the network's input.
-    :ivar stride: network pixels to one cell of the network's output maps.
+    The image keeps its aspect ratio, rounded to whole pixels. The rest of the input is padding.
+
+    :ivar image_size: number of rows and columns of the image, at least 1 each.
+    :ivar network_size: number of rows and columns of the network's input.
+    :ivar stride: side of one cell of the network's output maps, in pixels of its input.
     """
 
     image_size: tuple[int, int]
@@ -27,32 +29,38 @@ class Letterbox:
 
     @property
     def content_size(self) -> tuple[int, int]:
-        """Rows and columns that the image fills of the network's input, at least 1 each."""
+        """Number of rows and columns of the network's input that the image fills, at least 1."""
         scale = self._scale
-        return tuple(max(1, min(round(n * scale), most))
-                     for n, most in zip(self.image_size, self.network_size))
+        rows, columns = (max(1, min(round(n * scale), most))
+                         for n, most in zip(self.image_size, self.network_size))
+        return rows, columns
 
     @property
     def map_size(self) -> tuple[int, int]:
-        """Rows and columns of the map cells that see any of the image."""
-        return tuple(-(-n // self.stride) for n in self.content_size)
+        """Number of rows and columns of the cells that contain any part of the image."""
+        rows, columns = (-(-n // self.stride) for n in self.content_size)
+        return rows, columns
 
     @property
     def _scale(self) -> float:
+        """Pixels of the network's input for one pixel of the image."""
         return min(most / n for n, most in zip(self.image_size, self.network_size))
 
     def to_network(self, image: np.ndarray, padding: tuple[int, int, int]) -> np.ndarray:
         """
-        Return the (h, w, 3) uint8 input for an (H, W, 3) uint8 image, `padding` around it.
+        Return the network's input for an image.
 
-        The image itself if it has the network's size already and its pixels lie in a row.
+        :param image: uint8 (H, W, 3) with `image_size` rows and columns; not changed.
+        :param padding: value of each channel to the right of the image and below it, 0 to 255.
+        :returns: uint8 (h, w, 3) with `network_size` rows and columns, contiguous. It is `image`
+            itself if that has the right size and is contiguous.
         """
         if self.image_size == self.network_size:
             return np.ascontiguousarray(image)
         (height, width), (last_row, last_column) = self.content_size, self.network_size
         network = np.empty((last_row, last_column, 3), np.uint8)
         self._fit(image, network[:height, :width])
-        # Several times as fast as assignment in NumPy.
+        # cv2.rectangle is several times as fast as assignment in NumPy.
         for corner in ((0, height), (width, 0)):
             if corner[0] < last_column and corner[1] < last_row:
                 cv2.rectangle(network, corner, (last_column, last_row), padding, cv2.FILLED)
@@ -60,19 +68,24 @@ class Letterbox:
 
     def _fit(self, image: np.ndarray, content: np.ndarray) -> None:
         """
-        Resize `image` into `content`: means of whole blocks, then bilinear by 0.5 to 1.
+        Resize an image into a part of the network's input.
 
-        Means over fractions of pixels, OpenCV's INTER_AREA, take up to ten times as long.
+        First the means of whole blocks of pixels are taken, then the result is scaled bilinearly
+        by 0.5 to 1. OpenCV's INTER_AREA, which weighs fractions of pixels, takes up to ten times
+        as long.
+
+        :param image: uint8 (H, W, 3).
+        :param content: uint8 (h, w, 3), which is overwritten.
         """
         size = (content.shape[1], content.shape[0])
         if self._scale < 1:
-            block = max((n for n in range(1, math.floor(1 / self._scale) + 1)
-                         if not any(side % n for side in self.image_size)))
-            if block * self._scale < 0.5:  # sides with few divisors, such as those of 1079 x 1919
+            block = max(n for n in range(1, math.floor(1 / self._scale) + 1)
+                        if not any(side % n for side in self.image_size))
+            if block * self._scale < 0.5:  # the sides have few divisors, such as 1079 and 1919
                 cv2.resize(image, size, dst=content, interpolation=cv2.INTER_AREA)
                 return
             while block > 1:
-                # OpenCV is five times as fast with blocks of 2 x 2 as with others.
+                # OpenCV is five times as fast with blocks of 2 x 2 pixels as with other blocks.
                 factor = block if block % 2 else 2
                 image = cv2.resize(
                     image, (image.shape[1] // factor, image.shape[0] // factor),
@@ -81,28 +94,42 @@ class Letterbox:
         cv2.resize(image, size, dst=content, interpolation=cv2.INTER_LINEAR)
 
     def crop(self, network_map: np.ndarray) -> np.ndarray:
-        """Return the cells of an output map that see any of the image."""
+        """
+        Return the cells of an output map that contain any part of the image.
+
+        :param network_map: array (h, w) that covers the whole input of the network.
+        :returns: a view with `map_size` rows and columns.
+        """
         height, width = self.map_size
         return network_map[:height, :width]
 
     def to_image(self, cropped_map: np.ndarray) -> np.ndarray:
         """
-        Return a float32 map of `crop`'s size, bilinearly grown to the image: (H, W).
+        Return a map in the size of the image, by bilinear interpolation.
 
-        Pixel centres map to pixel centres; the last cells may see the image in part only. Rows may
-        have others' values between them: a copy without takes longer than all the growing.
+        The centres of cells and pixels correspond. The image may end inside the last row and
+        column of cells.
+
+        :param cropped_map: float32 array with `map_size` rows and columns, from `crop`.
+        :returns: float32 (H, W). It may be a view of a larger array, whose rows are not
+            contiguous, because a copy would take longer than the interpolation.
         """
         rows, columns = (self.stride * image / content
                          for image, content in zip(self.image_size, self.content_size))
-        # With no target size OpenCV samples at exactly these factors; with one it would stretch
-        # partly filled last cells over the whole image.
+        # Without a target size OpenCV samples at exactly these factors. With one it would stretch
+        # the last cells, which the image may fill only in part.
         grown = cv2.resize(
             cropped_map, None, fx=columns, fy=rows, interpolation=cv2.INTER_LINEAR)
         return grown[:self.image_size[0], :self.image_size[1]]
 
     def to_cells(self, box: tuple[float, float, float, float]) -> tuple[slice, slice]:
-        """Return the rows and columns of cropped map cells that a pixel box x, y, w, h touches."""
-        slices = []
+        """
+        Return the cells that a box touches.
+
+        :param box: x, y, width and height in pixels of the image; it may reach beyond the image.
+        :returns: slices of the rows and the columns of a cropped map, at least one cell each.
+        """
+        slices: list[slice] = []
         for axis, (start, extent) in enumerate(((box[1], box[3]), (box[0], box[2]))):
             cells = self.content_size[axis] / (self.stride * self.image_size[axis])
             last = self.map_size[axis] - 1
