@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
+import shutil
 import sys
 import types
 
@@ -215,11 +216,18 @@ def test_the_cuda_provider_satisfies_a_required_gpu(bundle, monkeypatch):
         open_backend(bundle, 'auto', options)
 
 
-def test_build_command_repeats_what_is_not_the_default(bundle):
+def test_build_command_repeats_what_is_not_the_default(bundle, monkeypatch):
+    monkeypatch.setattr(shutil, 'which', lambda name: f'/bin/{name}')
     assert build_command(bundle, BackendOptions()) == f'vl4ad build {bundle.directory}'
     assert build_command(bundle, BackendOptions(
         threads=4, device=1, precision='fp16', cache_dir=Path('/my engines'))) == (
         f"vl4ad build {bundle.directory} --device 1 --precision fp16 --cache-dir '/my engines'")
+
+
+def test_build_command_in_a_workspace_is_one_of_ros2_run(bundle, monkeypatch):
+    monkeypatch.setattr(shutil, 'which', lambda name: None)
+    assert build_command(bundle, BackendOptions()) == (
+        f'ros2 run vl4ad_ros build_engine {bundle.directory}')
 
 
 @pytest.mark.parametrize('values, reason', [

@@ -38,8 +38,7 @@ def values(status) -> dict[str, str]:
 
 
 @pytest.mark.parametrize('plan, said', [
-    (Plan(build_s=60), 'no engine for mock fp16 on Fake Orin; run: '
-     'ros2 run vl4ad_ros build_engine /bundles/mock --device 1'),
+    (Plan(build_s=60), f'no engine for mock fp16 on Fake Orin; run: {fake_gpu.COMMAND}'),
     (Plan('unavailable', reason='no NVIDIA driver; install it'), 'no NVIDIA driver'),
     (Plan('open', 'BackendError', 'engine refused: uncertainty is 0.3 off, at most 0.02'),
      'engine refused: uncertainty is 0.3 off'),
@@ -103,7 +102,7 @@ def test_cpu_beside_a_gpu_without_an_engine_is_a_warning_with_the_command(
 
 
 @pytest.mark.parametrize('parameters, reason', [
-    ({}, f'run: ros2 run vl4ad_ros {fake_gpu.COMMAND.replace("vl4ad build", "build_engine")}'),
+    ({}, f'run: {fake_gpu.COMMAND}'),
     ({'model.backend': 'openvino'}, "require_gpu is true, but the backend 'openvino' would run")])
 def test_required_gpu_makes_the_cpu_an_error_of_configure(
         parameters, reason, ros, mock_bundle, capfd):

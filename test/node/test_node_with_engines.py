@@ -7,6 +7,7 @@ from __future__ import annotations
 from pathlib import Path
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -42,7 +43,8 @@ def trt(cuda, monkeypatch, tmp_path):
 
 
 def test_the_command_in_the_log_builds_the_engine_that_configure_missed(
-        cuda, trt, ros, engine_bundle, tmp_path, capfd):
+        cuda, trt, ros, engine_bundle, tmp_path, capfd, monkeypatch):
+    monkeypatch.setattr(shutil, 'which', lambda name: None)  # as in a workspace of colcon
     parameters = {'model.bundle': str(engine_bundle), 'model.backend': 'tensorrt',
                   'model.cache_dir': str(tmp_path / 'engines')}
     with Bench(ros, parameters) as bench:

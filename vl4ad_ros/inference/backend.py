@@ -10,6 +10,7 @@ import importlib
 import logging
 from pathlib import Path
 import shlex
+import shutil
 from types import ModuleType
 from typing import Protocol
 
@@ -201,10 +202,15 @@ def build_command(bundle: Bundle, options: BackendOptions) -> str:
     """
     Return the shell command that builds the engine of a bundle.
 
+    In a workspace that colcon built, `vl4ad` is not on the search path of the shell; there the
+    command is the one of `ros2 run`.
+
     :param bundle: the bundle.
     :param options: its device, precision and cache folder are repeated in the command.
     """
-    command = ['vl4ad', 'build', str(bundle.directory)]
+    program = (['vl4ad', 'build'] if shutil.which('vl4ad')
+               else ['ros2', 'run', 'vl4ad_ros', 'build_engine'])
+    command = [*program, str(bundle.directory)]
     for flag, value, default in (('--device', options.device, 0),
                                  ('--precision', options.precision, 'auto'),
                                  ('--cache-dir', options.cache_dir, None)):

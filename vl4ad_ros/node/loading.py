@@ -11,7 +11,7 @@ from vl4ad_ros.bundle.prompt_encoder import Prompts
 from vl4ad_ros.images import image_to_rgb
 from vl4ad_ros.images.with_cv_bridge import BRIDGED, cv_bridge_problem, image_to_rgb_with_cv_bridge
 from vl4ad_ros.inference.detector import Detector
-from vl4ad_ros.inference.errors import EngineMissing, FatalBackendError
+from vl4ad_ros.inference.errors import FatalBackendError
 from vl4ad_ros.node import background
 from vl4ad_ros.node.frames import Convert
 from vl4ad_ros.settings import Settings
@@ -46,12 +46,8 @@ def load(settings: Settings, progress: Callable[[str], None]) -> LoadedModel:
     """
     # The test of cv_bridge waits for a child process, meanwhile the model is loaded.
     testing = background.submit(cv_bridge_problem)
-    try:
-        detector = Detector.open(settings.model_bundle, settings.model_backend,
-                                 settings.backend_options, progress)
-    except EngineMissing as error:
-        raise EngineMissing(str(error).replace(
-            'vl4ad build', 'ros2 run vl4ad_ros build_engine')) from error
+    detector = Detector.open(settings.model_bundle, settings.model_backend,
+                             settings.backend_options, progress)
     try:
         prompts = detector.encode(settings.vocabulary(detector.default_vocabulary))
         detector.warm_up()

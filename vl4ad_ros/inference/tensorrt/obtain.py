@@ -14,7 +14,7 @@ from typing import Any
 
 from vl4ad_ros.bundle.bundle import Bundle, BundleError, Graph, SAMPLING
 from vl4ad_ros.bundle.reference import Deviation, excess, load_reference, measure
-from vl4ad_ros.inference.backend import BackendOptions
+from vl4ad_ros.inference.backend import BackendOptions, build_command
 from vl4ad_ros.inference.errors import BackendError, EngineMissing, FatalBackendError
 from vl4ad_ros.inference.tensorrt.builder import build_engine
 from vl4ad_ros.inference.tensorrt.cache import differences, EngineCache, Key, StoredEngine
@@ -175,10 +175,4 @@ class Engines:
             f'{self.cache.folder} has no engine of {self._bundle.directory} for '
             f'{NAME} {self._library.version} on {self.device.name}'
             + (f'; the nearest, {nearest}, has {", ".join(differing)}' if nearest else '')]
-        command = ['vl4ad', 'build', str(self._bundle.directory)]
-        for flag, value, default in (
-                ('--device', self._options.device, 0),
-                ('--precision', self._options.precision, 'auto'),
-                ('--cache-dir', self._options.cache_dir, None)):
-            command += [flag, str(value)] if value != default else []
-        return '; '.join(reasons) + f'; run: {shlex.join(command)}'
+        return '; '.join(reasons) + f'; run: {build_command(self._bundle, self._options)}'
