@@ -69,7 +69,7 @@ def write_bag(path, frames=20, rate_hz=10.0, storage='mcap', topics=('/camera/im
     """Write a bag with the given camera topics and, if wanted, ground truth; return its path."""
     plugin = {'mcap': StoragePlugin.MCAP, 'sqlite3': StoragePlugin.SQLITE3}[storage]
     camera = 'CompressedImage' if compressed else 'Image'
-    kinds = {t: camera for t in topics}
+    kinds = dict.fromkeys(topics, camera)
     if truth:
         kinds.update({'/ground_truth/anomaly': 'Image', '/ground_truth/object_id': 'Image'})
     store = typestore()

@@ -7,7 +7,8 @@ import importlib
 
 import pytest
 
-MODULES = ['vl4ad_ros.obstacles.pipeline']
+MODULES = ['vl4ad_ros.evaluation.alert_metrics', 'vl4ad_ros.evaluation.pixel_metrics',
+           'vl4ad_ros.inference.detector', 'vl4ad_ros.obstacles.pipeline']
 
 
 @pytest.mark.parametrize('name', MODULES)

@@ -96,5 +96,5 @@ def _stand_in(name: str, entry: Mapping[str, Any], methods: Mapping[str, Any]) -
         def perform(self: StandIn, *given: Any, **named: Any) -> str:
             context = bind(f'{name}.perform', methods[f'{name}.perform'], given, named)['context']
             return context[self['variable_name']]
-        setattr(StandIn, 'perform', perform)
+        StandIn.perform = perform
     return StandIn

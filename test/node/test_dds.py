@@ -191,7 +191,7 @@ def test_small_shared_memory_is_diagnosed(profile, sentence, small_memory):
     chosen = {dds.VARIABLES[0]: str(dds.profile_path().with_name(profile))} if profile else {}
     done = subprocess.run(
         [*small_memory, sys.executable, '-c', DIAGNOSED], text=True, cwd=HERE,
-        env=environment(**chosen), stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=True)
+        env=environment(**chosen), capture_output=True, check=True)
     level, message = done.stdout.splitlines()[-1].split(' ', 1)
     assert level == str(DiagnosticStatus.WARN)
     assert re.fullmatch(f'unconfigured: {sentence}', message), message

@@ -4,9 +4,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import Future, wait
 from threading import enumerate as all_threads, Thread
-from typing import Callable, TypeVar
+from typing import TypeVar
 
 T = TypeVar('T')
 

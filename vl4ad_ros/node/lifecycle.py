@@ -4,9 +4,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 import functools
 import traceback
-from typing import Any, Callable, cast, TypeVar
+from typing import Any, cast, TypeVar
 
 from rclpy.impl.implementation_singleton import rclpy_implementation as _rclpy
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
@@ -63,7 +64,9 @@ class PatientLifecycleNode(LifecycleNode):
 
     def _LifecycleNodeMixin__change_state(self, transition_id: int) -> TransitionCallbackReturn:
         try:
-            return getattr(super(), '_LifecycleNodeMixin__change_state')(transition_id)
+            # rclpy's type annotations lack this private method.
+            change = getattr(super(), '_LifecycleNodeMixin__change_state')  # noqa: B009
+            return change(transition_id)
         except _rclpy.RCLError:
             self.get_logger().warning(f'transition {transition_id} is not possible in this state; '
                                       f'see: ros2 lifecycle list {self.get_name()}')

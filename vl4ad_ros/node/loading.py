@@ -4,8 +4,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Callable
 
 from vl4ad_ros.bundle.prompt_encoder import Prompts
 from vl4ad_ros.images import image_to_rgb

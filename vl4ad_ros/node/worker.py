@@ -4,8 +4,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from threading import Thread
-from typing import Callable, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from vl4ad_ros.node.mailbox import Mailbox
 
