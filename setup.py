@@ -26,7 +26,7 @@ setup(
     license='Apache-2.0',
     python_requires='>=3.10',
     packages=find_packages(include=[PACKAGE, f'{PACKAGE}.*']),
-    package_data={'': ['*.json', '*.xml', '*.yaml'], PACKAGE: ['models/tiny/*'],
+    package_data={'': ['*.json', '*.xml', '*.yaml'], PACKAGE: ['models/tiny/*', 'py.typed'],
                   f'{PACKAGE}.prompts': ['lists/*.yaml']},
     data_files=[
         ('share/ament_index/resource_index/packages', [f'resource/{PACKAGE}']),
@@ -48,6 +48,9 @@ setup(
             'build_engine = vl4ad_ros.cli:build_engine',
             'detector = vl4ad_ros.node.__main__:main',
             'vl4ad = vl4ad_ros.cli:main',
+        ],
+        'vl4ad_ros.bundles': [
+            'tiny = vl4ad_ros.models:tiny',
         ],
     },
 )

@@ -12,7 +12,8 @@ import math
 from pathlib import Path
 from typing import Any
 
-from vl4ad_ros.bundle.bundle import DTYPES
+from vl4ad_ros.bundle.installed import DEFAULT
+from vl4ad_ros.bundle.manifest import DTYPES
 from vl4ad_ros.files import read_regular
 from vl4ad_ros.inference.backend import BackendOptions
 from vl4ad_ros.obstacles.pipeline import Limits
@@ -57,7 +58,7 @@ class Settings:
     """
 
     model_bundle: str = _row(
-        'model.bundle', 'tiny', 'exported model: a directory with manifest.json, or `tiny`, the '
+        'model.bundle', DEFAULT, 'exported model: a directory with manifest.json, or `tiny`, the '
         'shipped one, which is not for driving', live=False)
     model_backend: str = _row(
         'model.backend', 'auto', 'inference library; `auto` takes the best one installed',

@@ -16,7 +16,7 @@ from benchmarks.words.prompts import Encoder
 import numpy as np
 import torch
 
-from vl4ad_ros.bundle.bundle import Calibration
+from vl4ad_ros.bundle.manifest import Calibration
 from vl4ad_workshop.demo.second_act import Phase
 from vl4ad_workshop.network import scoring
 from vl4ad_workshop.network.classification import Classification

@@ -19,8 +19,8 @@ import zipfile
 
 import numpy as np
 import pytest
+from vl4ad_ros.bundle import Bundle, BundleError
 from vl4ad_ros.bundle import contents
-from vl4ad_ros.bundle.bundle import Bundle, BundleError
 from vl4ad_ros.inference.detector import Detector
 from vl4ad_ros.inference.errors import BackendError
 

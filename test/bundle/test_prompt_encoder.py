@@ -8,8 +8,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from vl4ad_ros.bundle import Bundle, BundleError
 from vl4ad_ros.bundle import prompt_encoder as prompts_module
-from vl4ad_ros.bundle.bundle import Bundle, BundleError, Capacity, Ensemble
+from vl4ad_ros.bundle.manifest import Capacity, Ensemble
 from vl4ad_ros.bundle.prompt_encoder import PromptEncoder
 from vl4ad_ros.bundle.tokenizer import Tokenizer
 from vl4ad_ros.prompts.vocabulary import Vocabulary, VocabularyError

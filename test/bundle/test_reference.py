@@ -11,10 +11,11 @@ import shutil
 from mock_bundle import make_version_2_0
 import numpy as np
 import pytest
-from vl4ad_ros.bundle.bundle import Bundle, BundleError, write_manifest
+from vl4ad_ros.bundle import Bundle, BundleError
 from vl4ad_ros.bundle.reference import (
     ABSENT, Deviation, excess, load_reference, Maps, measure, other_classes, Reference,
     save_reference, TEXT_INPUTS, TOLERANCE)
+from vl4ad_ros.bundle.writer import write_manifest
 from vl4ad_ros.inference.backend import open_backend
 
 

@@ -14,7 +14,7 @@ import sys
 from mock_bundle import make_version_2_0
 import numpy as np
 import pytest
-from vl4ad_ros.bundle.bundle import Bundle
+from vl4ad_ros.bundle import Bundle
 from vl4ad_ros.bundle.reference import load_reference, other_classes, TEXT_INPUTS
 from vl4ad_ros.inference.backend import BackendOptions, REGISTRY
 from vl4ad_ros.inference.errors import BackendError
@@ -42,8 +42,8 @@ TOLERANCE, OTHER_CELLS = 5e-5, 1e-3
 FLAT_TOLERANCE, FLAT_OTHER_CELLS = 1e-2, 2e-2
 SIGNALLED = """
 import os, signal
+from vl4ad_ros.bundle import Bundle
 from vl4ad_ros.inference.backend import open_backend
-from vl4ad_ros.bundle.bundle import Bundle
 signal.signal(signal.SIGUSR1, lambda number, frame: print('signal', number))
 bundle = Bundle.open('tiny')
 for _ in range(3):

@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from vl4ad_ros.bundle.bundle import Bundle
+from vl4ad_ros.bundle import Bundle
 from vl4ad_ros.prompts import reader as vocabularies
 from vl4ad_ros.prompts.reader import (
     check_entries, concepts_of, expand, LARGEST_FILE, load, names_file, open_list, read)

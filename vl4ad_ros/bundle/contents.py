@@ -10,17 +10,15 @@ import json
 import math
 import os
 from pathlib import Path
-from typing import Any, TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 
 from vl4ad_ros.bundle import npz
+from vl4ad_ros.bundle.manifest import Manifest
 from vl4ad_ros.bundle.onnx_file import Constant, constants, table_rows
 from vl4ad_ros.bundle.tokenizer import Tokenizer
 from vl4ad_ros.files import cache_folder, open_regular
-
-if TYPE_CHECKING:
-    from vl4ad_ros.bundle.bundle import Bundle
 
 _FORMATS = {'F16': ('<u2', 0x7c00), 'BF16': ('<u2', 0x7f80), 'F32': ('<u4', 0x7f800000),
             'F64': ('<u8', 0x7ff0000000000000)}
@@ -36,7 +34,7 @@ class ContentError(ValueError):
     """A file of a bundle whose content cannot be right; the message names it and says what is."""
 
 
-def check_contents(bundle: Bundle) -> None:
+def check_contents(manifest: Manifest) -> None:
     """
     Check the files of a bundle whose sha256 sums are right, or recall that this has been done.
 
@@ -47,13 +45,13 @@ def check_contents(bundle: Bundle) -> None:
     :raises OSError: if a file cannot be read.
     """
     try:
-        seen = cache_folder() / _FOLDER / bundle.digest
+        seen = cache_folder() / _FOLDER / manifest.digest
     except RuntimeError:  # no home folder
         seen = None
     if seen is not None and os.path.isfile(seen):
         return
-    _check_values(bundle)
-    _check_tokens(bundle)
+    _check_values(manifest)
+    _check_tokens(manifest)
     if seen is not None:
         try:
             seen.parent.mkdir(parents=True, exist_ok=True)
@@ -62,21 +60,21 @@ def check_contents(bundle: Bundle) -> None:
             pass
 
 
-def _check_values(bundle: Bundle) -> None:
-    directory, checked = bundle.directory, set()
-    for name in bundle.weights:
-        if name.endswith('.safetensors') or bundle.network and name == bundle.network.weights:
+def _check_values(manifest: Manifest) -> None:
+    directory, checked = manifest.directory, set()
+    for name in manifest.weights:
+        if name.endswith('.safetensors') or manifest.network and name == manifest.network.weights:
             regions = _safetensors(directory / name)
             _refuse(directory / name, [
                 tensor for tensor, region in regions.items()
                 if not _are_finite(_of_file(directory / name, *region), region[1])])
             checked.update((name, *region) for region in regions.values())
-    for name in dict.fromkeys((*(g.file for g in bundle.vision.graphs), bundle.text.file)):
+    for name in dict.fromkeys((*(g.file for g in manifest.vision.graphs), manifest.text.file)):
         with _saying(f'{directory / name} does not load'):
             names = [constant.name for constant in constants(directory / name)
-                     if not _may_be(constant, bundle, checked)]
+                     if not _may_be(constant, manifest, checked)]
         _refuse(directory / name, names)
-    for name in filter(None, (bundle.text.embeddings, bundle.reference)):
+    for name in filter(None, (manifest.text.embeddings, manifest.reference)):
         with _saying(f'{directory / name} cannot be read'):
             names = npz.not_finite(directory / name)
         _refuse(directory / name, names)
@@ -140,19 +138,20 @@ def _are_sizes(values: Any) -> bool:
             and all(type(v) is int and 0 <= v < 2 ** 63 for v in values))
 
 
-def _may_be(constant: Constant, bundle: Bundle, checked: set[tuple[str, int, str, int]]) -> bool:
+def _may_be(constant: Constant, manifest: Manifest,
+            checked: set[tuple[str, int, str, int]]) -> bool:
     """Return whether a constant of a graph is finite, or the mask that its values make it."""
     if not constant.location:
         kind = _FORMATS[constant.dtype][0]
         return _are_finite_or_mask(_in_memory(constant.data, kind), constant.dtype)
-    if constant.location not in bundle.weights:
+    if constant.location not in manifest.weights:
         raise ContentError(f'{constant.name!r:.100} of a graph is in {constant.location!r:.100}, '
                            "which is not among the manifest's weights")
     region = constant.offset, constant.dtype, constant.count
     if not constant.dtype or (constant.location, *region) in checked:
         return True
     if not _are_finite_or_mask(
-            _of_file(bundle.directory / constant.location, *region), constant.dtype):
+            _of_file(manifest.directory / constant.location, *region), constant.dtype):
         return False
     checked.add((constant.location, *region))
     return True
@@ -204,31 +203,31 @@ def _are_finite_or_mask(blocks: Iterable[np.ndarray], dtype: str) -> bool:
     return True
 
 
-def _check_tokens(bundle: Bundle) -> None:
-    text, file = bundle.text, bundle.directory / bundle.text.file
+def _check_tokens(manifest: Manifest) -> None:
+    text, file = manifest.text, manifest.directory / manifest.text.file
     try:
-        tokenizer = Tokenizer(bundle.directory / bundle.tokenizer, text.context_length, text.sot,
-                              text.eot, text.pad)
+        tokenizer = Tokenizer(manifest.directory / manifest.tokenizer, text.context_length,
+                              text.sot, text.eot, text.pad)
     except ValueError as error:
         raise ContentError(str(error)) from error
     with _saying(f'{file} does not load'):
-        known = table_rows(file, 'tokens'), _recorded_rows(bundle)
+        known = table_rows(file, 'tokens'), _recorded_rows(manifest)
     rows = min((n for n in known if n is not None), default=None)
     if rows is not None:
         for name, token in (('sot', text.sot), ('eot', text.eot), ('pad', text.pad),
-                            (f'the largest token of {bundle.tokenizer}', tokenizer.largest)):
+                            (f'the largest token of {manifest.tokenizer}', tokenizer.largest)):
             if token >= rows:
-                raise ContentError(f'{bundle.directory}: {name} is {token}, but the table of '
+                raise ContentError(f'{manifest.directory}: {name} is {token}, but the table of '
                                    f'{text.file} has tokens 0..{rows - 1} only')
-    if bundle.network is not None and tokenizer.largest > text.eot:
+    if manifest.network is not None and tokenizer.largest > text.eot:
         raise ContentError(
-            f'{bundle.directory}: eot is {text.eot}, but {bundle.tokenizer} has tokens up to '
+            f'{manifest.directory}: eot is {text.eot}, but {manifest.tokenizer} has tokens up to '
             f'{tokenizer.largest}; the text network takes the largest token for the end')
 
 
-def _recorded_rows(bundle: Bundle) -> int | None:
+def _recorded_rows(manifest: Manifest) -> int | None:
     """Return the size of the vocabulary that the record of the network has, if it has one."""
-    value: Any = bundle.network and bundle.network.config
+    value: Any = manifest.network and manifest.network.config
     for key in ('clip', 'text_cfg', 'vocab_size'):
         value = value.get(key) if isinstance(value, Mapping) else None
     return value if type(value) is int else None

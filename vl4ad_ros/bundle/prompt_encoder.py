@@ -11,7 +11,8 @@ import threading
 
 import numpy as np
 
-from vl4ad_ros.bundle.bundle import Bundle, BundleError, REPAIR
+from vl4ad_ros.bundle.bundle import Bundle
+from vl4ad_ros.bundle.errors import BundleError, REPAIR
 from vl4ad_ros.bundle.tokenizer import Tokenizer
 from vl4ad_ros.prompts.vocabulary import Vocabulary, VocabularyError
 

@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from vl4ad_ros.bundle.bundle import Bundle, BundleError, REPAIR
+from vl4ad_ros.bundle.bundle import Bundle
+from vl4ad_ros.bundle.errors import BundleError, REPAIR
 from vl4ad_ros.bundle.npz import read_arrays
 
 TEXT_INPUTS = ('concepts', 'concept_class', 'num_known', 'ensemble_weight')

@@ -11,7 +11,8 @@ from pathlib import Path
 import sys
 from typing import Any
 
-from vl4ad_ros.bundle.bundle import Bundle, DTYPES
+from vl4ad_ros.bundle import Bundle
+from vl4ad_ros.bundle.manifest import DTYPES
 from vl4ad_ros.commands import Verb
 from vl4ad_ros.inference.backend import BackendOptions, REGISTRY
 from vl4ad_ros.inference.errors import BackendUnavailable, EngineMissing
@@ -26,7 +27,8 @@ _BACKENDS = ('tensorrt', 'tensorrt-rtx')
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
     parser.add_argument('bundle', nargs='?', metavar='BUNDLE',
-                        help="'tiny' or a directory; not needed to list or prune")
+                        help='name of an installed bundle, or a folder; not needed to list '
+                        'or prune')
     parser.add_argument('--backend', choices=_BACKENDS,
                         help='default: the first of them that can be used here')
     parser.add_argument('--device', type=int, default=0, metavar='N',
@@ -55,7 +57,8 @@ def run(options: argparse.Namespace) -> int:
     if options.list or options.prune:
         return 0
     if options.bundle is None:
-        raise ValueError("give a bundle to build an engine of: 'tiny' or a directory")
+        raise ValueError('give a bundle to build an engine of: the name of an installed one, or '
+                         'a folder')
     settings = BackendOptions(device=options.device, precision=options.precision,
                               cache_dir=options.cache_dir)
     library = _library(options)

@@ -12,7 +12,10 @@ from pathlib import Path
 
 import numpy as np
 
-from vl4ad_ros.bundle.bundle import Bundle, BundleError, Calibration, REPAIR
+from vl4ad_ros.bundle import Bundle, BundleError
+from vl4ad_ros.bundle.errors import REPAIR
+from vl4ad_ros.bundle.installed import DEFAULT
+from vl4ad_ros.bundle.manifest import Calibration
 from vl4ad_ros.bundle.prompt_encoder import PromptEncoder, Prompts
 from vl4ad_ros.bundle.reference import Maps
 from vl4ad_ros.bundle.tokenizer import Tokenizer
@@ -111,11 +114,11 @@ class Detector:
         self._encoder = PromptEncoder(bundle, tokenizer, backend.encode_text)
 
     @staticmethod
-    def open(bundle: str | Path = 'tiny', backend: str = 'auto',
+    def open(bundle: str | Path = DEFAULT, backend: str = 'auto',
              options: BackendOptions = BackendOptions(),
              log: Callable[[str], None] = logging.getLogger(__name__).info) -> Detector:
         """
-        Open a bundle's directory, or the shipped ``'tiny'``, on the named backend.
+        Open a bundle by its name or folder on the named backend.
 
         :param log: told which backend was chosen and why.
         :raises BundleError: if the bundle is missing, altered or does not fit this package.

@@ -14,7 +14,9 @@ from typing import Any
 import numpy as np
 import onnxruntime
 
-from vl4ad_ros.bundle.bundle import Bundle, BundleError, REPAIR, Signature, Tensor
+from vl4ad_ros.bundle import Bundle, BundleError
+from vl4ad_ros.bundle.bundle import Signature, Tensor
+from vl4ad_ros.bundle.errors import REPAIR
 from vl4ad_ros.bundle.reference import Maps
 from vl4ad_ros.inference.backend import BackendOptions
 from vl4ad_ros.inference.errors import BackendError

@@ -10,7 +10,7 @@ import time
 import numpy as np
 import onnxruntime
 
-from vl4ad_ros.bundle.bundle import Bundle, BundleError
+from vl4ad_ros.bundle import Bundle, BundleError
 from vl4ad_ros.bundle.reference import Maps, TEXT_INPUTS
 from vl4ad_ros.inference.backend import BackendOptions
 from vl4ad_ros.inference.errors import (

@@ -29,6 +29,7 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
+from vl4ad_ros.bundle.installed import DEFAULT
 from vl4ad_ros.evaluation.alert_metrics import FrameResult, Truth
 from vl4ad_ros.evaluation.bag_reader import CameraBag
 from vl4ad_ros.evaluation.ledger import Ledger
@@ -59,14 +60,14 @@ class SessionOptions:
     """
     How to replay.
 
-    :ivar bundle: model bundle, ``tiny`` or a directory; counts more than `parameters`.
+    :ivar bundle: name of an installed bundle, or a folder; counts more than `parameters`.
     :ivar rate: speed, 1 is as recorded; None: each frame as soon as it may be sent.
     :ivar lockstep: send a frame only after the answer to the one before.
     :ivar parameters: further parameters of the node, by name.
     :ivar calls: parameters to set while the bag plays.
     """
 
-    bundle: str = 'tiny'
+    bundle: str = DEFAULT
     rate: float | None = 1.0
     lockstep: bool = False
     parameters: Mapping[str, Any] = field(default_factory=dict)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from fake_cuda import FakeCuda, ORIN
 import pytest
-from vl4ad_ros.bundle.bundle import Bundle
+from vl4ad_ros.bundle import Bundle
 
 
 @pytest.fixture(scope='session')

@@ -9,7 +9,7 @@ import importlib
 
 import numpy as np
 import pytest
-from vl4ad_ros.bundle.bundle import Bundle
+from vl4ad_ros.bundle import Bundle
 from vl4ad_ros.bundle.reference import excess, load_reference, measure
 from vl4ad_ros.inference.backend import BackendOptions, open_backend, REGISTRY
 from vl4ad_ros.inference.detector import Detector

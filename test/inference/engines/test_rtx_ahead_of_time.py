@@ -12,7 +12,7 @@ import sys
 import time
 
 import pytest
-from vl4ad_ros.bundle.bundle import write_manifest
+from vl4ad_ros.bundle.writer import write_manifest
 from vl4ad_ros.inference.tensorrt.cache import EngineCache
 from vl4ad_ros.inference.tensorrt.files import UNFINISHED
 

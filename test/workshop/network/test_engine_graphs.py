@@ -20,7 +20,7 @@ pytest.importorskip('onnx_ir')
 from onnx import TensorProto  # noqa: E402, I100
 
 from benchmarks.parity import drawn_network  # noqa: E402, I100
-from vl4ad_ros.bundle.bundle import Bundle, SHIPPED  # noqa: E402
+from vl4ad_ros.bundle import Bundle  # noqa: E402
 from vl4ad_ros.bundle.reference import Maps, measure, Reference, TEXT_INPUTS  # noqa: E402
 from vl4ad_ros.inference.detector import Detector  # noqa: E402
 from vl4ad_workshop.network.classification import Classification  # noqa: E402
@@ -288,7 +288,7 @@ def test_the_plugin_gets_what_it_takes(graph_of):
 
 
 def test_single_precision_has_no_needless_cast():
-    model = onnx.load(SHIPPED / 'tiny' / 'vision.onnx', load_external_data=False)
+    model = onnx.load(Bundle.open('tiny').directory / 'vision.onnx', load_external_data=False)
     types = types_of(model)
     assert TensorProto.FLOAT16 not in types.values()
     assert all(types[n.input[0]] != types[n.output[0]]

@@ -17,8 +17,10 @@ onnx = pytest.importorskip('onnx')
 
 import safetensors.torch  # noqa: E402
 
+from vl4ad_ros.bundle import Bundle, BundleError  # noqa: E402
 from vl4ad_ros.bundle import reference  # noqa: E402
-from vl4ad_ros.bundle.bundle import Bundle, BundleError, MINOR, write_manifest  # noqa: E402
+from vl4ad_ros.bundle.manifest import MINOR  # noqa: E402
+from vl4ad_ros.bundle.writer import write_manifest  # noqa: E402
 from vl4ad_ros.cli import main  # noqa: E402
 from vl4ad_ros.inference.backend import open_backend  # noqa: E402
 from vl4ad_workshop.network import reexport  # noqa: E402

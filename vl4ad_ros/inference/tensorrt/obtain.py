@@ -13,7 +13,8 @@ import shlex
 import time
 from typing import Any
 
-from vl4ad_ros.bundle.bundle import Bundle, BundleError, Graph
+from vl4ad_ros.bundle import Bundle, BundleError
+from vl4ad_ros.bundle.manifest import Graph
 from vl4ad_ros.bundle.reference import Deviation, excess, load_reference, measure
 from vl4ad_ros.inference.backend import BackendOptions
 from vl4ad_ros.inference.errors import BackendError, EngineMissing, FatalBackendError

@@ -22,8 +22,10 @@ import torch
 from torch import nn, Tensor
 import torch.nn.functional as F
 
-from vl4ad_ros.bundle.bundle import Bundle, FORMAT, VERSION, write_manifest
+from vl4ad_ros.bundle import Bundle
+from vl4ad_ros.bundle.manifest import FORMAT, VERSION
 from vl4ad_ros.bundle.reference import OUTPUTS
+from vl4ad_ros.bundle.writer import write_manifest
 from vl4ad_workshop.network.classification import ABSENT, Classification
 from vl4ad_workshop.network.scoring import semantic_map
 from vl4ad_workshop.network.vl4ad import Texts, Vl4ad

@@ -18,12 +18,14 @@ import numpy as np
 import torch
 
 from vl4ad_ros import __version__
-from vl4ad_ros.bundle.bundle import (
-    Bundle, BundleError, DTYPES, Graph, MAJOR, MINOR, REPAIR, SAMPLING, VERSION, write_manifest)
+from vl4ad_ros.bundle import Bundle, BundleError
+from vl4ad_ros.bundle.errors import REPAIR
+from vl4ad_ros.bundle.manifest import DTYPES, Graph, MAJOR, MINOR, SAMPLING, VERSION
 from vl4ad_ros.bundle.prompt_encoder import PromptEncoder
 from vl4ad_ros.bundle.reference import (
     Deviation, excess, Maps, measure, OUTPUTS, Reference, save_reference, TEXT_INPUTS)
 from vl4ad_ros.bundle.tokenizer import Tokenizer
+from vl4ad_ros.bundle.writer import write_manifest
 from vl4ad_ros.commands import Verb
 from vl4ad_ros.inference.letterbox import Letterbox
 from vl4ad_workshop.network.checkpoint import empty_network

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vl4ad_ros.bundle.bundle import Bundle
+from vl4ad_ros.bundle import Bundle
 from vl4ad_ros.bundle.reference import Maps
 from vl4ad_ros.inference.backend import BackendOptions
 from vl4ad_ros.inference.errors import BackendError, DeviceMemoryError, FatalBackendError

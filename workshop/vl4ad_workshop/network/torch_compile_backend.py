@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import shutil
 
-from vl4ad_ros.bundle.bundle import Bundle
+from vl4ad_ros.bundle import Bundle
 from vl4ad_ros.inference.backend import BackendOptions
 from vl4ad_workshop.network import torch_backend
 

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from vl4ad_ros.bundle.bundle import Bundle
+from vl4ad_ros.bundle import Bundle
 from vl4ad_ros.inference.backend import Backend, BackendOptions
 from vl4ad_ros.inference.errors import BackendUnavailable
 from vl4ad_ros.inference.tensorrt.cuda import find_device
