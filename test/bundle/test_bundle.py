@@ -171,7 +171,7 @@ def test_absent_directory_is_refused(tmp_path):
     ('vision.stride', True, 'vision: stride must be an integer'),
     ('vision.graphs', 'vision.onnx', 'vision: graphs must be a list of objects'),
     ('vision.graphs', [], 'vision: graphs must be a list with at least one fp32 graph'),
-    ('vision.graphs', [GRAPH, GRAPH], 'vision: graphs must be a list with one graph for each dtype'),
+    ('vision.graphs', [GRAPH, GRAPH], 'graphs must be a list with one graph for each dtype'),
     ('vision.graphs', [{**GRAPH, 'file': '../x'}], r'graphs\[0\]: file must be the name of'),
     ('vision.graphs', [{**GRAPH, 'dtype': 'int8'}], r'graphs\[0\]: dtype must be one of fp16'),
     ('vision.graphs', [{**GRAPH, 'sampling': 'x'}], r'graphs\[0\]: sampling must be one of g'),
