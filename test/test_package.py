@@ -167,4 +167,5 @@ def test_style(tool, folders):
 def test_package_stays_small():
     size = sum(path.stat().st_size for path in PACKAGE.rglob('*')
                if path.is_file() and '__pycache__' not in path.parts)
-    assert size < 25e6
+    assert size < 14e6
+    assert sum(path.stat().st_size for path in (PACKAGE / 'models' / 'tiny').iterdir()) < 12e6
