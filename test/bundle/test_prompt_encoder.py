@@ -119,7 +119,7 @@ def test_memory_is_bounded(encoder, monkeypatch):
 
 @pytest.mark.parametrize('known, anomaly, message', [
     (['a', 'b', 'c'], ['d', 'e'],
-     r"^prompts.anomaly\[1\] 'e': bundle 'mock' takes at most 4 classes .* there are 5; remove"),
+     r"^prompts.anomaly\[1\] 'e': bundle 'mock' takes at most 4 classes .* are 5; remove"),
     (['a: a, b, c', 'd: d, e, f, g'], [''],
      r"^prompts.known\[1\] 'd: d, e, f, g': bundle 'mock' takes at most 6 concepts .* there are 7"),
     (['road', 'x: y, ' + 'z' * 30], [''],
