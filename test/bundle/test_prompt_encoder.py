@@ -121,7 +121,7 @@ def test_memory_is_bounded(encoder, monkeypatch):
     (['a', 'b', 'c'], ['d', 'e'],
      r"^prompts.anomaly\[1\] 'e': bundle 'mock' takes at most 4 classes .* are 5; remove"),
     (['a: a, b, c', 'd: d, e, f, g'], [''],
-     r"^prompts.known\[1\] 'd: d, e, f, g': bundle 'mock' takes at most 6 concepts .* there are 7"),
+     r"^prompts.known\[1\] 'd: d, e, f, g': bundle 'mock' takes at most 6 concepts .* are 7"),
     (['road', 'x: y, ' + 'z' * 30], [''],
      r"^prompts.known\[1\] 'x: y, zzz.*': 37 tokens, at most 24 .in 'a photo of a zzz.*; shorten"),
 ])

@@ -151,6 +151,15 @@ def test_a_weight_file_returns_what_it_stored_as_float16(tmp_path):
         n: written.places[t.data_ptr()] for n, t in tensors.items()}
 
 
+def test_no_other_tensor_gets_the_address_of_one_that_was_read(tmp_path):
+    """A network that is turned into half precision frees its weights and makes new ones."""
+    WeightFile.write(tmp_path / 'x.safetensors', {'a': torch.zeros(64, 64)}, halves=['a'])
+    read, loaded = WeightFile.read(tmp_path / 'x.safetensors', widen=True)
+    address = loaded.pop('a').data_ptr()
+    others = [torch.zeros(64, 64) for _ in range(50)]
+    assert address in read.places and address not in {t.data_ptr() for t in others}
+
+
 def test_lending_keeps_what_a_graph_computes(tmp_path):
     """A graph whose weights were moved into a file gives the same, each in its own format."""
     from onnx_ir import serde

@@ -39,11 +39,13 @@ class WeightFile:
     :ivar path: the safetensors file.
     :ivar places: (offset, length) in bytes in the file, by the address of the tensor in memory.
     :ivar halves: addresses of the tensors that are float32 in memory and float16 in the file.
+    :ivar copies: tensors that `read` has made, kept so that no other tensor gets their addresses.
     """
 
     path: Path
     places: Mapping[int, tuple[int, int]]
     halves: frozenset[int] = frozenset()
+    copies: tuple[Tensor, ...] = ()
 
     @staticmethod
     def write(path: Path, tensors: Mapping[str, Tensor], progress: Progress = silent,
@@ -109,7 +111,8 @@ class WeightFile:
         places = {
             tensor.data_ptr(): (8 + length + header[name]['data_offsets'][0], lengths[name])
             for name, tensor in tensors.items()}
-        return WeightFile(path, places, frozenset(tensors[n].data_ptr() for n in halves)), tensors
+        copies = tuple(tensors[name] for name in halves)
+        return WeightFile(path, places, frozenset(t.data_ptr() for t in copies), copies), tensors
 
     def lend(self, model: onnx_ir.Model) -> None:
         """
