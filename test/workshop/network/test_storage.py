@@ -85,6 +85,18 @@ def test_openvino_computes_the_casts_of_the_image_network_once():
     assert kinds['f32'] > 100 and 'f16' not in kinds
 
 
+def test_tensorrt_rtx_compiles_a_graph_with_casts():
+    trt = pytest.importorskip('tensorrt_rtx')
+    logger = trt.Logger(trt.Logger.ERROR)
+    builder = trt.Builder(logger)
+    network = builder.create_network(
+        1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
+    parser = trt.OnnxParser(network, logger)
+    assert parser.parse_from_file(str(Bundle.open('tiny').directory / 'vision.onnx'))
+    engine = builder.build_serialized_network(network, builder.create_builder_config())
+    assert engine is not None and engine.nbytes > 2 ** 20
+
+
 @pytest.mark.parametrize('backend', ['onnxruntime', 'openvino'])
 def test_the_shipped_bundle_gives_its_reference(backend):
     pytest.importorskip(backend)
