@@ -13,7 +13,7 @@ from mock_bundle import make_version_2_0
 import numpy as np
 import pytest
 from vl4ad_ros.bundle import Bundle, BundleError
-from vl4ad_ros.bundle.manifest import Calibration
+from vl4ad_ros.bundle.manifest import Calibration, parse_manifest
 from vl4ad_ros.bundle.writer import write_manifest
 from vl4ad_ros.inference.backend import open_backend
 from vl4ad_ros.inference.detector import Detector
@@ -78,6 +78,17 @@ def test_weights_may_lie_apart(weights_apart, mock_bundle):
     edit(weights_apart, lambda m: m['files'].pop('vision.weights'))
     with pytest.raises(BundleError, match='vision.weights must be'):
         Bundle.open(weights_apart)
+
+
+def test_the_storage_of_weights_is_fp32_unless_the_manifest_says_otherwise(weights_apart):
+    manifest = json.loads((weights_apart / 'manifest.json').read_text())
+    record = {'config': {}, 'classification': {}, 'weights': 'vision.weights'}
+    for given, expected in (({}, 'fp32'), ({'store': 'fp32'}, 'fp32'),
+                            ({'store': 'fp16'}, 'fp16')):
+        parsed = parse_manifest({**manifest, 'network': {**record, **given}}, weights_apart)
+        assert parsed.network.store == expected
+    with pytest.raises(BundleError, match='network: store must be one of fp32, fp16, found .int8'):
+        parse_manifest({**manifest, 'network': {**record, 'store': 'int8'}}, weights_apart)
 
 
 def embedded(directory: Path, **arrays: np.ndarray) -> Path:
