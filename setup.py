@@ -49,5 +49,8 @@ setup(
             'detector = vl4ad_ros.node.__main__:main',
             'vl4ad = vl4ad_ros.cli:main',
         ],
+        'vl4ad_ros.bundles': [
+            'tiny = vl4ad_ros.models:tiny',
+        ],
     },
 )

@@ -15,7 +15,7 @@ import time
 
 import cv2
 import numpy as np
-from vl4ad_ros.bundle.bundle import Calibration
+from vl4ad_ros.bundle.manifest import Calibration
 from vl4ad_ros.inference.detector import Prediction
 from vl4ad_ros.inference.letterbox import Letterbox
 from vl4ad_ros.obstacles.regions import find_regions, RegionLimits

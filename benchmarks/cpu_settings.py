@@ -21,7 +21,7 @@ import time
 import numpy as np
 import onnxruntime
 import openvino
-from vl4ad_ros.bundle.bundle import Bundle
+from vl4ad_ros.bundle import Bundle
 from vl4ad_ros.bundle.reference import TEXT_INPUTS
 from vl4ad_ros.inference.detector import Detector
 from vl4ad_ros.inference.letterbox import Letterbox

@@ -20,7 +20,7 @@ from benchmarks.parity import drawn_network
 import numpy as np
 import torch
 
-from vl4ad_ros.bundle.bundle import Bundle
+from vl4ad_ros.bundle import Bundle
 from vl4ad_ros.bundle.reference import Maps, measure, OUTPUTS, Reference, TEXT_INPUTS
 from vl4ad_ros.inference.detector import Detector
 from vl4ad_workshop.network.classification import Classification

@@ -36,7 +36,7 @@ from torch import nn, Tensor
 import torch.nn.functional as F
 from tqdm import tqdm
 
-from vl4ad_ros.bundle.bundle import Bundle
+from vl4ad_ros.bundle import Bundle
 from vl4ad_ros.evaluation.pixel_metrics import PixelMetrics
 from vl4ad_ros.inference.backend import BackendOptions, open_backend
 from vl4ad_ros.inference.detector import Detector

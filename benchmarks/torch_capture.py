@@ -20,7 +20,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vl4ad_ros.bundle.bundle import Bundle, DTYPES
+from vl4ad_ros.bundle import Bundle
+from vl4ad_ros.bundle.manifest import DTYPES
 from vl4ad_ros.bundle.reference import load_reference, Maps, measure, TEXT_INPUTS
 from vl4ad_workshop.network.classification import Classification
 from vl4ad_workshop.network.export import VisionGraph

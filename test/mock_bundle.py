@@ -19,7 +19,8 @@ import string
 import numpy as np
 from onnx import helper, load, numpy_helper, save, TensorProto
 import tokenizers
-from vl4ad_ros.bundle.bundle import write_manifest
+from vl4ad_ros.bundle.manifest import VERSION
+from vl4ad_ros.bundle.writer import write_manifest
 
 COLOURS = {
     'grey': (128, 128, 128), 'blue': (90, 150, 235), 'green': (50, 140, 50),
@@ -57,7 +58,7 @@ def write_mock_bundle(directory: str | Path, height: int = 96, width: int = 160,
     save(_text_network(vocabulary), str(directory / 'text.onnx'))
     save(_vision_network(height, width, concepts, classes), str(directory / 'vision.onnx'))
     write_manifest(directory, {
-        'format': 'vl4ad-bundle', 'version': '2.1', 'name': 'mock',
+        'format': 'vl4ad-bundle', 'version': VERSION, 'name': 'mock',
         'notice': 'Sees colours only: not for driving.',
         'vision': {'height': height, 'width': width, 'stride': 4, 'graphs': [
             {'file': 'vision.onnx', 'dtype': 'fp32', 'sampling': 'grid-sample'}]},

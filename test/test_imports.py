@@ -13,7 +13,8 @@ FILES = sorted(path for package, root in ROOTS.items() for path in (root / packa
 
 # What each part of vl4ad_ros may import of it. A key is a part or a single file in one.
 MAY_IMPORT = {
-    '__init__.py': set(),
+    # The public classes, which are imported when they are first used.
+    '__init__.py': {'bundle', 'inference', 'obstacles'},
     'signals.py': set(),
     'processes.py': set(),
     'outputs.py': {'signals'},

@@ -191,4 +191,5 @@ def test_hooks_of_pre_commit_are_local_and_run_the_tools_of_the_tests():
 def test_package_stays_small():
     size = sum(path.stat().st_size for path in PACKAGE.rglob('*')
                if path.is_file() and '__pycache__' not in path.parts)
-    assert size < 25e6
+    assert size < 14e6
+    assert sum(path.stat().st_size for path in (PACKAGE / 'models' / 'tiny').iterdir()) < 12e6

@@ -12,7 +12,8 @@ import math
 from pathlib import Path
 from typing import Any
 
-from vl4ad_ros.bundle.bundle import DTYPES
+from vl4ad_ros.bundle.installed import DEFAULT
+from vl4ad_ros.bundle.manifest import DTYPES
 from vl4ad_ros.files import read_regular
 from vl4ad_ros.images import MAX_PIXELS
 from vl4ad_ros.inference.backend import BackendOptions, PROVIDERS, REGISTRY, removal, REMOVED
@@ -68,8 +69,8 @@ class Settings:
     """
 
     model_bundle: str = _row(
-        'model.bundle', 'tiny', 'the exported model: a directory with manifest.json, or `tiny`, '
-        'the shipped one, which is not for driving', fixed=True)
+        'model.bundle', DEFAULT, 'the exported model: a directory with manifest.json, or the name '
+        'of an installed bundle; `tiny`, the shipped one, is not for driving', fixed=True)
     model_backend: str = _row(
         'model.backend', 'auto', 'inference library; `auto` takes `tensorrt` if it has an engine '
         'for this bundle and GPU, else the CPU', choices=('auto', *REGISTRY), fixed=True)

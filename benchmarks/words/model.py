@@ -14,7 +14,8 @@ import onnxruntime
 import torch
 from torch import Tensor
 
-from vl4ad_ros.bundle.bundle import Bundle, Ensemble
+from vl4ad_ros.bundle import Bundle
+from vl4ad_ros.bundle.manifest import Ensemble
 from vl4ad_ros.bundle.prompt_encoder import Prompts
 from vl4ad_ros.inference.letterbox import Letterbox
 from vl4ad_workshop.network import scoring

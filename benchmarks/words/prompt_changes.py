@@ -9,14 +9,14 @@ Nothing but the prompts changes. A class that left is then named among the anoma
 from __future__ import annotations
 
 from collections import defaultdict
-from functools import lru_cache
+from functools import cache
 
 from benchmarks.words.model import Answer, Words
 from benchmarks.words.prompts import Encoder
 import numpy as np
 import torch
 
-from vl4ad_ros.bundle.bundle import Calibration
+from vl4ad_ros.bundle.manifest import Calibration
 from vl4ad_workshop.demo.second_act import Phase
 from vl4ad_workshop.network import scoring
 from vl4ad_workshop.network.classification import Classification
@@ -37,7 +37,7 @@ class PromptChanges:
         self._default = encode(encode.default)
         self._rows: dict[str, list[list[float]]] = defaultdict(list)
 
-        @lru_cache(maxsize=None)
+        @cache
         def words_for(kind: str) -> tuple[Words, ...]:
             known = KINDS[kind].group == 'known'
             phases = ((Phase('', not_known=(kind,)), Phase('', anomalous=(kind,))) if known else

@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 import torch
 
-from vl4ad_ros.bundle.bundle import Bundle, BundleError
+from vl4ad_ros.bundle import Bundle, BundleError
 from vl4ad_ros.bundle.tokenizer import Tokenizer
 from vl4ad_ros.inference.letterbox import Letterbox
 from vl4ad_ros.prompts.vocabulary import PromptClass

@@ -12,7 +12,9 @@ import shutil
 from mock_bundle import make_version_2_0
 import numpy as np
 import pytest
-from vl4ad_ros.bundle.bundle import Bundle, BundleError, Calibration, write_manifest
+from vl4ad_ros.bundle import Bundle, BundleError
+from vl4ad_ros.bundle.manifest import Calibration, parse_manifest
+from vl4ad_ros.bundle.writer import write_manifest
 from vl4ad_ros.inference.backend import open_backend
 from vl4ad_ros.inference.detector import Detector
 from vl4ad_ros.prompts.vocabulary import Vocabulary
@@ -78,6 +80,17 @@ def test_weights_may_lie_apart(weights_apart, mock_bundle):
         Bundle.open(weights_apart)
 
 
+def test_the_storage_of_weights_is_fp32_unless_the_manifest_says_otherwise(weights_apart):
+    manifest = json.loads((weights_apart / 'manifest.json').read_text())
+    record = {'config': {}, 'classification': {}, 'weights': 'vision.weights'}
+    for given, expected in (({}, 'fp32'), ({'store': 'fp32'}, 'fp32'),
+                            ({'store': 'fp16'}, 'fp16')):
+        parsed = parse_manifest({**manifest, 'network': {**record, **given}}, weights_apart)
+        assert parsed.network.store == expected
+    with pytest.raises(BundleError, match='network: store must be one of fp32, fp16, found .int8'):
+        parse_manifest({**manifest, 'network': {**record, 'store': 'int8'}}, weights_apart)
+
+
 def embedded(directory: Path, **arrays: np.ndarray) -> Path:
     """Add a file of embedded concepts to a bundle."""
     np.savez(directory / 'concepts.npz', **arrays)
@@ -139,8 +152,8 @@ def test_damaged_file_is_named_with_the_cure(copy, name, damage, message):
     (None, "no bundle at .*manifest.json is missing; .*'tiny'"),
     (b'{"format": "vl4ad-bun', 'manifest.json cannot be read .Unterminated'),
     (b'\xff\xfe', 'manifest.json cannot be read'),
-    (b'[]', 'expected an object, seen'),
-    (b'{}', "format must be 'vl4ad-bundle', seen nothing"),
+    (b'[]', 'expected an object, found'),
+    (b'{}', "format must be 'vl4ad-bundle', found nothing"),
 ])
 def test_unreadable_manifest_is_refused(copy, content, message):
     (copy / 'manifest.json').unlink()
@@ -156,20 +169,20 @@ def test_absent_directory_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize('keys, value, message', [
-    ('format', 'zip', "format must be 'vl4ad-bundle', seen 'zip'"),
+    ('format', 'zip', "format must be 'vl4ad-bundle', found 'zip'"),
     ('version', '3.0', 'version 3.0, but this package reads 2.x; update vl4ad_ros'),
     ('version', '1.0', 'version 1.0, but this package reads 2.x; convert the bundle again'),
-    ('version', 1.0, 'version must be a string, seen 1.0'),
+    ('version', 1.0, 'version must be a string, found 1.0'),
     ('version', '2', "version must be of the form '1.0'"),
     ('version', '2.' + 5000 * '1', "version must be of the form '1.0'"),
-    ('name', None, 'name must be a string, seen None'),
-    ('vision', [], r'vision must be an object, seen \[\]'),
-    ('vision.height', 97, 'vision: height must be a multiple of the stride 4, seen 97'),
-    ('vision.width', '160', "vision: width must be an integer 4..8192, seen '160'"),
+    ('name', None, 'name must be a string, found None'),
+    ('vision', [], r'vision must be an object, found \[\]'),
+    ('vision.height', 97, 'vision: height must be a multiple of the stride 4, found 97'),
+    ('vision.width', '160', "vision: width must be an integer 4..8192, found '160'"),
     ('vision.stride', True, 'vision: stride must be an integer'),
     ('vision.graphs', 'vision.onnx', 'vision: graphs must be a list of objects'),
     ('vision.graphs', [], 'vision: graphs must be a list with at least one fp32 graph'),
-    ('vision.graphs', [GRAPH, GRAPH], 'vision: graphs must be a list with one graph a dtype'),
+    ('vision.graphs', [GRAPH, GRAPH], 'graphs must be a list with one graph for each dtype'),
     ('vision.graphs', [{**GRAPH, 'file': '../x'}], r'graphs\[0\]: file must be the name of'),
     ('vision.graphs', [{**GRAPH, 'dtype': 'int8'}], r'graphs\[0\]: dtype must be one of fp16'),
     ('vision.graphs', [{**GRAPH, 'sampling': 'x'}], r'graphs\[0\]: sampling must be one of g'),
@@ -177,19 +190,19 @@ def test_absent_directory_is_refused(tmp_path):
     ('network', {'config': {}, 'classification': {}, 'weights': 'w'}, 'network: weights must be'),
     ('network', {'config': {}}, 'network: classification must be an object'),
     ('tokenizer', '/etc/passwd', 'tokenizer must be the name of a file in the bundle'),
-    ('text.context_length', 2, 'text: context_length must be an integer 3..4096, seen 2'),
+    ('text.context_length', 2, 'text: context_length must be an integer 3..4096, found 2'),
     ('text.eot', -1, 'text: eot must be an integer'),
     ('text.scripts', 'Latin', 'text: scripts must be a list of strings'),
     ('text.scripts', [], "text: scripts must be a list of names of scripts, such as 'Latin' and"),
     ('text.scripts', ['latin'], 'text: scripts must be a list of names of scripts'),
-    ('capacity.concepts', 0, 'capacity: concepts must be an integer 1..65536, seen 0'),
+    ('capacity.concepts', 0, 'capacity: concepts must be an integer 1..65536, found 0'),
     ('padding_rgb', [1, 2], 'padding_rgb must be three integers 0..255'),
     ('padding_rgb', [1, 2, 256], 'padding_rgb must be three integers 0..255'),
     ('templates', [], "templates must be at least one sentence with one '{}' each"),
     ('templates', ['a photo'], 'templates must be'),
     ('templates', 'a {}', 'templates must be a list of strings'),
-    ('ensemble.alpha', 1.5, 'ensemble: alpha must be a number 0..1, seen 1.5'),
-    ('ensemble.beta', float('nan'), 'ensemble: beta must be a number 0..1, seen nan'),
+    ('ensemble.alpha', 1.5, 'ensemble: alpha must be a number 0..1, found 1.5'),
+    ('ensemble.beta', float('nan'), 'ensemble: beta must be a number 0..1, found nan'),
     ('ensemble.seen', [1], 'ensemble: seen must be a list of strings'),
     ('calibration.u', [0.0, -0.5, 0.5], 'calibration: u must be at least two numbers, each above'),
     ('calibration.score', [0.0, 1.0], 'calibration: score must be 3 numbers that rise'),
@@ -197,7 +210,7 @@ def test_absent_directory_is_refused(tmp_path):
     ('calibration.score', [0.0, 0.5, '1'], 'calibration: score must be a list of numbers'),
     ('vocabulary.known', [], 'vocabulary: prompts.known is empty'),
     ('vocabulary.anomaly', ['road'], r'vocabulary: prompts.anomaly\[0\]'),
-    ('files', {}, 'files: vision.onnx must be a string, seen nothing'),
+    ('files', {}, 'files: vision.onnx must be a string, found nothing'),
     ('files.text.onnx', 'abc', 'files: text.onnx must be a sha256'),
 ])
 def test_manifest_entry_out_of_range_is_named(copy, keys, value, message):

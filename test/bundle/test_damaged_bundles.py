@@ -19,8 +19,7 @@ import zipfile
 
 import numpy as np
 import pytest
-from vl4ad_ros.bundle import contents
-from vl4ad_ros.bundle.bundle import Bundle, BundleError
+from vl4ad_ros.bundle import Bundle, BundleError, contents
 from vl4ad_ros.inference.detector import Detector
 from vl4ad_ros.inference.errors import BackendError
 
@@ -273,13 +272,13 @@ def test_a_bundle_is_checked_once(copy, cache, monkeypatch):
 
 @pytest.mark.parametrize('spoil', [
     lambda cache, digest: cache.parent.write_text('a file where the cache should be'),
-    lambda cache, digest: (cache / 'checked-1' / digest).mkdir(parents=True),
-    lambda cache, digest: [(cache / 'checked-1').mkdir(parents=True),
-                           os.mkfifo(cache / 'checked-1' / digest)],
-    lambda cache, digest: [(cache / 'checked-1').mkdir(parents=True),
-                           (cache / 'checked-1' / digest).symlink_to('/dev/zero')],
-    lambda cache, digest: [(cache / 'checked-1').mkdir(parents=True),
-                           (cache / 'checked-1' / digest).symlink_to(digest)],
+    lambda cache, digest: (cache / 'checked-2' / digest).mkdir(parents=True),
+    lambda cache, digest: [(cache / 'checked-2').mkdir(parents=True),
+                           os.mkfifo(cache / 'checked-2' / digest)],
+    lambda cache, digest: [(cache / 'checked-2').mkdir(parents=True),
+                           (cache / 'checked-2' / digest).symlink_to('/dev/zero')],
+    lambda cache, digest: [(cache / 'checked-2').mkdir(parents=True),
+                           (cache / 'checked-2' / digest).symlink_to(digest)],
 ], ids=['no folder', 'folder', 'pipe', 'device', 'loop'])
 def test_a_cache_that_cannot_be_used_is_harmless(copy, cache, tmp_path, monkeypatch, spoil):
     with monkeypatch.context() as elsewhere:
@@ -330,6 +329,47 @@ def test_a_table_behind_other_operators_counts(copy):
     assert refusal(copy) == 'it is taken'
     text = json.loads((copy / 'manifest.json').read_text())['text']
     assert 'but the table' in refusal(sign(copy, text={**text, 'pad': 999}))
+
+
+def test_a_table_that_is_stored_as_float16_counts(copy):
+    def narrow(graph: Any) -> None:
+        table = initializer(graph, 'table')
+        values = onnx.numpy_helper.to_array(table).astype(np.float16)
+        table.CopyFrom(onnx.numpy_helper.from_array(values, 'stored'))
+        graph.node.insert(0, onnx.helper.make_node('Cast', ['stored'], ['table'], to=1))
+        del graph.initializer[[i.name for i in graph.initializer].index('counted')]
+        graph.initializer.append(onnx.numpy_helper.from_array(
+            np.ones((len(values) + 9, 1), np.float32), 'counted'))
+    edit_graph(copy, 'text.onnx', narrow)
+    assert refusal(copy) == 'it is taken'
+    text = json.loads((copy / 'manifest.json').read_text())['text']
+    rows = len(onnx.numpy_helper.to_array(initializer(
+        onnx.load(copy / 'text.onnx').graph, 'stored')))
+    assert f'has tokens 0..{rows - 1} only' in refusal(sign(copy, text={**text, 'pad': rows}))
+
+
+@pytest.mark.parametrize('value, says', [(0.25, 'it is taken'), (np.nan, 'not finite'),
+                                         (np.inf, 'not finite')])
+@pytest.mark.parametrize('name', ['weights.safetensors', 'vision.weights'])
+def test_weights_that_are_stored_as_float16_are_checked(copy, name, value, says):
+    lend_weights(copy, name=name)
+    model = onnx.load(copy / 'vision.onnx', load_external_data=False)
+    directions = initializer(model.graph, 'directions')
+    values = np.full(list(directions.dims), 0.25, np.float16)
+    values[-1, -1] = value
+    header = json.dumps({'directions': {
+        'dtype': 'F16', 'shape': list(values.shape), 'data_offsets': [0, values.nbytes]}}).encode()
+    content = len(header).to_bytes(8, 'little') + header
+    (copy / name).write_bytes(content + values.tobytes())
+    directions.name, directions.data_type = 'stored', onnx.TensorProto.FLOAT16
+    del directions.external_data[:]
+    for key, entry in (('location', name), ('offset', str(len(content))),
+                       ('length', str(values.nbytes))):
+        directions.external_data.add(key=key, value=entry)
+    model.graph.node.insert(0, onnx.helper.make_node('Cast', ['stored'], ['directions'], to=1))
+    onnx.save(model, copy / 'vision.onnx')
+    said = refusal(sign(copy))
+    assert says in said and (says == 'it is taken' or name in said or 'stored' in said)
 
 
 def test_our_own_network_takes_the_largest_token_for_the_end(tmp_path):
@@ -459,8 +499,8 @@ def test_a_graph_inside_graphs_inside_graphs_is_refused(copy):
 def test_weights_outside_of_the_manifest_are_refused(copy, place):
     lend_weights(copy, location=place or './weights.safetensors')
     said = refusal(copy)
-    assert 'vision.onnx' in said or "which is not among the manifest's weights" in said
-    assert said != 'it is taken'
+    assert f"{copy / 'vision.onnx'}: the constant 'directions' is in the file" in said
+    assert 'which is not among the weights that the manifest lists' in said
 
 
 @pytest.mark.parametrize('header', [

@@ -8,8 +8,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from vl4ad_ros.bundle import prompt_encoder as prompts_module
-from vl4ad_ros.bundle.bundle import Bundle, BundleError, Capacity, Ensemble
+from vl4ad_ros.bundle import Bundle, BundleError, prompt_encoder as prompts_module
+from vl4ad_ros.bundle.manifest import Capacity, Ensemble
 from vl4ad_ros.bundle.prompt_encoder import PromptEncoder
 from vl4ad_ros.bundle.tokenizer import Tokenizer
 from vl4ad_ros.prompts.vocabulary import Vocabulary, VocabularyError
@@ -118,9 +118,9 @@ def test_memory_is_bounded(encoder, monkeypatch):
 
 @pytest.mark.parametrize('known, anomaly, message', [
     (['a', 'b', 'c'], ['d', 'e'],
-     r"^prompts.anomaly\[1\] 'e': bundle 'mock' takes at most 4 classes .* this makes 5; remove"),
+     r"^prompts.anomaly\[1\] 'e': bundle 'mock' takes at most 4 classes .* are 5; remove"),
     (['a: a, b, c', 'd: d, e, f, g'], [''],
-     r"^prompts.known\[1\] 'd: d, e, f, g': bundle 'mock' takes at most 6 concepts .* makes 7"),
+     r"^prompts.known\[1\] 'd: d, e, f, g': bundle 'mock' takes at most 6 concepts .* are 7"),
     (['road', 'x: y, ' + 'z' * 30], [''],
      r"^prompts.known\[1\] 'x: y, zzz.*': 37 tokens, at most 24 .in 'a photo of a zzz.*; shorten"),
 ])
@@ -147,5 +147,5 @@ def test_vocabulary_at_both_limits_is_taken(encoder):
 def test_text_network_that_gives_nan_is_refused(bundle, encoder):
     broken = PromptEncoder(
         bundle, encoder.tokenizer, lambda tokens: np.full((len(tokens), 32), np.nan, np.float32))
-    with pytest.raises(BundleError, match='text.onnx gives values that are not finite'):
+    with pytest.raises(BundleError, match='text.onnx returns values that are not finite'):
         broken(VOCABULARY)

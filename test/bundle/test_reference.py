@@ -11,10 +11,11 @@ import shutil
 from mock_bundle import make_version_2_0
 import numpy as np
 import pytest
-from vl4ad_ros.bundle.bundle import Bundle, BundleError, write_manifest
+from vl4ad_ros.bundle import Bundle, BundleError
 from vl4ad_ros.bundle.reference import (
-    ABSENT, Deviation, excess, load_reference, Maps, measure, other_classes, Reference,
+    Deviation, excess, LEAST_MASS, load_reference, Maps, measure, other_classes, Reference,
     save_reference, TEXT_INPUTS, TOLERANCE)
+from vl4ad_ros.bundle.writer import write_manifest
 from vl4ad_ros.inference.backend import open_backend
 
 
@@ -94,7 +95,7 @@ def test_a_bundle_without_frames_says_how_to_get_some(mock_bundle):
     (lambda v: v.update(image=v['image'][:, :-1]), 'image must be uint8'),
     (lambda v: v.update(image=v['image'][:1]), 'uncertainty must be float32 .1, '),
     (lambda v: v.update({k: v[k][:0] for k in ('image', *Maps._fields)}), 'image must be'),
-    (lambda v: v.update(uncertainty=v['uncertainty'].astype(np.float64)), 'seen float64'),
+    (lambda v: v.update(uncertainty=v['uncertainty'].astype(np.float64)), 'found float64'),
 ])
 def test_wrong_frames_are_refused(referenced, change, message):
     file = referenced / 'reference.npz'
@@ -116,7 +117,7 @@ def test_rubbish_instead_of_frames_is_refused(referenced):
 def test_deviation_is_in_standard_deviations_and_shares(referenced, backend):
     reference = load_reference(Bundle.open(referenced))
     spread = np.std([maps.uncertainty for maps in reference.answers])
-    present = np.mean([maps.uncertainty <= -ABSENT for maps in reference.answers])
+    present = np.mean([maps.uncertainty <= -LEAST_MASS for maps in reference.answers])
     assert present > 0.5
 
     def off(*inputs):
@@ -128,7 +129,7 @@ def test_deviation_is_in_standard_deviations_and_shares(referenced, backend):
     assert deviation.uncertainty == pytest.approx(0.5, rel=1e-4)
     assert (deviation.known, deviation.anomaly, deviation.mass) == (present, 0, 0)
     says = excess(deviation, 'fp16')
-    assert 'uncertainty 0.5 instead of at most 0.05' in says and 'known classes 0.' in says
+    assert 'uncertainty 0.5 instead of at most 0.05' in says and 'another known class 0.' in says
     assert 'anomaly' not in says
 
 
@@ -150,7 +151,7 @@ def test_the_mass_is_compared_between_0_and_1(referenced, backend, stored, seen,
 
 
 @pytest.mark.parametrize('u, counted', [
-    (-ABSENT / 2, (0, 1)), (-0.5, (1, 1)), (ABSENT / 2 - 1, (1, 0)), (-1.2, (1, 0))])
+    (-LEAST_MASS / 2, (0, 1)), (-0.5, (1, 1)), (LEAST_MASS / 2 - 1, (1, 0)), (-1.2, (1, 0))])
 def test_which_of_the_absent_classes_is_best_counts_nothing(u, counted):
     ones = np.ones((2, 2), np.int32)
     maps = Maps(np.full((2, 2), u), ones, ones)

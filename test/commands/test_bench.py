@@ -13,8 +13,9 @@ import cv2
 import numpy as np
 import pytest
 from vl4ad_ros import cli
-from vl4ad_ros.bundle.bundle import Bundle, write_manifest
+from vl4ad_ros.bundle import Bundle
 from vl4ad_ros.bundle.reference import Maps, Reference, save_reference, TEXT_INPUTS
+from vl4ad_ros.bundle.writer import write_manifest
 from vl4ad_ros.commands import bench
 from vl4ad_ros.inference.backend import BackendOptions, open_backend, REMOVED
 from vl4ad_ros.inference.detector import Detector

@@ -130,7 +130,7 @@ def test_odd_words_and_paths_are_printed_in_every_locale(tmp_path, environment):
     name = os.fsdecode(b'\xff\xe9.yaml')
     (tmp_path / name).write_text("known: ['道路']\nanomaly: [Kühe]\n", encoding='utf-8')
     for file, code, said in ((name, 0, '1 known classes'), ('none' + name, 1, 'cannot be read'),
-                             ('~nouser/道路.yaml', 1, 'is no path of a file')):
+                             ('~nouser/道路.yaml', 1, 'is not the path of a file')):
         done = subprocess.run(
             [sys.executable, '-m', 'vl4ad_ros.cli', 'vocabulary', 'show', file], cwd=tmp_path,
             capture_output=True, env={**os.environ, **environment}, timeout=60)
@@ -146,8 +146,8 @@ def test_odd_words_and_paths_are_printed_in_every_locale(tmp_path, environment):
     (['coco_panoptic', '--anomaly', 'animals'],
      "vocabulary 'animals', line 10 'cow: cow, cows, cattle': class 'cow' is also"),
     (['cityscapes', '--bundle', 'nowhere'], "no bundle at 'nowhere'"),
-    (['~nouser/x.yaml'], "'~nouser/x.yaml' is no path of a file"),
-    (['a\0\ud800.yaml'], r"'a\x00\ud800.yaml' is no path of a file"),
+    (['~nouser/x.yaml'], "'~nouser/x.yaml' is not the path of a file"),
+    (['a\0\ud800.yaml'], r"'a\x00\ud800.yaml' is not the path of a file"),
     (['/dev/zero.yaml'], "'/dev/zero.yaml' cannot be read"),
 ])
 def test_check_fails_with_the_reason(vocabulary, arguments, reason):

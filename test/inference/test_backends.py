@@ -13,7 +13,7 @@ import types
 from mock_bundle import write_mock_bundle
 import numpy as np
 import pytest
-from vl4ad_ros.bundle.bundle import Bundle
+from vl4ad_ros.bundle import Bundle
 from vl4ad_ros.inference import backend as backends
 from vl4ad_ros.inference.backend import BackendOptions, build_command, open_backend, REMOVED
 from vl4ad_ros.inference.errors import BackendError, BackendUnavailable, EngineMissing

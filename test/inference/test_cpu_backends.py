@@ -19,7 +19,8 @@ import sys
 from mock_bundle import make_version_2_0
 import numpy as np
 import pytest
-from vl4ad_ros.bundle.bundle import Bundle, BundleError, Graph
+from vl4ad_ros.bundle import Bundle, BundleError
+from vl4ad_ros.bundle.manifest import Graph
 from vl4ad_ros.bundle.prompt_encoder import PromptEncoder
 from vl4ad_ros.bundle.reference import load_reference, Maps, other_classes, Reference, TEXT_INPUTS
 from vl4ad_ros.bundle.tokenizer import Tokenizer
@@ -46,7 +47,6 @@ TOLERANCE, OTHER_CELLS = 5e-5, 1e-3
 SIGNALLED = """
 import os, signal
 from vl4ad_ros.inference.backend import open_backend
-from vl4ad_ros.bundle.bundle import Bundle
 signal.signal(signal.SIGUSR1, lambda number, frame: print('signal', number))
 bundle = Bundle.open('tiny')
 for _ in range(3):

@@ -4,12 +4,12 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 import threading
 
 from mock_bundle import COLOURS, SCALE, VOID, write_mock_bundle
 import numpy as np
 import pytest
-from vl4ad_ros.bundle.bundle import BundleError
 from vl4ad_ros.bundle.reference import Maps
 from vl4ad_ros.inference.backend import BackendOptions
 from vl4ad_ros.inference.detector import Detector, Prediction
@@ -279,10 +279,7 @@ def test_closed_detector_says_so(mock_bundle):
         detector.detect(RED, prompts)
 
 
-def test_shipped_bundle_is_the_one_called_tiny(tmp_path, monkeypatch):
-    from vl4ad_ros.bundle import bundle
-    monkeypatch.setattr(bundle, 'SHIPPED', tmp_path)
-    with pytest.raises(BundleError, match=f"no bundle at '{tmp_path}/tiny'"):
-        Detector.open()
-    write_mock_bundle(tmp_path / 'tiny')
-    assert Detector.open(options=BackendOptions(threads=1)).bundle.name == 'mock'
+def test_the_bundle_that_opens_by_default_is_the_installed_one_called_tiny():
+    with closing(Detector.open(options=BackendOptions(threads=1))) as detector:
+        assert detector.bundle.name == 'tiny'
+        assert detector.bundle.directory.parts[-3:] == ('vl4ad_ros', 'models', 'tiny')

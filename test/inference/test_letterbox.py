@@ -9,7 +9,7 @@ import functools
 import cv2
 import numpy as np
 import pytest
-from vl4ad_ros.bundle.bundle import Bundle
+from vl4ad_ros.bundle import Bundle
 from vl4ad_ros.bundle.reference import load_reference
 from vl4ad_ros.inference.letterbox import Letterbox
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-from vl4ad_ros.bundle.bundle import Calibration
+from vl4ad_ros.bundle.manifest import Calibration
 from vl4ad_ros.bundle.prompt_encoder import Prompts
 from vl4ad_ros.inference.detector import Prediction
 from vl4ad_ros.inference.letterbox import Letterbox

@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from vl4ad_ros.bundle.bundle import Bundle
+from vl4ad_ros.bundle import Bundle
 from vl4ad_ros.prompts import reader as vocabularies
 from vl4ad_ros.prompts.reader import (
     check_entries, concepts_of, expand, LARGEST_FILE, load, names_file, open_list, read)
@@ -155,25 +155,25 @@ def test_files_refer_to_names_and_to_files_beside_them(folder):
     ('known: [road, street, road]', "f.yaml, line 1 'road': class 'road' is also f.yaml, line 1"),
     ("known: ['road']\nanomaly: ['way: roads']",
      "line 2 'way: roads': 'roads' means the same as 'road' in f.yaml, line 1 'road'; remove"),
-    ('known: ["road', 'f.yaml, line 1: not YAML'),
-    ('known: [\a]', 'f.yaml: not YAML'),
-    ('known: ["\\UFFFFFFFF"]', 'f.yaml: not YAML'),  # an OverflowError of PyYAML
-    ('known: ["\\U00110000"]', 'f.yaml: not YAML'),  # a ValueError
-    ('%YAML 1.' + '9' * 5000 + '\n---\nknown: [a]', 'f.yaml: not YAML'),
+    ('known: ["road', 'f.yaml, line 1: expected YAML'),
+    ('known: [\a]', 'f.yaml: expected YAML ('),
+    ('known: ["\\UFFFFFFFF"]', 'f.yaml: expected YAML ('),  # an OverflowError of PyYAML
+    ('known: ["\\U00110000"]', 'f.yaml: expected YAML ('),  # a ValueError
+    ('%YAML 1.' + '9' * 5000 + '\n---\nknown: [a]', 'f.yaml: expected YAML ('),
     ('known: ["\\ud800"]', r"f.yaml, line 1 '\ud800': the character U+D800"),
     ('known: ["ro\\0ad"]', r"f.yaml, line 1 'ro\x00ad': the character U+0000"),
     ('known: ["road; sky"]', "f.yaml, line 1 'road; sky': a list in an entry without a name"),
     ('known:\n- |\n  road\n  sky', "line 2 'road\\nsky': a list in an entry without a name"),
-    ('known: [<~nouser/x.yaml>]', "'~nouser/x.yaml' is no path of a file (Could not determine"),
-    ('known: ["<a\\0.yaml>"]', r"'a\x00.yaml' is no path of a file (embedded null byte)"),
-    ('known: ["<a\\ud800.yaml>"]', r"'a\ud800.yaml' is no path of a file"),
+    ('known: [<~nouser/x.yaml>]', "'~nouser/x.yaml' is not the path of a file (Could not"),
+    ('known: ["<a\\0.yaml>"]', r"'a\x00.yaml' is not the path of a file (embedded null byte)"),
+    ('known: ["<a\\ud800.yaml>"]', r"'a\ud800.yaml' is not the path of a file"),
     ('known: [<site.yaml>]', "'site.yaml' is a directory; expected a regular file"),
     ('known: [<nothing>]', "line 1 '<nothing>': no vocabulary 'nothing'; expected one of animals"),
     ('known: [<bundle>]', "no vocabulary 'bundle'"),
     ('known: [<animals>]', "line 1 '<animals>': 'animals' has no known: list; of the shipped"),
     ('known: [<none.yaml>]', "line 1 '<none.yaml>': vocabulary file 'none.yaml' cannot be read"),
     ('known: [<f.yaml>]', "'f.yaml' includes itself"),
-    ("known: ['a: <animals>']", '< and > stand around'),
+    ("known: ['a: <animals>']", '< and > mark a reference'),
 ])
 def test_refusals_name_file_line_and_cure(folder, text, reason):
     (folder / 'f.yaml').write_text(text)
@@ -219,9 +219,9 @@ def refusals(path):
     ('large.yaml', "'large.yaml' has 262145 bytes; expected at most 262144"),
     ('loop.yaml', "'loop.yaml' cannot be read (Too many levels of symbolic links)"),
     ('loop.yaml/f.yaml', "'loop.yaml/f.yaml' cannot be read (Too many levels of symbolic links)"),
-    ('~nouser/f.yaml', "'~nouser/f.yaml' is no path of a file (Could not determine home"),
-    ('a\0.yaml', r"'a\x00.yaml' is no path of a file"),
-    ('a\ud800.yaml', r"'a\ud800.yaml' is no path of a file"),
+    ('~nouser/f.yaml', "'~nouser/f.yaml' is not the path of a file (Could not determine home"),
+    ('a\0.yaml', r"'a\x00.yaml' is not the path of a file"),
+    ('a\ud800.yaml', r"'a\ud800.yaml' is not the path of a file"),
     ('a\udcff.yaml', r"'a\udcff.yaml' cannot be read (No such file"),
     ('x' * 4000 + '.yaml', "xxx...' cannot be read (File name too long)"),
     ('\n.yaml', r"'\n.yaml' cannot be read (No such file"),
@@ -237,8 +237,8 @@ def test_odd_files_and_paths_are_refused(folder, path, reason):
 
 
 @pytest.mark.parametrize('text, reason', [
-    (f'anomaly: [{"a," * 100_000}]', 'f.yaml, line 1: not YAML of lists of words (more than 4000'),
-    ('known: ' + '[' * 200_000, 'f.yaml, line 1: not YAML of lists of words (more than'),
+    (f'anomaly: [{"a," * 100_000}]', 'expected YAML with lists of words (more than 4000'),
+    ('known: ' + '[' * 200_000, 'f.yaml, line 1: expected YAML with lists of words (more than'),
     (f'anomaly: []\nknown: ["{"a" * 100_001}"]', 'line 2: known has 100001 characters, at most'),
     (f'known: [&a "x: {"y," * 40}y"{", *a" * 99}]', 'line 1: known has 4100 concepts, at most'),
     ('known: [&a0 [x, x]' + ''.join(
@@ -268,7 +268,7 @@ def test_files_beyond_a_limit_are_refused_soon(folder, text, reason):
 def test_home_of_nobody_is_refused(folder, monkeypatch):
     monkeypatch.delenv('HOME')
     monkeypatch.setattr('pwd.getpwuid', lambda uid: {}[uid])
-    assert all('is no path of a file (Could not' in said for said in refusals('~/f.yaml'))
+    assert all('is not the path of a file (Could not' in said for said in refusals('~/f.yaml'))
 
 
 def test_each_file_is_opened_once_in_a_reading(folder, monkeypatch):

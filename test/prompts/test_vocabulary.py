@@ -58,24 +58,24 @@ def test_a_list_in_a_bare_entry_is_refused_with_the_forms_that_are_meant(entry):
 
 
 @pytest.mark.parametrize('entry, seen', [
-    ('cow,', "separator of lists in an entry without a name; write 'cow'"),
-    ('cow\n', "separator of lists in an entry without a name; write 'cow'"),
+    ('cow,', "a list separator in an entry without a name; write 'cow'"),
+    ('cow\n', "a list separator in an entry without a name; write 'cow'"),
     ('animals: cow; sheep, box', "'cow; sheep' is a list; put a comma .* 'name: cow, sheep'"),
     ('animals: cow. sheep. box', "'cow. sheep. box' is a list"),
     ('animals: cow\nsheep', 'is a list'),
     ('cow: cow; sheep: sheep', 'more than one colon; each class is an entry of its own'),
-    ('ani\nmals: cow', r'the character U\+000A is not part of any word'),
-    ('cow\0x', r"'cow\\x00x': the character U\+0000 is not part of any word"),
+    ('ani\nmals: cow', r'the character U\+000A is not allowed in a word'),
+    ('cow\0x', r"'cow\\x00x': the character U\+0000 is not allowed in a word"),
     ('animals: cow, bo\x1bx', r'U\+001B'), ('cow\x7f', r'U\+007F'), ('cow\ud800', r'U\+D800'),
     ('c\udcffow: cow', r'U\+DCFF'), ('cow\ue000', r'U\+E000'), ('cow\uffff', r'U\+FFFF'),
     ('...', "'...' has no letter or digit"), ('?!', 'no letter or digit'),
     (', ;', 'no letter or digit'), ('🚗', 'no letter or digit'), ('--: cow', 'no letter or digit'),
     ('cow: cow, ...', 'no letter or digit'), ('\u200b', 'empty name or concept'),
     ('cow: cow, \ufe0f', 'empty name or concept'), ('：', 'empty name or concept'),
-    ('＜everything＞', 'stand around'),
-    ('car: car, Car!', "concept 'car!' stands twice"),
-    ('car: car, c\u00adar', "concept 'car' stands twice"),
-    ('car: the cars, cars', "concept 'cars' stands twice"),
+    ('＜everything＞', 'mark a reference'),
+    ('car: car, Car!', "concept 'car!' is there twice"),
+    ('car: car, c\u00adar', "concept 'car' is there twice"),
+    ('car: the cars, cars', "concept 'cars' is there twice"),
 ])
 def test_what_is_no_word_is_refused_in_any_entry(entry, seen):
     for known, anomaly in (([entry], []), (['road'], [entry])):
@@ -146,12 +146,12 @@ def test_as_many_concepts_as_are_allowed_are_read_soon():
     ([''], [], r"prompts.known\[0\] ''"),  # only anomaly prompts may be left out like this
     (['road', ' : a'], [], r'prompts.known\[1\]'),
     (['road: a,,b'], [], 'empty name or concept'),
-    (['road: a, a'], [], "'a' stands twice"),
+    (['road: a, a'], [], "'a' is there twice"),
     (['road', 'road'], [], "class 'road' is also"),
     (['road: tar', 'street: Tar'], [], "concept 'tar' is also in prompts.known"),
     (['road'], ['cow', 'road'], r"prompts.anomaly\[1\] 'road'"),
     (['road'], ['', 'cow'], r'prompts.anomaly\[0\]'),
-    (['road'], ['<everything>'], 'stand around the name or path of a whole list'),
+    (['road'], ['<everything>'], 'mark a reference to a whole list'),
     (['road', 'vehicle: car, truck'], ['cow', 'auto: automobile'],
      r"prompts.anomaly\[1\] 'auto: automobile': 'automobile' means the same as 'car' in "
      r"prompts.known\[1\] 'vehicle: car, truck'; remove one of them"),

@@ -1,6 +1,6 @@
 # Copyright 2026 vl4ad_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Whether what a bundle's files hold can be right: finite values, and tokens that a table has."""
+"""Checks what the files of a bundle contain: values are finite, tokens are in the table."""
 
 from __future__ import annotations
 
@@ -10,50 +10,57 @@ import json
 import math
 import os
 from pathlib import Path
-from typing import Any, TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 
 from vl4ad_ros.bundle import npz
+from vl4ad_ros.bundle.manifest import Manifest
 from vl4ad_ros.bundle.onnx_file import Constant, constants, table_rows
 from vl4ad_ros.bundle.tokenizer import Tokenizer
 from vl4ad_ros.files import cache_folder, open_regular
 
-if TYPE_CHECKING:
-    from vl4ad_ros.bundle.bundle import Bundle
-
 _FORMATS = {'F16': ('<u2', 0x7c00), 'BF16': ('<u2', 0x7f80), 'F32': ('<u4', 0x7f800000),
             'F64': ('<u8', 0x7ff0000000000000)}
-"""Of each dtype: an integer of its size, and the bits that are all set if it is not finite."""
-_BLOCK = 1 << 22
-_LARGEST_HEADER = 100_000_000  # as the safetensors library
-_MOST_SIDES = 64  # of a tensor; NumPy knows no more
-_NAMED = 3  # tensors in a message
-_FOLDER = 'checked-1'  # to be counted up when more is checked than before
+"""For each dtype, an integer type of its size and the exponent bits: all set if not finite."""
+_BLOCK = 1 << 22  # bytes that are checked at once
+_LARGEST_HEADER = 100_000_000  # bytes; the limit of the safetensors library
+_MOST_DIMENSIONS = 64  # of a tensor; NumPy has no more
+_NAMED = 3  # tensors that an error message names
+_FOLDER = 'checked-2'
+"""
+Folder of the results in the user's cache.
+
+The number must change whenever the checks below change, so that they are done again.
+"""
 
 
 class ContentError(ValueError):
-    """A file of a bundle whose content cannot be right; the message names it and says what is."""
+    """A file of a bundle whose content cannot be right; the message names the file."""
 
 
-def check_contents(bundle: Bundle) -> None:
+def check_contents(manifest: Manifest) -> None:
     """
-    Check the files of a bundle whose sha256 sums are right, or recall that this has been done.
+    Check the contents of a bundle's files, unless an equal bundle has passed the checks before.
 
-    An empty file in the user's cache, called as `Bundle.digest`, says that a bundle is right. A
-    cache that cannot be written or read costs time only.
+    The user's cache has an empty file, named by `Manifest.digest`, for each bundle that passed. If
+    the cache cannot be read or written, the checks are done every time.
 
-    :raises ContentError: naming the file and what is wrong with it.
+    :param manifest: the manifest of the bundle; the caller has compared the sha256 sums of all
+        files with it.
+    :raises ContentError: if a file has a value that is not finite or cannot be parsed, if a graph
+        refers to a file that is not among the manifest's weights, or if a token is not in the
+        table of the text network.
     :raises OSError: if a file cannot be read.
     """
     try:
-        seen = cache_folder() / _FOLDER / bundle.digest
+        seen = cache_folder() / _FOLDER / manifest.digest
     except RuntimeError:  # no home folder
         seen = None
     if seen is not None and os.path.isfile(seen):
         return
-    _check_values(bundle)
-    _check_tokens(bundle)
+    _check_values(manifest)
+    _check_tokens(manifest)
     if seen is not None:
         try:
             seen.parent.mkdir(parents=True, exist_ok=True)
@@ -62,28 +69,30 @@ def check_contents(bundle: Bundle) -> None:
             pass
 
 
-def _check_values(bundle: Bundle) -> None:
-    directory, checked = bundle.directory, set()
-    for name in bundle.weights:
-        if name.endswith('.safetensors') or bundle.network and name == bundle.network.weights:
+def _check_values(manifest: Manifest) -> None:
+    directory = manifest.directory
+    checked: set[tuple[str, int, str, int]] = set()  # file, offset, dtype, count of a tensor
+    for name in manifest.weights:
+        if name.endswith('.safetensors') or manifest.network and name == manifest.network.weights:
             regions = _safetensors(directory / name)
             _refuse(directory / name, [
                 tensor for tensor, region in regions.items()
                 if not _are_finite(_of_file(directory / name, *region), region[1])])
             checked.update((name, *region) for region in regions.values())
-    for name in dict.fromkeys((*(g.file for g in bundle.vision.graphs), bundle.text.file)):
-        with _saying(f'{directory / name} does not load'):
+    for name in dict.fromkeys((*(g.file for g in manifest.vision.graphs), manifest.text.file)):
+        with _prefixed(f'{directory / name} does not load'):
             names = [constant.name for constant in constants(directory / name)
-                     if not _may_be(constant, bundle, checked)]
+                     if not _may_be(constant, name, manifest, checked)]
         _refuse(directory / name, names)
-    for name in filter(None, (bundle.text.embeddings, bundle.reference)):
-        with _saying(f'{directory / name} cannot be read'):
+    for name in filter(None, (manifest.text.embeddings, manifest.reference)):
+        with _prefixed(f'{directory / name} cannot be read'):
             names = npz.not_finite(directory / name)
         _refuse(directory / name, names)
 
 
 @contextmanager
-def _saying(what: str) -> Iterator[None]:
+def _prefixed(what: str) -> Iterator[None]:
+    """Turn a ValueError into a ContentError whose message begins with `what`."""
     try:
         yield
     except ContentError:
@@ -101,69 +110,71 @@ def _refuse(file: Path, names: Sequence[str]) -> None:
 
 def _safetensors(file: Path) -> dict[str, tuple[int, str, int]]:
     """
-    Return where each tensor of floating point numbers lies: offset, dtype and how many numbers.
+    Return offset in bytes, dtype and number of values of each floating point tensor, by its name.
 
-    The format: https://github.com/huggingface/safetensors#format
+    https://github.com/huggingface/safetensors#format describes the format.
     """
     def need(right: bool, what: str) -> None:
         if not right:
-            raise ContentError(f'{file} is no safetensors file: {what}')
+            raise ContentError(f'{file} is not a safetensors file: {what}')
 
     with open_regular(file) as stream:
         size = os.fstat(stream.fileno()).st_size
         length = int.from_bytes(stream.read(8), 'little')
-        need(8 + length <= size and length <= _LARGEST_HEADER, 'its header is cut off')
+        need(8 + length <= size and length <= _LARGEST_HEADER, 'its header is truncated')
         try:
             header = json.loads(stream.read(length))
         except (ValueError, RecursionError) as error:
-            raise ContentError(f'{file} is no safetensors file ({error})') from error
-    need(isinstance(header, dict), 'its header is no object')
+            raise ContentError(f'{file} is not a safetensors file ({error})') from error
+    need(isinstance(header, dict), 'its header is not an object')
     regions = {}
     for name, entry in header.items():
         if name == '__metadata__':
             continue
-        need(isinstance(entry, dict), f'{name!r:.100} is no object')
+        need(isinstance(entry, dict), f'{name!r:.100} is not an object')
         dtype, shape, offsets = (entry.get(key) for key in ('dtype', 'shape', 'data_offsets'))
         need(isinstance(dtype, str) and _are_sizes(shape) and _are_sizes(offsets)
              and len(offsets) == 2 and offsets[0] <= offsets[1] <= size - 8 - length,
-             f'{name!r:.100} lies outside of it')
+             f'the place of {name!r:.100} is outside of the file')
         if dtype in _FORMATS:
             count = math.prod(shape)
             need(offsets[1] - offsets[0] == count * np.dtype(_FORMATS[dtype][0]).itemsize,
-                 f'{name!r:.100} does not have the size of its shape')
+                 f'the size of {name!r:.100} does not fit its shape')
             regions[name] = 8 + length + offsets[0], dtype, count
     return regions
 
 
 def _are_sizes(values: Any) -> bool:
-    return (isinstance(values, list) and len(values) <= _MOST_SIDES
+    return (isinstance(values, list) and len(values) <= _MOST_DIMENSIONS
             and all(type(v) is int and 0 <= v < 2 ** 63 for v in values))
 
 
-def _may_be(constant: Constant, bundle: Bundle, checked: set[tuple[str, int, str, int]]) -> bool:
-    """Return whether a constant of a graph is finite, or the mask that its values make it."""
+def _may_be(constant: Constant, graph: str, manifest: Manifest,
+            checked: set[tuple[str, int, str, int]]) -> bool:
+    """Return whether the values of a constant are finite or an attention mask."""
     if not constant.location:
         kind = _FORMATS[constant.dtype][0]
         return _are_finite_or_mask(_in_memory(constant.data, kind), constant.dtype)
-    if constant.location not in bundle.weights:
-        raise ContentError(f'{constant.name!r:.100} of a graph is in {constant.location!r:.100}, '
-                           "which is not among the manifest's weights")
+    if constant.location not in manifest.weights:
+        raise ContentError(f'{manifest.directory / graph}: the constant {constant.name!r:.100} is '
+                           f'in the file {constant.location!r:.100}, which is not among the '
+                           'weights that the manifest lists')
     region = constant.offset, constant.dtype, constant.count
     if not constant.dtype or (constant.location, *region) in checked:
         return True
     if not _are_finite_or_mask(
-            _of_file(bundle.directory / constant.location, *region), constant.dtype):
+            _of_file(manifest.directory / constant.location, *region), constant.dtype):
         return False
     checked.add((constant.location, *region))
     return True
 
 
 def _of_file(file: Path, offset: int, dtype: str, count: int) -> Iterator[np.ndarray]:
-    """Yield the bits of numbers in a file, in blocks."""
+    """Yield the values of a tensor in a file as unsigned integers, in blocks."""
     kind = np.dtype(_FORMATS[dtype][0])
     with open_regular(file) as stream:
         if count > (os.fstat(stream.fileno()).st_size - offset) // kind.itemsize:
-            raise ContentError(f'{file} has no {count} numbers at byte {offset}')
+            raise ContentError(f'{file} is too short for {count} values at byte {offset}')
         stream.seek(offset)
         while count:
             bits = np.fromfile(stream, kind, min(count, _BLOCK // kind.itemsize))
@@ -174,10 +185,11 @@ def _of_file(file: Path, offset: int, dtype: str, count: int) -> Iterator[np.nda
 
 
 def _in_memory(pieces: Iterable[memoryview], kind: str) -> Iterator[np.ndarray]:
+    """Yield the values of a tensor in memory as unsigned integers, in blocks."""
     size = np.dtype(kind).itemsize
     for piece in pieces:
         if len(piece) % size:
-            raise ContentError('a constant of a graph ends within a number')
+            raise ContentError('the size of a constant is no multiple of the size of its values')
         for start in range(0, len(piece), _BLOCK):
             yield np.frombuffer(piece[start:start + _BLOCK], kind)
 
@@ -189,9 +201,9 @@ def _are_finite(blocks: Iterable[np.ndarray], dtype: str) -> bool:
 
 def _are_finite_or_mask(blocks: Iterable[np.ndarray], dtype: str) -> bool:
     """
-    Return whether numbers are finite, or all of them are 0 or minus infinity.
+    Return whether values are all finite, or all 0 or minus infinity.
 
-    The latter is how attention is kept from what it must not see; a weight looks different.
+    The latter are attention masks. A damaged weight has other values beside its infinite ones.
     """
     exponent = _FORMATS[dtype][1]
     finite = mask = True
@@ -204,31 +216,31 @@ def _are_finite_or_mask(blocks: Iterable[np.ndarray], dtype: str) -> bool:
     return True
 
 
-def _check_tokens(bundle: Bundle) -> None:
-    text, file = bundle.text, bundle.directory / bundle.text.file
+def _check_tokens(manifest: Manifest) -> None:
+    text, file = manifest.text, manifest.directory / manifest.text.file
     try:
-        tokenizer = Tokenizer(bundle.directory / bundle.tokenizer, text.context_length, text.sot,
-                              text.eot, text.pad)
+        tokenizer = Tokenizer(manifest.directory / manifest.tokenizer, text.context_length,
+                              text.sot, text.eot, text.pad)
     except ValueError as error:
         raise ContentError(str(error)) from error
-    with _saying(f'{file} does not load'):
-        known = table_rows(file, 'tokens'), _recorded_rows(bundle)
+    with _prefixed(f'{file} does not load'):
+        known = table_rows(file, 'tokens'), _recorded_rows(manifest)
     rows = min((n for n in known if n is not None), default=None)
     if rows is not None:
         for name, token in (('sot', text.sot), ('eot', text.eot), ('pad', text.pad),
-                            (f'the largest token of {bundle.tokenizer}', tokenizer.largest)):
+                            (f'the largest token of {manifest.tokenizer}', tokenizer.largest)):
             if token >= rows:
-                raise ContentError(f'{bundle.directory}: {name} is {token}, but the table of '
+                raise ContentError(f'{manifest.directory}: {name} is {token}, but the table of '
                                    f'{text.file} has tokens 0..{rows - 1} only')
-    if bundle.network is not None and tokenizer.largest > text.eot:
+    if manifest.network is not None and tokenizer.largest > text.eot:
         raise ContentError(
-            f'{bundle.directory}: eot is {text.eot}, but {bundle.tokenizer} has tokens up to '
+            f'{manifest.directory}: eot is {text.eot}, but {manifest.tokenizer} has tokens up to '
             f'{tokenizer.largest}; the text network takes the largest token for the end')
 
 
-def _recorded_rows(bundle: Bundle) -> int | None:
-    """Return the size of the vocabulary that the record of the network has, if it has one."""
-    value: Any = bundle.network and bundle.network.config
+def _recorded_rows(manifest: Manifest) -> int | None:
+    """Return the number of tokens that the record of the network has, or None."""
+    value: Any = manifest.network and manifest.network.config
     for key in ('clip', 'text_cfg', 'vocab_size'):
         value = value.get(key) if isinstance(value, Mapping) else None
     return value if type(value) is int else None

@@ -1,6 +1,6 @@
 # Copyright 2026 vl4ad_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Arrays in .npz files, read only after their headers have said what they are and how large."""
+"""Reads arrays of .npz files, after checking in their headers that they are not too large."""
 
 from __future__ import annotations
 
@@ -16,19 +16,23 @@ import numpy as np
 from vl4ad_ros.files import open_regular
 
 LIMIT = 1 << 30
-"""The most bytes that the arrays of one file may have in memory."""
-_KINDS = 'biufU'
-_BLOCK = 1 << 22
+"""The largest size of one array in memory, in bytes."""
+_KINDS = 'biufU'  # booleans, integers, floating point numbers and texts
+_BLOCK = 1 << 22  # bytes that are checked at once
 
 T = TypeVar('T')
 
 
 def read_arrays(file: Path, names: Sequence[str]) -> dict[str, np.ndarray]:
     """
-    Return arrays of a .npz file by name.
+    Return arrays of a .npz file.
 
+    :param file: the file.
+    :param names: names of the arrays; others in the file are not read.
+    :return: the arrays by name, in the order of `names`.
     :raises OSError: if the file cannot be read.
-    :raises ValueError: if one is missing, or the file is damaged or holds more than `LIMIT` bytes.
+    :raises ValueError: if an array is missing, damaged, larger than `LIMIT` bytes, or not of
+        numbers, booleans or texts.
     """
     return _reading(file, lambda archive: {
         name: _array(archive, archive.getinfo(f'{name}.npy')) for name in names})
@@ -36,9 +40,12 @@ def read_arrays(file: Path, names: Sequence[str]) -> dict[str, np.ndarray]:
 
 def not_finite(file: Path) -> list[str]:
     """
-    Return the names of the arrays of a .npz file that hold values which are not finite.
+    Return the names of the arrays in a .npz file that have values which are not finite.
 
-    :raises OSError, ValueError: as `read_arrays`.
+    :param file: the file.
+    :raises OSError: if the file cannot be read.
+    :raises ValueError: if any array is damaged, larger than `LIMIT` bytes, or not of numbers,
+        booleans or texts.
     """
     return _reading(file, lambda archive: [
         entry.filename.removesuffix('.npy') for entry in archive.infolist()
@@ -53,18 +60,18 @@ def _reading(file: Path, read: Callable[[zipfile.ZipFile], T]) -> T:
                 return read(archive)
         except KeyError as error:
             raise ValueError(str(error).strip('"')) from error
-        except Exception as error:  # zipfile, zlib and NumPy raise a dozen kinds for damaged files
+        except Exception as error:  # zipfile, zlib and NumPy raise many types for damaged files
             raise ValueError(f'{type(error).__name__}: {error}') from error
 
 
 def _array(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> np.ndarray:
-    with _opened(archive, entry) as (stream, dtype, shape, order):
+    with _opened(archive, entry) as (stream, dtype, shape, in_columns):
         size = math.prod(shape) * dtype.itemsize
         data = stream.read(size + 1)
         if len(data) != size:
             raise ValueError(f'{entry.filename} does not have the {size} bytes that its header '
-                             'says')
-        return np.frombuffer(data, dtype).reshape(shape, order=order).copy()
+                             'promises')
+        return np.frombuffer(data, dtype).reshape(shape, order='F' if in_columns else 'C').copy()
 
 
 def _blocks(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> Iterator[np.ndarray]:
@@ -74,22 +81,27 @@ def _blocks(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> Iterator[np.nda
         while left > 0:
             data = stream.read(min(block, left))
             if len(data) != min(block, left):
-                raise ValueError(f'{entry.filename} is cut off')
+                raise ValueError(f'{entry.filename} is truncated')
             left -= len(data)
             yield np.frombuffer(data, dtype)
 
 
 @contextmanager
 def _opened(archive: zipfile.ZipFile, entry: zipfile.ZipInfo,
-            ) -> Iterator[tuple[IO[bytes], np.dtype, tuple[int, ...], str]]:
-    """Open an array behind its header, which may be believed then: stream, dtype, shape, order."""
+            ) -> Iterator[tuple[IO[bytes], np.dtype, tuple[int, ...], bool]]:
+    """
+    Open the data of an array.
+
+    Gives the stream behind the array's header, the dtype, the shape, and whether the array is in
+    column-major order.
+    """
     with archive.open(entry) as stream:
         if np.lib.format.read_magic(stream) != (1, 0):
-            raise ValueError(f'{entry.filename} is of another version than 1.0')
+            raise ValueError(f'{entry.filename} has another format version than 1.0')
         shape, in_columns, dtype = np.lib.format.read_array_header_1_0(stream)
         if dtype.kind not in _KINDS or any(n < 0 for n in shape):
             raise ValueError(f'{entry.filename} is {dtype} {list(shape)}; expected numbers or '
                              'texts')
         if math.prod(shape) * dtype.itemsize > LIMIT:
             raise ValueError(f'{entry.filename} is {dtype} {list(shape)}, more than {LIMIT} bytes')
-        yield stream, dtype, shape, 'F' if in_columns else 'C'
+        yield stream, dtype, shape, in_columns

@@ -1,10 +1,11 @@
 # Copyright 2026 vl4ad_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-What is read of .onnx files without the ONNX library, which a vehicle does not have.
+Reads the constants of ONNX files without the onnx library, which a vehicle does not have.
 
-The numbers of fields are those of https://github.com/onnx/onnx/blob/main/onnx/onnx.proto, the
-encoding is https://protobuf.dev/programming-guides/encoding/.
+An ONNX file is a protobuf message. The field numbers are those of
+https://github.com/onnx/onnx/blob/main/onnx/onnx.proto, the encoding is described in
+https://protobuf.dev/programming-guides/encoding/.
 """
 
 from __future__ import annotations
@@ -25,27 +26,31 @@ _INSIDE = {
     'attribute': {5: 'tensor', 6: 'graph', 10: 'tensor', 11: 'graph', 22: 'sparse', 23: 'sparse'},
     'sparse': {1: 'tensor'},
 }
-"""By kind of message: the fields that are messages which may hold constants."""
+"""For each kind of message, the fields whose messages may contain constants."""
 _DTYPES = {1: 'F32', 10: 'F16', 11: 'F64', 16: 'BF16'}
-_DEEPEST = 100  # as protobuf's own readers
-_MOST_SIDES = 64  # of a tensor; NumPy knows no more
-_SAME_NUMBERS = ('Cast', 'Identity', 'Reshape', 'Squeeze', 'Unsqueeze')
+_DEEPEST = 100  # nested graphs; protobuf's own readers have the same limit
+_MOST_DIMENSIONS = 64  # of a tensor; NumPy has no more
+_SAME_ROWS = ('Cast', 'Identity')
+"""Operators that keep the shape of their input."""
+_SAME_NUMBERS = (*_SAME_ROWS, 'Reshape', 'Squeeze', 'Unsqueeze')
+"""Operators that keep the numbers of their input."""
 
 
 class OnnxError(ValueError):
-    """A file that is no ONNX model; the message says what is wrong with it."""
+    """A file that is not an ONNX model; the message says what is wrong with it."""
 
 
 @dataclass(frozen=True)
 class Constant:
     """
-    A tensor of floating point numbers in a graph.
+    A constant tensor in a graph.
 
-    :ivar dtype: ``'F32'``, ``'F16'``, ``'F64'`` or ``'BF16'``.
-    :ivar data: its numbers, little-endian, in pieces; empty if they are in another file.
-    :ivar location: the file that has them, or ``''``.
-    :ivar offset: where they begin in that file.
-    :ivar count: how many numbers the shape says there are.
+    :ivar name: as in the graph; not unique.
+    :ivar dtype: ``'F32'``, ``'F16'``, ``'F64'`` or ``'BF16'``; ``''`` for any other type.
+    :ivar data: the values, little-endian, in pieces; empty if they are in another file.
+    :ivar location: name of the file with the values, or ``''`` if they are in `data`.
+    :ivar offset: position of the first value in that file, in bytes.
+    :ivar count: number of values according to the tensor's shape.
     """
 
     name: str
@@ -58,11 +63,12 @@ class Constant:
 
 def constants(file: Path) -> Iterator[Constant]:
     """
-    Yield the floating point constants of a model: initializers, attributes, those of subgraphs.
+    Yield the floating point constants of a model: initializers and attributes of all graphs in it.
 
-    Constants of other types are yielded only if another file has them, with dtype ``''``.
+    Constants of other types are yielded only if their values are in another file.
 
-    :raises OnnxError: if the file is no ONNX model.
+    :param file: the ONNX file.
+    :raises OnnxError: if the file is not an ONNX model.
     :raises OSError: if it cannot be read.
     """
     waiting = [('model', _map(file), 0)]
@@ -89,15 +95,21 @@ def constants(file: Path) -> Iterator[Constant]:
 
 def table_rows(file: Path, tokens: str) -> int | None:
     """
-    Return how many rows the table has in which a model looks up its input `tokens`.
+    Return the number of rows of the embedding table in which a model looks up its tokens.
 
-    The smallest of several tables counts; None if there is none that is a constant.
+    The table is the constant input of a Gather whose indices are the tokens. Operators that do
+    not change the numbers may stand between: `_SAME_NUMBERS` behind the tokens, `_SAME_ROWS`
+    behind the table, such as the Cast of a table that is stored as float16.
 
-    :raises OnnxError: if the file is no ONNX model.
+    :param file: the ONNX file.
+    :param tokens: name of the model's input with the tokens.
+    :return: the number of rows, of the smallest table if there are several; None if there is none.
+    :raises OnnxError: if the file is not an ONNX model.
     :raises OSError: if it cannot be read.
     """
     graphs = [_message(value) for number, value in _fields(_map(file)) if number == 7]
-    nodes, rows = [], {}
+    nodes: list[list[tuple[int, int | memoryview]]] = []
+    rows: dict[str, int] = {}
     for number, value in (field for graph in graphs for field in _fields(graph)):
         if number == 1:
             nodes.append(list(_fields(_message(value))))
@@ -106,18 +118,20 @@ def table_rows(file: Path, tokens: str) -> int | None:
             shape, name = _shape(constant), _text(constant, 8)
             rows[''.join(name)] = shape[0] if shape else 1
     same, found = {tokens}, []
-    for node in nodes:  # in an order in which they can be computed
+    for node in nodes:  # ONNX requires that a node stands behind those whose outputs it takes
         inputs, outputs, kind = (_text(node, number) for number in (1, 2, 4))
         if kind == ['Gather'] and len(inputs) == 2 and inputs[1] in same and inputs[0] in rows:
             if not any(_axis(_message(value)) for number, value in node if number == 5):
                 found.append(rows[inputs[0]])
         elif kind and kind[0] in _SAME_NUMBERS and inputs and inputs[0] in same:
             same.update(outputs)
+        elif kind and kind[0] in _SAME_ROWS and inputs and inputs[0] in rows:
+            rows.update(dict.fromkeys(outputs, rows[inputs[0]]))
     return min(found, default=None)
 
 
 def _map(file: Path) -> memoryview:
-    """Return a file's bytes without reading them into memory."""
+    """Map a file into memory, so that only those pages are read that are used."""
     with open_regular(file) as stream:
         try:
             return memoryview(mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ))
@@ -126,41 +140,47 @@ def _map(file: Path) -> memoryview:
 
 
 def _fields(message: memoryview) -> Iterator[tuple[int, int | memoryview]]:
-    """Yield the number and the value of each field of a message: a number, or its bytes."""
+    """
+    Yield the number and the value of each field of a message.
+
+    The value is an integer, or the bytes of a number of fixed size, a text or another message.
+    """
     position = 0
+    value: int | memoryview
     while position < len(message):
         key, position = _varint(message, position)
         kind = key & 7
         if kind == 0:
             value, position = _varint(message, position)
         elif kind in (1, 2, 5):
-            length = {1: 8, 5: 4}.get(kind)
-            if length is None:
+            if kind == 2:
                 length, position = _varint(message, position)
+            else:
+                length = 8 if kind == 1 else 4
             if position + length > len(message):
-                raise OnnxError('it is cut off or no ONNX file')
+                raise OnnxError('it is truncated or not an ONNX file')
             value = message[position:position + length]
             position += length
         else:
-            raise OnnxError('it is no ONNX file')
+            raise OnnxError('it is not an ONNX file')
         yield key >> 3, value
 
 
 def _varint(message: memoryview, position: int) -> tuple[int, int]:
-    """Return the number that begins at `position`, and where the next value begins."""
-    if position < len(message) and message[position] < 128:  # most of them
+    """Return the number of variable length at `position`, and the position behind it."""
+    if position < len(message) and message[position] < 128:  # the most frequent case, for speed
         return message[position], position + 1
     value = 0
     for shift, byte in enumerate(message[position:position + 10]):
         value |= (byte & 127) << 7 * shift
         if byte < 128:
             return value, position + shift + 1
-    raise OnnxError('it is cut off or no ONNX file')
+    raise OnnxError('it is truncated or not an ONNX file')
 
 
 def _message(value: int | memoryview) -> memoryview:
     if isinstance(value, int):
-        raise OnnxError('it is no ONNX file')
+        raise OnnxError('it is not an ONNX file')
     return value
 
 
@@ -170,7 +190,7 @@ def _text(fields: list[tuple[int, int | memoryview]], wanted: int) -> list[str]:
 
 
 def _integers(values: list[int | memoryview]) -> Iterator[int]:
-    """Yield numbers that are packed into one field or each in a field of its own."""
+    """Yield the numbers of a repeated field, whether or not they are packed into one."""
     for value in values:
         if isinstance(value, int):
             yield value
@@ -186,17 +206,17 @@ def _shape(tensor: list[tuple[int, int | memoryview]]) -> list[int]:
 
 
 def _axis(attribute: memoryview) -> int:
-    """Return the value of an integer attribute that is called axis, else 0."""
+    """Return the value of an integer attribute whose name is axis, else 0."""
     fields = list(_fields(attribute))
-    values = [value for number, value in fields if number == 3]
+    values = [value for number, value in fields if number == 3 and isinstance(value, int)]
     return values[-1] if values and _text(fields, 1) == ['axis'] else 0
 
 
 def _constant(tensor: memoryview) -> Constant:
     fields = list(_fields(tensor))
-    kinds = [value for number, value in fields if number == 2]
+    kinds = [value for number, value in fields if number == 2 and isinstance(value, int)]
     dtype = _DTYPES.get(kinds[-1], '') if kinds else ''
-    data = []
+    data: list[memoryview] = []
     if dtype:
         wanted = {'F32': (4, 9), 'F64': (9, 10)}.get(dtype, (9,))
         data = [_message(value) for number, value in fields if number in wanted]
@@ -206,10 +226,11 @@ def _constant(tensor: memoryview) -> Constant:
     places = [list(_fields(_message(value))) for number, value in fields if number == 13]
     place = {''.join(_text(entry, 1)): ''.join(_text(entry, 2)) for entry in places}
     shape = _shape(fields)
-    if len(shape) > _MOST_SIDES:
-        raise OnnxError(f'a constant has {len(shape)} sides')
+    if len(shape) > _MOST_DIMENSIONS:
+        raise OnnxError(f'a constant has {len(shape)} dimensions')
     offset = place.get('offset', '0')
     if not offset.isdecimal() or len(offset) > 18:
-        raise OnnxError(f'the place of a constant in another file is {offset!r:.40}')
+        raise OnnxError('the offset of a constant in another file must be a number, found '
+                        f'{offset!r:.40}')
     return Constant(''.join(_text(fields, 8)), dtype, tuple(data), place.get('location', ''),
                     int(offset), math.prod(shape))

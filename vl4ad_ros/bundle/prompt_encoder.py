@@ -1,6 +1,6 @@
 # Copyright 2026 vl4ad_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""A vocabulary as the arrays that the image network takes."""
+"""Turns a vocabulary into the arrays that the image network takes."""
 
 from __future__ import annotations
 
@@ -11,24 +11,30 @@ import threading
 
 import numpy as np
 
-from vl4ad_ros.bundle.bundle import Bundle, BundleError, REPAIR
+from vl4ad_ros.bundle.bundle import Bundle
+from vl4ad_ros.bundle.errors import BundleError, REPAIR
 from vl4ad_ros.bundle.tokenizer import Tokenizer
 from vl4ad_ros.prompts.vocabulary import Vocabulary, VocabularyError
 
-_BATCH = 64
-_REMEMBERED = 8192  # concepts; enough for any session, bounded for a node that runs for weeks
+_BATCH = 64  # sentences that the text network encodes at once
+_REMEMBERED = 8192  # concepts; a limit, because a node may run for weeks
 
 
 @dataclass(frozen=True, eq=False)
 class Prompts:
     """
-    A vocabulary with its embeddings, padded to the bundle's capacity; the arrays are read-only.
+    A vocabulary and its embeddings, padded to the bundle's capacity of P concepts and C classes.
 
-    :ivar concepts: float32 [P, D], rows of length 1; padding is zero.
-    :ivar concept_class: int64 [P], index into ``vocabulary.classes``; padding is -1.
-    :ivar num_known: int64 [1], K.
-    :ivar ensemble_weight: float32 [C], exponent 0..1 of the geometric ensemble; padding is 0.
-    :ivar digest: sha256 of the vocabulary and the bundle: equal digests give equal results.
+    The arrays are read-only.
+
+    :ivar vocabulary: what was encoded.
+    :ivar concepts: float32 [P, D], one embedding of length 1 in each row; padding is 0.
+    :ivar concept_class: int64 [P], index of each concept's class in ``vocabulary.classes``;
+        padding is -1.
+    :ivar num_known: int64 [1], the number of known classes.
+    :ivar ensemble_weight: float32 [C], exponent 0..1 of the geometric ensemble for each class;
+        padding is 0.
+    :ivar digest: sha256 of the vocabulary and the bundle; equal digests give equal results.
     """
 
     vocabulary: Vocabulary
@@ -40,11 +46,19 @@ class Prompts:
 
 
 class PromptEncoder:
-    """Encodes vocabularies for one bundle and remembers the embedding of each concept."""
+    """Encodes vocabularies for one bundle and caches the embedding of each concept."""
 
     def __init__(self, bundle: Bundle, tokenizer: Tokenizer,
                  encode_text: Callable[[np.ndarray], np.ndarray]) -> None:
-        """Use `encode_text` to embed int64 [n, length] tokens as float32 [n, D]."""
+        """
+        Start with the embeddings that the bundle stores.
+
+        :param bundle: an open bundle.
+        :param tokenizer: the tokenizer of the bundle.
+        :param encode_text: the text network: int64 tokens [n, length] to float32 [n, D]. It is
+            called from one thread at a time.
+        :raises BundleError: if the stored embeddings cannot be read.
+        """
         self._bundle = bundle
         self._tokenizer = tokenizer
         self._encode_text = encode_text
@@ -53,10 +67,12 @@ class PromptEncoder:
 
     def __call__(self, vocabulary: Vocabulary) -> Prompts:
         """
-        Encode a vocabulary.
+        Encode a vocabulary; may be called from several threads.
 
+        :param vocabulary: what to encode.
         :raises VocabularyError: if a concept has too many tokens, or there are too many concepts
             or classes for the bundle; the message names the entry and the limit.
+        :raises BundleError: if the text network returns values that are not finite.
         """
         self.check(vocabulary)
         bundle, count = self._bundle, len(vocabulary.concepts)
@@ -77,9 +93,10 @@ class PromptEncoder:
 
     def check(self, vocabulary: Vocabulary) -> None:
         """
-        Refuse a vocabulary that does not fit the bundle, without embedding anything.
+        Check that a vocabulary fits the bundle, without encoding it.
 
-        :raises VocabularyError: as a call.
+        :param vocabulary: what to check.
+        :raises VocabularyError: as for encoding.
         """
         bundle, limit = self._bundle, self._tokenizer.context_length
         concepts = 0
@@ -90,8 +107,8 @@ class PromptEncoder:
                 if seen > most:
                     raise VocabularyError(
                         f"{where}: bundle '{bundle.name}' takes at most {most} {noun} (known and "
-                        f'anomaly together), this makes {seen}; remove some')
-        # Only now: counting tokens is slow, and useless where there are too many words.
+                        f'anomaly together), with this entry there are {seen}; remove some')
+        # Tokens are counted last, because that is slow for many words.
         for where, prompt_class in vocabulary.located:
             for text in (t for c in prompt_class.concepts for t in self._sentences(c)):
                 tokens = self._tokenizer.count(text)
@@ -103,7 +120,7 @@ class PromptEncoder:
         return [template.replace('{}', concept) for template in self._bundle.templates]
 
     def _embed(self, concepts: Sequence[str]) -> np.ndarray:
-        """Return FC-CLIP's mean over templates for each concept: float32 [n, D], length 1."""
+        """Return each concept's mean embedding over all templates: float32 [n, D] of length 1."""
         with self._lock:
             new = [c for c in concepts if c not in self._embeddings]
             if new:
@@ -113,7 +130,7 @@ class PromptEncoder:
                     for i in range(0, len(sentences), _BATCH)])
                 if not np.isfinite(embeddings).all():
                     raise BundleError(
-                        f'{self._bundle.directory / self._bundle.text.file} gives values that '
+                        f'{self._bundle.directory / self._bundle.text.file} returns values that '
                         f'are not finite; {REPAIR}')
                 by_concept = _normalise(embeddings).reshape(len(new), -1, embeddings.shape[1])
                 self._embeddings.update(zip(new, _normalise(by_concept.mean(axis=1))))
@@ -123,7 +140,7 @@ class PromptEncoder:
         return result
 
     def _rows(self, sentences: Sequence[str]) -> np.ndarray:
-        """Return tokens without columns of padding alone, which would be most of the work."""
+        """Return tokens without the columns that hold only padding, which would cost most time."""
         tokens = self._tokenizer(sentences)
         return tokens[:, :((tokens == self._tokenizer.eot).argmax(axis=1) + 1).max()]
 

@@ -1,6 +1,6 @@
 # Copyright 2026 vl4ad_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Text to rows of token numbers, as CLIP's text encoder takes them."""
+"""Turns texts into rows of token numbers, as CLIP's text encoder takes them."""
 
 from __future__ import annotations
 
@@ -12,26 +12,38 @@ import tokenizers
 
 from vl4ad_ros.files import read_regular
 
-_LARGEST = 1 << 26  # bytes; tokenizers of languages have up to 20 MB
+_LARGEST = 1 << 26  # bytes; the tokenizer files of language models have up to 20 MB
 
 
 class TokenLimitError(ValueError):
-    """A text with more tokens than a row holds; the message has both counts."""
+    """A text that has more tokens than fit into a row; the message has both numbers."""
 
 
 class Tokenizer:
     """
-    A Hugging Face `tokenizers` file, framed by start and end marks and padded.
+    A tokenizer of the Hugging Face `tokenizers` library that adds special tokens and padding.
 
-    :param sot: start mark; by default the last but one number of the vocabulary, as in CLIP.
-    :param eot: end mark; by default the last number of the vocabulary, as in CLIP.
-    :raises OSError: if the file cannot be read.
-    :raises ValueError: if it is not a tokenizer file.
+    :ivar context_length: the number of tokens in a row.
+    :ivar sot: number of the token that begins a row.
+    :ivar eot: number of the token that ends a text.
+    :ivar pad: number of the token that fills the rest of a row.
     """
 
     def __init__(self, path: str | Path, context_length: int, sot: int | None = None,
                  eot: int | None = None, pad: int = 0) -> None:
-        """Read the file at `path`; rows will have `context_length` tokens."""
+        """
+        Read a tokenizer file.
+
+        :param path: the file.
+        :param context_length: the number of tokens in a row.
+        :param sot: number of the token that begins a row; by default the last but one of the
+            vocabulary, as in CLIP.
+        :param eot: number of the token that ends a text; by default the last of the vocabulary,
+            as in CLIP.
+        :param pad: number of the token that fills the rest of a row.
+        :raises OSError: if the file cannot be read.
+        :raises ValueError: if it is not a tokenizer file.
+        """
         content = read_regular(path, _LARGEST)
         try:
             self._tokenizer = tokenizers.Tokenizer.from_str(content.decode('utf-8'))
@@ -47,9 +59,12 @@ class Tokenizer:
 
     def __call__(self, texts: Sequence[str]) -> np.ndarray:
         """
-        Return int64 rows [len(texts), context_length]: start mark, tokens, end mark, padding.
+        Return a row of tokens for each text: `sot`, the text's tokens, `eot`, `pad`.
 
-        :raises TokenLimitError: if a text does not fit a row; nothing is ever cut off.
+        :param texts: n texts.
+        :return: int64 [n, context_length].
+        :raises TokenLimitError: if a text does not fit into a row; no text is truncated.
+        :raises ValueError: if the tokenizer cannot read a text.
         """
         rows = np.full((len(texts), self.context_length), self.pad, np.int64)
         for row, text in zip(rows, texts):
@@ -61,12 +76,17 @@ class Tokenizer:
         return rows
 
     def count(self, text: str) -> int:
-        """Return how many tokens `text` takes, its start and end mark included."""
+        """
+        Return the number of tokens of a text, `sot` and `eot` included.
+
+        :param text: a text of any length.
+        :raises ValueError: if the tokenizer cannot read it.
+        """
         return len(self._tokens(text))
 
     @property
     def largest(self) -> int:
-        """The largest token that a text can have, its start and end mark not counted."""
+        """The largest token number of the vocabulary."""
         return max(self._tokenizer.get_vocab(with_added_tokens=True).values(), default=0)
 
     def _tokens(self, text: str) -> list[int]:

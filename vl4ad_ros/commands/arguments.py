@@ -10,6 +10,8 @@ from pathlib import Path
 import sys
 from typing import Any
 
+from vl4ad_ros.bundle.installed import DEFAULT, is_name
+
 
 def positive(text: str) -> float:
     """Convert the text of an argument to a finite number above 0 (for `type=`)."""
@@ -30,8 +32,8 @@ def add_bag_arguments(parser: argparse.ArgumentParser) -> None:
 def add_bundle_argument(parser: argparse.ArgumentParser) -> None:
     """Add `--bundle`, which replaces `model.bundle` of a parameter file."""
     parser.add_argument('--bundle', metavar='B',
-                        help="model bundle: 'tiny' or a directory (default: model.bundle of "
-                        "--params where there is one, else 'tiny')")
+                        help='model bundle: the name of an installed one or a folder (default: '
+                        f"model.bundle of --params where there is one, else '{DEFAULT}')")
 
 
 def add_params_argument(parser: argparse.ArgumentParser) -> None:
@@ -74,11 +76,11 @@ def node_parameters(options: argparse.Namespace) -> dict[str, Any]:
         values['model.bundle'] = options.bundle
     bundle = Settings().changed(values).model_bundle
     # An absolute path means the same in another process.
-    return {**values, 'model.bundle': bundle if bundle == 'tiny' else str(Path(bundle).absolute())}
+    return {**values, 'model.bundle': bundle if is_name(bundle) else str(Path(bundle).absolute())}
 
 
 def replay_inputs(options: argparse.Namespace, parameters: Mapping[str, Any]) -> list[Path]:
     """Return the files and folders that a replay reads in addition to its recording."""
     params = getattr(options, 'params', None)
     bundle = parameters['model.bundle']
-    return [*([params] if params else []), *([Path(bundle)] if bundle != 'tiny' else [])]
+    return [*([params] if params else []), *([Path(bundle)] if not is_name(bundle) else [])]

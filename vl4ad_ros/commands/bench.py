@@ -21,7 +21,8 @@ from typing import Any
 import cv2
 import numpy as np
 
-from vl4ad_ros.bundle.bundle import Bundle, BundleError, DTYPES
+from vl4ad_ros.bundle import Bundle, BundleError
+from vl4ad_ros.bundle.manifest import DTYPES
 from vl4ad_ros.bundle.reference import load_reference, Maps, measure
 from vl4ad_ros.commands import Verb
 from vl4ad_ros.inference.backend import (
@@ -177,7 +178,8 @@ class _Timed:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
-    parser.add_argument('bundle', metavar='BUNDLE', help="'tiny' or a directory")
+    parser.add_argument('bundle', metavar='BUNDLE',
+                        help='name of an installed bundle, or a folder')
     parser.add_argument('--backend', nargs='+', metavar='NAME', type=_backend,
                         default=list(REGISTRY),
                         help=f'any of auto, {", ".join(REGISTRY)} (default: all but auto)')

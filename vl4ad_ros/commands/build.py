@@ -11,7 +11,8 @@ import shlex
 import sys
 from typing import Any
 
-from vl4ad_ros.bundle.bundle import Bundle, DTYPES
+from vl4ad_ros.bundle import Bundle
+from vl4ad_ros.bundle.manifest import DTYPES
 from vl4ad_ros.bundle.reference import Deviation
 from vl4ad_ros.commands import Verb
 from vl4ad_ros.inference.backend import BackendOptions
@@ -26,7 +27,8 @@ from vl4ad_ros.inference.tensorrt.obtain import Engines
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments to its parser."""
     parser.add_argument('bundle', nargs='?', metavar='BUNDLE',
-                        help="'tiny' or a directory; not needed for --list and --prune")
+                        help='name of an installed bundle, or a folder; not needed for --list '
+                        'and --prune')
     parser.add_argument('--device', type=int, default=0, metavar='N',
                         help='index of the GPU (default: 0)')
     parser.add_argument('--precision', choices=('auto', *DTYPES), default='auto',
@@ -61,7 +63,8 @@ def run(options: argparse.Namespace) -> int:
     if options.list or options.prune:
         return 0
     if options.bundle is None:
-        raise ValueError("give a bundle to build an engine of: 'tiny' or a directory")
+        raise ValueError('give a bundle to build an engine of: the name of an installed one, or '
+                         'a folder')
     settings = BackendOptions(device=options.device, precision=options.precision,
                               cache_dir=options.cache_dir)
     if reason := unavailable(settings):

@@ -11,7 +11,8 @@ import textwrap
 
 import numpy as np
 
-from vl4ad_ros.bundle.bundle import Bundle, SHIPPED
+from vl4ad_ros.bundle import Bundle
+from vl4ad_ros.bundle.installed import DEFAULT, folder_of
 from vl4ad_ros.bundle.prompt_encoder import Prompts
 from vl4ad_ros.bundle.tokenizer import Tokenizer
 from vl4ad_ros.commands import Verb
@@ -34,8 +35,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         f'{DEFAULT_KNOWN})')
     parser.add_argument('--anomaly', metavar='NAME|FILE', help='words for what does not belong '
                         f"(default: the file's own, else {DEFAULT_ANOMALY})")
-    parser.add_argument('--bundle', default='tiny', metavar='B', help='whose tokenizer, capacity '
-                        "and text tower: 'tiny' or a directory (default: %(default)s)")
+    parser.add_argument('--bundle', default=DEFAULT, metavar='B', help='whose tokenizer, capacity '
+                        'and text tower: the name of an installed bundle or a folder (default: '
+                        '%(default)s)')
     parser.add_argument('--pairs', type=int, default=10, metavar='N',
                         help='check: how many pairs of words (default: %(default)s)')
 
@@ -145,7 +147,7 @@ def likeness(prompts: Prompts, bundle: Bundle, count: int) -> Iterator[str]:
     yield ''
     yield f"most similar words of each pair of classes, by the text tower of '{bundle.name}'"
     yield f'(its masks were trained with {seen} of these {len(vocabulary.concepts)} concepts)'
-    if bundle.directory.parent == SHIPPED:
+    if bundle.directory == folder_of(DEFAULT):
         yield ('(this tower learnt few other words, so most of this means little: ask the bundle '
                'of your vehicle)')
     pairs = sorted(_best_pairs(prompts), key=lambda pair: -pair[0])[:max(count, 0)]

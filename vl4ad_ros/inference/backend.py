@@ -16,7 +16,8 @@ from typing import Protocol
 
 import numpy as np
 
-from vl4ad_ros.bundle.bundle import Bundle, DTYPES
+from vl4ad_ros.bundle import Bundle
+from vl4ad_ros.bundle.manifest import DTYPES
 from vl4ad_ros.bundle.reference import Maps
 from vl4ad_ros.inference.errors import BackendUnavailable, EngineMissing
 

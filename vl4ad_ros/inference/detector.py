@@ -12,7 +12,10 @@ from pathlib import Path
 
 import numpy as np
 
-from vl4ad_ros.bundle.bundle import Bundle, BundleError, Calibration, REPAIR
+from vl4ad_ros.bundle import Bundle, BundleError
+from vl4ad_ros.bundle.errors import REPAIR
+from vl4ad_ros.bundle.installed import DEFAULT
+from vl4ad_ros.bundle.manifest import Calibration
 from vl4ad_ros.bundle.prompt_encoder import PromptEncoder, Prompts
 from vl4ad_ros.bundle.reference import Maps
 from vl4ad_ros.bundle.tokenizer import Tokenizer
@@ -153,13 +156,13 @@ class Detector:
         self._encoder = PromptEncoder(bundle, tokenizer, backend.encode_text)
 
     @staticmethod
-    def open(bundle: str | Path = 'tiny', backend: str = 'auto',
+    def open(bundle: str | Path = DEFAULT, backend: str = 'auto',
              options: BackendOptions = BackendOptions(),
              log: Callable[[str], None] = logging.getLogger(__name__).info) -> Detector:
         """
         Open a bundle on a backend.
 
-        :param bundle: directory of a bundle, or ``'tiny'`` for the one that is shipped.
+        :param bundle: name of an installed bundle, such as ``'tiny'``, or the path of a folder.
         :param backend: ``'auto'`` or a key of `backend.REGISTRY`; see `backend.open_backend`.
         :param options: what the backend may use.
         :param log: is called with one line that says which backend was chosen, and why.

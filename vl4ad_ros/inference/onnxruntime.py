@@ -19,7 +19,10 @@ from typing import Any
 import numpy as np
 import onnxruntime
 
-from vl4ad_ros.bundle.bundle import Bundle, BundleError, Graph, REPAIR, Signature, Tensor
+from vl4ad_ros.bundle import Bundle, BundleError
+from vl4ad_ros.bundle.bundle import Signature, Tensor
+from vl4ad_ros.bundle.errors import REPAIR
+from vl4ad_ros.bundle.manifest import Graph
 from vl4ad_ros.bundle.reference import Maps, TEXT_INPUTS
 from vl4ad_ros.inference.backend import Backend, BackendOptions
 from vl4ad_ros.inference.cuda_provider_errors import cuda_error

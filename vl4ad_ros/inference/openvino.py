@@ -13,7 +13,9 @@ import time
 
 import numpy as np
 
-from vl4ad_ros.bundle.bundle import Bundle, BundleError, REPAIR, Signature, Tensor
+from vl4ad_ros.bundle import Bundle, BundleError
+from vl4ad_ros.bundle.bundle import Signature, Tensor
+from vl4ad_ros.bundle.errors import REPAIR
 from vl4ad_ros.bundle.reference import Maps, TEXT_INPUTS
 from vl4ad_ros.inference.backend import BackendOptions
 from vl4ad_ros.inference.errors import BackendError

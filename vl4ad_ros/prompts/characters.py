@@ -1,6 +1,6 @@
 # Copyright 2026 vl4ad_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The characters of prompts: invisible ones, lists written as one text, and scripts."""
+"""Cleans the characters of prompts, splits lists that are one text, and names scripts."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from unicodedata import category, name, normalize
 
 _ARTICLES = ('a', 'an', 'the')
 _TYPOGRAPHY = {**dict.fromkeys(map(ord, '’‘‛ʼ`´′＇'), "'"), **dict.fromkeys(map(ord, '™©®'))}
-# What Unicode calls default ignorable, and the blank of Braille, beside the category Cf.
+# Default ignorable characters of Unicode that are not in the category Cf, and the Braille blank.
 _INVISIBLE = re.compile('[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f'
                         '\uffa0\U000e0100-\U000e01ef]')
-_SPACES = re.compile('[ \u1680]+')  # NFKC makes all other spaces one of these
+_SPACES = re.compile('[ \u1680]+')  # NFKC turns all other spaces into one of these
 _SCRIPTS = {'Cjk': 'Han', 'Ideographic': 'Han', 'Katakana-hiragana': 'Katakana'}
 
 _SEPARATOR_NAMES = re.compile(r'\b(COMMA|SEMICOLON|BULLET|VERTICAL (LINE|BAR)|BROKEN BAR)\b')
-_CONTROLS = '\t\n\v\f\r\x1c\x1d\x1e\x1f\x85\u2028\u2029'  # str.splitlines and the tabulator
-_FULL_STOPS = '。।॥۔።'  # which need no space behind them
+_CONTROLS = '\t\n\v\f\r\x1c\x1d\x1e\x1f\x85\u2028\u2029'  # tab, and str.splitlines' breaks
+_FULL_STOPS = '。।॥۔።'  # no space is needed behind these
 _BETWEEN = re.compile(
     r'(?<=\s)[./·・]+(?=\s)'  # 'cow / sheep', 'cow . sheep'
     r'|(?<=[^\W\d_]{3})[./](?=[^\W\d_]{3})'  # 'cow/sheep', 'cow.sheep', but not 'a/c unit'
@@ -31,7 +31,12 @@ _ABBREVIATIONS = frozenset(
 
 
 def quoted(text: str, most: int = 80) -> str:
-    """Return at most `most` characters of a text in quotes, odd ones as Python escapes them."""
+    """
+    Return a text in quotes for an error message, with control characters escaped.
+
+    :param text: any text.
+    :param most: the largest number of characters that are shown.
+    """
     return repr(text if len(text) <= most else f'{text[:most]}...')
 
 
@@ -39,8 +44,10 @@ def clean(text: str) -> str:
     """
     Return a text without invisible characters and with one space between words.
 
-    Other forms of the same characters, such as full-width letters, become the usual ones
-    (Unicode's NFKC). Control characters stay, so that they can be refused.
+    Variants of a character, such as full-width letters, become the usual one (Unicode's NFKC).
+    Control characters are kept, so that the caller can refuse them.
+
+    :param text: any text.
     """
     text = ''.join(c for c in _INVISIBLE.sub('', text) if category(c) != 'Cf')
     return _SPACES.sub(' ', normalize('NFKC', text)).strip(' ')
@@ -49,10 +56,12 @@ def clean(text: str) -> str:
 @lru_cache(maxsize=8192)
 def plain(text: str) -> str:
     """
-    Return the words that are left without what makes no difference to what they name.
+    Return a form of a text that is equal for texts that differ only in insignificant characters.
 
-    That is what `clean` changes, case, articles, brackets, quotes, and punctuation around words:
-    ``'(The  Car!)'`` and ``'car'`` have the same plain form. For comparing only.
+    These are what `clean` changes, case, articles, brackets, quotes, and punctuation around words:
+    ``'(The  Car!)'`` and ``'car'`` have the same plain form. It is for comparisons only.
+
+    :param text: any text.
     """
     text = normalize('NFKC', clean(text.translate(_TYPOGRAPHY)).casefold())
     kinds = {c: category(c) for c in set(text)}
@@ -64,22 +73,28 @@ def plain(text: str) -> str:
 
 
 def letters(text: str) -> str:
-    """Return a text with a space in place of all that is no letter, digit or accent."""
+    """
+    Return a text in which every character other than letters, digits and accents is a space.
+
+    :param text: any text.
+    """
     return ''.join(c if category(c)[0] in 'LMN' else ' ' for c in text)
 
 
 def split_list(text: str) -> list[str]:
     """
-    Return the parts of a text that is a list, some perhaps empty; one part if it is none.
+    Split a text that is a list.
 
-    Lists are separated by commas, semicolons, bars, backslashes, bullets, line breaks and
-    tabulators, by full stops as in ``'cow. sheep. box.'``, and by slashes between words. An
-    abbreviation (``'st. bernard'``), a hyphen and a short form with a slash (``'a/c unit'``) make
-    no list.
+    Lists are separated by commas, semicolons, bars, backslashes, bullets, line breaks and tabs, by
+    full stops as in ``'cow. sheep. box.'``, and by slashes between words. An abbreviation
+    (``'st. bernard'``), a hyphen, or a short form with a slash (``'a/c unit'``) does not separate.
+
+    :param text: any text.
+    :return: the items, some of which may be empty; one item if the text is not a list.
     """
     text = ''.join(',' if _separates(c) else c for c in text.strip(f' .!?{_FULL_STOPS}'))
     text = _BETWEEN.sub(',', text)
-    if len(_DASHES.findall(text)) > 1:  # one dash may explain: 'barrier - concrete'
+    if len(_DASHES.findall(text)) > 1:  # one dash may begin a remark: 'barrier - concrete'
         text = _DASHES.sub(',', text)
     text = _SENTENCE.sub(
         lambda found: found[0] if _abbreviates(found[1], found[2]) else f'{found[1]},', text)
@@ -87,8 +102,12 @@ def split_list(text: str) -> list[str]:
 
 
 def scripts_of(text: str) -> frozenset[str]:
-    """Return the names of the scripts of a text's letters, such as 'Latin', 'Han', 'Cyrillic'."""
-    # Python does not know the script of a character, but its name begins with it.
+    """
+    Return the names of the scripts of a text's letters, such as 'Latin', 'Han' and 'Cyrillic'.
+
+    :param text: any text.
+    """
+    # Python's standard library does not tell scripts, but characters' names begin with them.
     words = {name(c, '').partition(' ')[0].capitalize() for c in normalize('NFKC', text)
              if c.isalpha()} - {'', 'Modifier'}
     return frozenset(_SCRIPTS.get(word, word) for word in words)
@@ -102,6 +121,6 @@ def _separates(character: str) -> bool:
 
 
 def _abbreviates(word: str, stop: str) -> bool:
-    """Return whether a word and what stands behind it are an abbreviation or a number."""
+    """Return whether a word and the punctuation behind it are an abbreviation or a number."""
     return stop == '.' and (
         len(word) < 2 or word.isdigit() or word.casefold() in _ABBREVIATIONS)

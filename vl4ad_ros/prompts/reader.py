@@ -1,26 +1,27 @@
 # Copyright 2026 vl4ad_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-Lists of words by name or from YAML files; the shipped ones lie in `lists/`.
+Reads vocabularies by name or from YAML files; those that ship are in the folder `lists/`.
 
-A file holds ``known:``, ``anomaly:`` or both, each a list of entries as `PromptClass.parse` reads
-them, and may hold ``about:``, one line. An entry ``'<NAME>'`` or ``'<path/to/file.yaml>'`` stands
-for the same list of another vocabulary, here as in ROS parameters (`expand`). Paths are relative
-to the file that they stand in; those of parameters, to the working directory.
+A file has the keys ``known:`` or ``anomaly:`` or both, each with a list of entries as
+`PromptClass.parse` reads them. It may have ``about:``, a line of text. An entry ``'<NAME>'`` or
+``'<path/to/file.yaml>'`` is a reference to the same list of another vocabulary, in files as in
+ROS parameters (`expand`). Paths are relative to the file that they are in, and those in parameters
+to the working directory.
 
-Files are regular ones of at most `LARGEST_FILE` bytes. One reading opens each file once, opens
-`MOST_FILES` at most, and follows references from file to file `DEEPEST` levels deep.
+Only regular files of at most `LARGEST_FILE` bytes are read. One call opens each file once, opens
+at most `MOST_FILES` files, and follows references at most `DEEPEST` levels deep.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cache, lru_cache
 import os
 from pathlib import Path
 import re
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from vl4ad_ros.files import FileRefused, read_regular
 from vl4ad_ros.prompts.characters import quoted
@@ -31,28 +32,28 @@ import yaml
 DEFAULT_KNOWN = 'cityscapes_merged'
 DEFAULT_ANOMALY = 'everything'
 BUNDLE = '<bundle>'
-"""Entry that stands for the list inside the bundle; in prompts, not in files."""
+"""Entry that is replaced by the list of the bundle; in prompts only, not in files."""
 LARGEST_FILE = 256 * 1024
-"""Most bytes of a file; PyYAML takes about a second for that."""
+"""The largest size of a file in bytes; PyYAML takes about a second for that."""
 MOST_FILES = 32
-"""Most files of one reading."""
+"""The largest number of files that one call opens."""
 DEEPEST = 8
-"""Most files that refer to each other in a row."""
+"""The largest number of files in a chain of references."""
 
 _FOLDER = Path(__file__).resolve().parent / 'lists'
 _KEYS = ('about', 'known', 'anomaly')
-_DEEPEST_NODE = 8  # of YAML; a list needs 3
-_OTHER_NODES = 7  # that are no entries: the file, its keys and their values
+_DEEPEST_NODE = 8  # levels of YAML nodes; a valid file has 3
+_OTHER_NODES = 7  # YAML nodes of a valid file that are not entries: root, keys, their values
 
 
 @dataclass(frozen=True)
 class WordList:
     """
-    One file as written, with the lists that it refers to in their places.
+    The content of one file, in which references are replaced by the lists that they refer to.
 
-    :ivar about: one line on what it is; may be empty.
-    :ivar known: classes that belong; None if the file has no such list.
-    :ivar anomaly: classes that do not; None if the file has no such list.
+    :ivar about: a line that describes the list; may be empty.
+    :ivar known: in-distribution classes; None if the file has no such list.
+    :ivar anomaly: out-of-distribution classes; None if the file has no such list.
     """
 
     about: str
@@ -68,13 +69,14 @@ def names() -> tuple[str, ...]:
 
 def load(known: str, anomaly: str | None = None) -> Vocabulary:
     """
-    Return a vocabulary of one or two lists.
+    Return a vocabulary that is composed of one or two named lists.
 
-    :param known: name or YAML file with the classes that belong.
-    :param anomaly: name or YAML file with the classes that do not; by default the list in the
-        file of `known`, else `DEFAULT_ANOMALY`.
-    :raises VocabularyError: if there is no such list, it is malformed, or the two contradict each
-        other; the message names file, line and cure.
+    :param known: name of a shipped vocabulary, or path of a YAML file, with the in-distribution
+        classes.
+    :param anomaly: the same for the out-of-distribution classes; None for those of `known`, or
+        `DEFAULT_ANOMALY` if that has none.
+    :raises VocabularyError: if there is no such list, if it is malformed, or if the two contradict
+        each other; the message names the file and the line, and says what to change.
     """
     reading = _Reading()
     belongs = reading.open(known)
@@ -87,11 +89,12 @@ def load(known: str, anomaly: str | None = None) -> Vocabulary:
 
 def concepts_of(name: str) -> frozenset[str]:
     """
-    Return every concept in a named or filed vocabulary.
+    Return all concepts of a vocabulary, of both lists.
 
-    ``concepts_of('coco_panoptic')`` are the words that public FC-CLIP checkpoints were trained
-    with: their ``seen`` in FC-CLIP's geometric ensemble.
+    ``concepts_of('coco_panoptic')`` are the words that the published FC-CLIP checkpoints were
+    trained with, which is what ``seen`` means in FC-CLIP's geometric ensemble.
 
+    :param name: name of a shipped vocabulary, or path of a YAML file.
     :raises VocabularyError: as `load`.
     """
     opened = open_list(name)
@@ -104,10 +107,12 @@ def read(known: Sequence[str], anomaly: Sequence[str] = (),
     """
     Read two lists of entries as `Vocabulary.from_strings` does, and expand references in them.
 
-    Opens the files that entries refer to, which takes time; `check_entries` does not.
+    This opens the files that entries refer to, which takes time; `check_entries` does not.
 
-    :param bundled: what ``'<bundle>'`` stands for.
-    :raises VocabularyError: as `load`, with ``prompts.anomaly[0]`` and the like for a line.
+    :param known: entries of in-distribution classes.
+    :param anomaly: entries of out-of-distribution classes; ``['']`` stands for none.
+    :param bundled: the vocabulary that ``'<bundle>'`` refers to; None if there is none.
+    :raises VocabularyError: as `load`; the message names an entry as ``prompts.anomaly[0]``.
     """
     reading = _Reading(bundled)
     return Vocabulary(reading.parameter(known, 'known'), reading.parameter(anomaly, 'anomaly'))
@@ -116,30 +121,36 @@ def read(known: Sequence[str], anomaly: Sequence[str] = (),
 def expand(entries: Sequence[str], side: str,
            bundled: Vocabulary | None = None) -> tuple[PromptClass, ...]:
     """
-    Read one list of entries, with ``'<NAME>'``, ``'<FILE>'`` and ``'<bundle>'`` in their places.
+    Read one list of entries and expand references in it.
 
-    :param side: 'known' or 'anomaly': which list of a vocabulary a reference stands for.
-    :param bundled: what ``'<bundle>'`` stands for; None for nothing.
-    :raises VocabularyError: as `read`, for one list alone.
+    :param entries: classes as `PromptClass.parse` reads them, or references ``'<NAME>'``,
+        ``'<path/to/file.yaml>'`` or ``'<bundle>'``.
+    :param side: 'known' or 'anomaly': which list of another vocabulary a reference means.
+    :param bundled: the vocabulary that ``'<bundle>'`` refers to; None if there is none.
+    :raises VocabularyError: as `read`, for this list alone.
     """
     return _Reading(bundled).parameter(entries, side)
 
 
 def check_entries(entries: Sequence[str], side: str) -> None:
     """
-    Refuse what `expand` would refuse in one list of entries, without opening any file of a user.
+    Check one list of entries as `expand` does, but without opening files of the user.
 
-    A reference to a file is checked for its form only. Shipped lists are looked up; they are read
-    once in a process.
+    Only the form of a reference to a file is checked. Shipped lists are read, once in a process.
 
-    :param side: 'known' or 'anomaly': which list of a vocabulary a reference stands for.
+    :param entries: as for `expand`.
+    :param side: 'known' or 'anomaly': which list of another vocabulary a reference means.
     :raises VocabularyError: as `expand`.
     """
     _Reading(opens_files=False).parameter(entries, side)
 
 
 def names_file(entries: Sequence[str]) -> bool:
-    """Return whether any entry stands for the list in a file, so that `read` opens one."""
+    """
+    Return whether any entry refers to a file of the user, which `read` would open.
+
+    :param entries: as for `expand`.
+    """
     return any(_is_file(_reference(entry)) for entry in entries)
 
 
@@ -147,25 +158,27 @@ def open_list(name: str) -> WordList:
     """
     Read a shipped vocabulary by its name, or a YAML file by its path.
 
-    :raises VocabularyError: if there is none or it is malformed; the message names file and line.
+    :param name: the name or the path.
+    :raises VocabularyError: if it does not exist or is malformed; the message names the file and
+        the line.
     """
     return _Reading().open(name)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _shipped(name: str) -> WordList:
     return _Reading().file(_FOLDER / f'{name}.yaml', f"vocabulary '{name}'", '')
 
 
 class _Reading:
-    """One reading of lists that may refer to each other: opens each file once."""
+    """The state of one call that reads lists which may refer to each other."""
 
     def __init__(self, bundled: Vocabulary | None = None, opens_files: bool = True) -> None:
-        """Let ``'<bundle>'`` stand for `bundled`; leave out files if they are not to be opened."""
+        """Expand ``'<bundle>'`` to `bundled`; without `opens_files`, skip files of the user."""
         self._bundled = bundled
         self._opens_files = opens_files
         self._lists: dict[str, WordList] = {}
-        self._within: list[str] = []  # files that are being read, each named by the one before
+        self._within: list[str] = []  # files that are being read; each refers to the next one
 
     def parameter(self, entries: Sequence[str], side: str) -> tuple[PromptClass, ...]:
         """Expand a list of entries of ROS parameters."""
@@ -176,7 +189,7 @@ class _Reading:
                             Path())
 
     def open(self, name: str, folder: Path = Path(), where: str = '') -> WordList:
-        """Return a list by its name, or by its path, which is relative to `folder`."""
+        """Return a list by its name, or by its path relative to `folder`; begin errors `where`."""
         if name in names():
             return _shipped(name)
         if not _is_file(name):
@@ -186,7 +199,7 @@ class _Reading:
             file = folder / Path(name).expanduser()
             place = os.path.realpath(file)
         except (OSError, RuntimeError, ValueError) as error:
-            _refuse(f'{where}{quoted(name)} is no path of a file ({error})')
+            _refuse(f'{where}{quoted(name)} is not the path of a file ({error})')
         if place in self._within:
             _refuse(f'{where}{quoted(str(file))} includes itself; remove one of its references')
         if place not in self._lists:
@@ -201,7 +214,7 @@ class _Reading:
         return self._lists[place]
 
     def file(self, file: Path, label: str, where: str) -> WordList:
-        """Read a file, which an error calls `label` and which `where` refers to."""
+        """Read a file that errors call `label`; `where` is the entry that refers to it, or ''."""
         try:
             text = read_regular(file, LARGEST_FILE).decode()
             root = yaml.compose(text, _Loader)
@@ -214,9 +227,10 @@ class _Reading:
             _refuse(f'{where}{label}: expected text in UTF-8')
         except yaml.MarkedYAMLError as error:
             line = f', line {error.problem_mark.line + 1}' if error.problem_mark else ''
-            _refuse(f'{label}{line}: not YAML of lists of words ({str(error.problem):.200})')
+            _refuse(f'{label}{line}: expected YAML with lists of words '
+                    f'({str(error.problem):.200})')
         except Exception as error:  # PyYAML raises its own and those of int(), chr() and others
-            _refuse(f"{label}: not YAML ({' '.join(str(error).split()):.200})")
+            _refuse(f"{label}: expected YAML ({' '.join(str(error).split()):.200})")
         if not isinstance(root, yaml.MappingNode):
             _refuse(f'{label}: expected the keys known: or anomaly: with a list of entries each')
         tables: dict[str, yaml.Node] = {}
@@ -237,7 +251,7 @@ class _Reading:
 
     def _expand(self, entries: Sequence[tuple[str, str]], side: str,
                 folder: Path) -> tuple[PromptClass, ...]:
-        """Return the classes of entries, each with its place, in a list of that side."""
+        """Return the classes of entries, which come with their places for error messages."""
         classes: list[PromptClass] = []
         count = 0
         for where, entry in entries:
@@ -266,21 +280,25 @@ class _Reading:
 
 
 class _Loader(yaml.SafeLoader):
-    """PyYAML's own, which ends at the limits; libyaml's crashes on text that is nested deeply."""
+    """
+    PyYAML's pure Python loader, with limits on the number and the depth of nodes.
+
+    The loader of libyaml crashes on text that is nested deeply.
+    """
 
     def __init__(self, text: str) -> None:
-        """Start at the first document of a text."""
+        """Start with the first document of a text."""
         super().__init__(text)
         self._nodes = self._depth = 0
 
-    def compose_node(self, parent: yaml.Node | None, index: object) -> yaml.Node:
-        """Return the next node, or end with an error where there are more than any list has."""
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        """Return the next node; raise an error if there are more than a valid file can have."""
         self._nodes += 1
         self._depth += 1
         if (self._nodes > MOST_CONCEPTS + _OTHER_NODES
                 or self._depth > _DEEPEST_NODE):
             raise yaml.MarkedYAMLError(
-                problem=f'more than {MOST_CONCEPTS} entries, or entries within entries',
+                problem=f'more than {MOST_CONCEPTS} entries, or lists nested too deeply',
                 problem_mark=self.peek_event().start_mark)
         node = super().compose_node(parent, index)
         self._depth -= 1
@@ -295,12 +313,12 @@ def _entries(node: yaml.Node, side: str, label: str) -> list[tuple[str, str]]:
             _refuse(f'{_line(label, item)}: expected one entry in quotes, such as '
                     "'vegetation: tree, trees'")
     check_size([item.value for item in node.value], f'{_line(label, node)}: {side}')
-    # YAML's block styles end in a line break that belongs to no word.
+    # A text in one of YAML's block styles ends in a line break, which is not part of the entry.
     return [(_line(label, item), item.value.rstrip('\n')) for item in node.value]
 
 
 def _reference(entry: str) -> str:
-    """Return the name or path of the list that an entry stands for; empty if it is a class."""
+    """Return the name or path that an entry refers to; empty if the entry is a class."""
     match = re.fullmatch(r'<([^<>]+)>', entry.strip())
     return match[1] if match else ''
 

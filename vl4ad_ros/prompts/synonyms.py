@@ -1,6 +1,6 @@
 # Copyright 2026 vl4ad_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""When two concepts are the same word, so that one cannot both belong and not belong."""
+"""Tells whether two concepts mean the same, so that one cannot be both known and anomaly."""
 
 from __future__ import annotations
 
@@ -17,12 +17,14 @@ _KEPT_ENDINGS = ('ss', 'us', 'is')
 
 def meaning(concept: str) -> str:
     """
-    Return a key that two concepts share if they mean the same, by the tables in synonyms.yaml.
+    Return a key that is equal for two concepts if they mean the same by the file synonyms.yaml.
 
     Case, hyphens, spaces, singular or plural, British or American spelling, and what
-    `characters.plain` leaves out do not matter: ``'The Tyres!'`` and ``'tire'`` share a key,
-    ``'toy car'`` and ``'car'`` do not. For comparing only: it is no word, and no prompt is ever
-    replaced by it.
+    `characters.plain` removes do not matter: ``'The Tyres!'`` and ``'tire'`` have the same key,
+    ``'toy car'`` and ``'car'`` do not. The key is for comparisons only. It is not a word, and
+    prompts are never replaced by it.
+
+    :param concept: a word or phrase.
     """
     key = _key(concept)
     return _groups().get(key, key)
@@ -32,7 +34,7 @@ def _key(concept: str) -> str:
     tables = _tables()
     words = letters(plain(concept).replace("'", '')).split()
     singular = (_singular(word, tables['plurals']) for word in words)
-    # Without spaces: 'wheel barrow' is 'wheelbarrow'.
+    # Joined without spaces, so that 'wheel barrow' equals 'wheelbarrow'.
     return ''.join(tables['spellings'].get(word, word) for word in singular)
 
 
@@ -56,5 +58,5 @@ def _tables() -> Mapping[str, Any]:
 
 @lru_cache(maxsize=1)
 def _groups() -> Mapping[str, str]:
-    """Return the key of the group's first concept for the key of each concept in a group."""
+    """Return, for the key of each concept in a group, the key of the group's first concept."""
     return {_key(concept): _key(group[0]) for group in _tables()['same'] for concept in group}

@@ -1,6 +1,6 @@
 # Copyright 2026 vl4ad_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The words of a scene: classes that belong there, classes that do not, and their concepts."""
+"""Vocabularies: in-distribution and out-of-distribution classes, and their concepts."""
 
 from __future__ import annotations
 
@@ -14,29 +14,32 @@ from vl4ad_ros.prompts.characters import clean, plain, quoted, scripts_of, split
 from vl4ad_ros.prompts.synonyms import meaning
 
 LONGEST_CONCEPT = 200
-"""Most characters of a name or concept; CLIP takes 77 tokens, and a template needs some."""
+"""Most characters of a name or concept; CLIP takes 77 tokens, some of them for the template."""
 MOST_CONCEPTS = 4000
-"""Most concepts of an entry, a list and a vocabulary, far more than bundles take."""
+"""Most concepts of an entry, of a list and of a vocabulary; bundles take far fewer."""
 MOST_CHARACTERS = 100_000
-"""Most characters of a list of entries: 25 for each concept."""
-_NO_TEXT = ('Cc', 'Cs', 'Co', 'Cn', 'Zl', 'Zp')  # controls, lone surrogates, unassigned, breaks
+"""Most characters of a list of entries, which is 25 for each concept."""
+_NOT_TEXT = ('Cc', 'Cs', 'Co', 'Cn', 'Zl', 'Zp')
+"""Categories of controls, surrogates, private and unassigned characters, and separators."""
 _FORMS = "'road' or 'vegetation: tree, trees, bushes'"
-_SHOWN = 4  # items of a list in a message
+_SHOWN = 4  # items of a list that an error message shows
 
 
 class VocabularyError(ValueError):
-    """A prompt that cannot be used; the message names the entry and the cure."""
+    """A prompt that cannot be used; the message names the entry and says what to change."""
 
 
 @dataclass(frozen=True)
 class PromptClass:
     """
-    One class and the concepts whose best match is its logit (VL4AD eq. 3).
+    A class and its concepts; the class's logit is that of the best concept (VL4AD eq. 3).
 
-    Merging classes is putting their concepts into one class.
+    Classes are merged by putting their concepts into one class.
 
-    :ivar where: what to call the class in an error, such as ``prompts.known[3]``; no part of its
-        value.
+    :ivar name: name of the class in results.
+    :ivar concepts: words or phrases, at least one, in lower case.
+    :ivar where: name of the class in error messages, such as ``prompts.known[3]``; ignored in
+        comparisons.
     """
 
     name: str
@@ -46,41 +49,45 @@ class PromptClass:
     @staticmethod
     def parse(entry: str, where: str) -> PromptClass:
         """
-        Read ``'vegetation: tree, trees, bushes'``, or a bare ``'road'`` that is its own concept.
+        Read one entry of a list.
 
-        Name and concepts lose invisible characters and repeated spaces (`characters.clean`),
-        concepts also capital letters.
+        Invisible characters and repeated spaces are removed from names and concepts
+        (`characters.clean`), and concepts are converted to lower case.
 
+        :param entry: a name and concepts, such as ``'vegetation: tree, trees, bushes'``, or a
+            name that is its only concept, such as ``'road'``.
+        :param where: name of the entry in error messages, such as ``prompts.known[3]``.
         :raises VocabularyError: if the name or a concept is empty, has a control character, no
             letter or digit, or more than `LONGEST_CONCEPT` characters; if a concept is a list
-            (`characters.split_list`) or stands twice; if there are more than `MOST_CONCEPTS`.
+            (`characters.split_list`) or is there twice; if there are more than `MOST_CONCEPTS`.
         """
         at = f'{where} {quoted(entry)}'
         _refuse_length(entry, at)
         entry = clean(entry)
-        _refuse_length(entry, at)  # again, because a character can stand for up to 18
+        _refuse_length(entry, at)  # again, because NFKC turns one character into up to 18
         name, colon, rest = (part.strip(' ') for part in entry.partition(':'))
         concepts = [c.strip(' ').lower() for c in rest.split(',')] if colon else [name.lower()]
         if not name or not all(concepts):
             _refuse(f'{at}: empty name or concept; write {_FORMS}')
         if set('<>') & set(entry):
-            _refuse(f'{at}: < and > stand around the name or path of a whole list, as in '
-                    "'<everything>', with nothing else in the entry")
+            _refuse(f"{at}: < and > mark a reference to a whole list, as in '<everything>', which "
+                    'must be the entire entry')
         if re.search(r'(?<!\d):|:(?!\d)', rest):
             _refuse(f'{at}: more than one colon; each class is an entry of its own, such as '
                     f'{_FORMS}')
         for concept in concepts:
             _refuse_list(concept, bool(colon), at)
         for text in (name, *concepts):
-            odd = next((c for c in text if category(c) in _NO_TEXT), None)
+            odd = next((c for c in text if category(c) in _NOT_TEXT), None)
             if odd:
-                _refuse(f'{at}: the character U+{ord(odd):04X} is not part of any word; remove it')
+                _refuse(f'{at}: the character U+{ord(odd):04X} is not allowed in a word; remove '
+                        'it')
             if not any(map(str.isalnum, text)):
                 _refuse(f'{at}: {quoted(text)} has no letter or digit; write {_FORMS}')
         seen: set[str] = set()
         for concept in concepts:
             if plain(concept) in seen:
-                _refuse(f'{at}: concept {quoted(concept)} stands twice; keep one')
+                _refuse(f'{at}: concept {quoted(concept)} is there twice; keep one')
             seen.add(plain(concept))
         return PromptClass(name, tuple(concepts), where)
 
@@ -94,22 +101,23 @@ class PromptClass:
 @dataclass(frozen=True)
 class Vocabulary:
     """
-    What belongs in the scene (`known`) and words that take mass away from it (`anomaly`).
+    The classes that pixels are compared with.
 
-    :ivar known: K >= 1 in-distribution classes; the score is the maximum over these.
-    :ivar anomaly: Q >= 0 out-of-distribution classes; they join the softmax only.
-    :raises VocabularyError: if there is no known class, a name or a concept stands twice, an
-        anomaly concept means the same as a known one, or there are more than `MOST_CONCEPTS`;
-        the message names the entries.
+    :ivar known: K >= 1 in-distribution classes; the score is computed from their maximum.
+    :ivar anomaly: Q >= 0 out-of-distribution classes, which take part in the softmax only.
+    :raises VocabularyError: if there is no known class, if a name or a concept is there twice, if
+        an anomaly concept means the same as a known one (`synonyms.meaning`), or if there are more
+        than `MOST_CONCEPTS` concepts; the message names the entries.
     """
 
     known: tuple[PromptClass, ...]
     anomaly: tuple[PromptClass, ...] = ()
 
     def __post_init__(self) -> None:
-        """Refuse what contradicts itself."""
+        """Check that the vocabulary does not contradict itself."""
         if not self.known:
-            _refuse("prompts.known is empty; name at least one class that belongs, such as 'road'")
+            _refuse('prompts.known is empty; give at least one in-distribution class, such as '
+                    "'road'")
         count = sum(len(c.concepts) for c in self.classes)
         if count > MOST_CONCEPTS:
             _refuse(f'prompts.known and prompts.anomaly have {count} concepts together; at most '
@@ -120,10 +128,16 @@ class Vocabulary:
     @staticmethod
     def from_strings(known: Sequence[str], anomaly: Sequence[str] = ()) -> Vocabulary:
         """
-        Read two lists of entries as a bundle holds them; `vocabularies.read` also expands names.
+        Read two lists of entries; `vl4ad_ros.prompts.read` also expands references in them.
 
-        ``['']`` stands for an empty `anomaly` list, which ROS parameters cannot express.
+        >>> from vl4ad_ros.prompts import Vocabulary
+        >>> vocabulary = Vocabulary.from_strings(['road', 'vehicle: car, truck'], ['cow'])
+        >>> vocabulary.concepts
+        ('road', 'car', 'truck', 'cow')
 
+        :param known: entries of in-distribution classes, as `PromptClass.parse` reads them.
+        :param anomaly: entries of out-of-distribution classes; ``['']`` stands for none, because
+            ROS parameters cannot express an empty list.
         :raises VocabularyError: as the class, or if an entry is malformed.
         """
         return Vocabulary(
@@ -131,12 +145,12 @@ class Vocabulary:
             () if list(anomaly) == [''] else _parse_all(anomaly, 'prompts.anomaly'))
 
     def to_strings(self) -> tuple[list[str], list[str]]:
-        """Return the two lists that `from_strings` reads back; `anomaly` is ``['']`` if none."""
+        """Return the two lists that `from_strings` reads; `anomaly` is ``['']`` if it is empty."""
         return [str(c) for c in self.known], [str(c) for c in self.anomaly] or ['']
 
     @property
     def classes(self) -> tuple[PromptClass, ...]:
-        """All classes, known ones first: their order is the class index everywhere."""
+        """All classes, known ones first; a class index is an index into this."""
         return self.known + self.anomaly
 
     @property
@@ -146,7 +160,7 @@ class Vocabulary:
 
     @property
     def located(self) -> Iterator[tuple[str, PromptClass]]:
-        """Each class with what an error calls it: ``prompts.known[3] 'vehicle: car, truck'``."""
+        """Each class with its name in errors, like ``prompts.known[3] 'vehicle: car, truck'``."""
         for side in ('known', 'anomaly'):
             for i, c in enumerate(getattr(self, side)):
                 yield f"{c.where or f'prompts.{side}[{i}]'} {quoted(str(c), 60)}", c
@@ -154,10 +168,12 @@ class Vocabulary:
 
 def check_size(entries: Sequence[str], where: str) -> None:
     """
-    Refuse a list of entries that is too long to be worth reading; looks at lengths only.
+    Check that a list of entries is not too long; this looks at lengths only, so it is fast.
 
-    :param where: what to call the list in an error, such as ``prompts.known``.
-    :raises VocabularyError: with the limit.
+    :param entries: the list.
+    :param where: name of the list in error messages, such as ``prompts.known``.
+    :raises VocabularyError: if there are too many entries, concepts or characters; the message has
+        the limit.
     """
     for count, most, what in (
             (len(entries), MOST_CONCEPTS, 'entries'),
@@ -170,9 +186,11 @@ def check_size(entries: Sequence[str], where: str) -> None:
 
 def script_warnings(vocabulary: Vocabulary, known: Sequence[str] = ('Latin',)) -> list[str]:
     """
-    Return a sentence for each script of concepts that a text model was not trained on.
+    Return a warning for each script of concepts that the text network was not trained on.
 
-    :param known: names of the scripts that it was trained on, as `characters.scripts_of` gives.
+    :param vocabulary: the concepts.
+    :param known: names of the scripts that the network was trained on, as `characters.scripts_of`
+        returns them.
     """
     unknown: dict[str, list[str]] = {}
     for concept in vocabulary.concepts:
@@ -191,7 +209,7 @@ def _parse_all(entries: Sequence[str], where: str) -> tuple[PromptClass, ...]:
 
 
 def _refuse_length(entry: str, at: str) -> None:
-    """Refuse an entry before any work whose time grows faster than its length."""
+    """Refuse long entries first, because later steps take more than linear time."""
     pieces = re.split('[,:，：]', entry)
     for count, most, what in (
             (len(entry), MOST_CHARACTERS, 'characters'),
@@ -211,7 +229,7 @@ def _refuse_list(concept: str, has_name: bool, at: str) -> None:
         _refuse(f'{at}: {quoted(concept)} is a list; put a comma between each two concepts, as '
                 f"in {quoted(f'name: {one}', 250)}")
     if len(items) == 1:
-        _refuse(f'{at}: a separator of lists in an entry without a name; write {quoted(one)}')
+        _refuse(f'{at}: a list separator in an entry without a name; write {quoted(one)}')
     _refuse(f'{at}: a list in an entry without a name; write {_enumerated(items)} as '
             f"{len(items)} entries, or {quoted(f'{items[0][:40]}: {one}', 250)} for one class")
 
@@ -241,7 +259,7 @@ def _refuse_repetition(vocabulary: Vocabulary) -> None:
 
 
 def _refuse_synonyms(vocabulary: Vocabulary) -> None:
-    """Refuse one word on both sides: it would take its own mass away."""
+    """Refuse an anomaly concept that means the same as a known one, since both share the mass."""
     known: dict[str, tuple[str, str]] = {}
     for i, (where, c) in enumerate(vocabulary.located):
         for concept in c.concepts:

@@ -29,6 +29,7 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
+from vl4ad_ros.bundle.installed import DEFAULT
 from vl4ad_ros.evaluation.alert_metrics import FrameResult, Truth
 from vl4ad_ros.evaluation.answer_matcher import AnswerMatcher
 from vl4ad_ros.evaluation.bag_reader import CameraBag
@@ -64,7 +65,8 @@ class SessionOptions:
     """
     How a bag is replayed.
 
-    :ivar bundle: model bundle, ``tiny`` or a directory; replaces `model.bundle` of `parameters`.
+    :ivar bundle: name of an installed bundle, or a folder; replaces `model.bundle` of
+        `parameters`.
     :ivar rate: speed, above 0; 1 is the speed of the recording. None sends each frame as soon as
         `lockstep` allows it.
     :ivar lockstep: send each frame after the answer to the one before, so that none is dropped.
@@ -72,7 +74,7 @@ class SessionOptions:
     :ivar calls: parameters to set while the bag is played.
     """
 
-    bundle: str = 'tiny'
+    bundle: str = DEFAULT
     rate: float | None = 1.0
     lockstep: bool = False
     parameters: Mapping[str, Any] = field(default_factory=dict)

@@ -10,7 +10,7 @@ from typing import Any
 from fake_cuda import FakeCuda, ORIN, show_gpus
 from fake_tensorrt import install
 import pytest
-from vl4ad_ros.bundle.bundle import Bundle
+from vl4ad_ros.bundle import Bundle
 
 
 @pytest.fixture(scope='session')

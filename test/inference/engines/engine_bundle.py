@@ -11,10 +11,11 @@ from mock_bundle import COLOURS, make_version_2_0, write_mock_bundle
 import numpy as np
 import onnx
 from onnx import helper, numpy_helper
-from vl4ad_ros.bundle.bundle import Bundle, write_manifest
+from vl4ad_ros.bundle import Bundle
 from vl4ad_ros.bundle.prompt_encoder import PromptEncoder
 from vl4ad_ros.bundle.reference import Reference, save_reference, TEXT_INPUTS
 from vl4ad_ros.bundle.tokenizer import Tokenizer
+from vl4ad_ros.bundle.writer import write_manifest
 from vl4ad_ros.inference import onnxruntime
 from vl4ad_ros.inference.backend import BackendOptions
 

@@ -15,8 +15,9 @@ from fake_cuda import ORIN, show_gpus
 from fake_tensorrt import fake_tensorrt
 import pytest
 from vl4ad_ros import cli
-from vl4ad_ros.bundle.bundle import Bundle, BundleError, write_manifest
+from vl4ad_ros.bundle import Bundle, BundleError
 from vl4ad_ros.bundle.reference import Deviation, load_reference, measure
+from vl4ad_ros.bundle.writer import write_manifest
 from vl4ad_ros.inference.backend import BackendOptions, open_backend
 from vl4ad_ros.inference.detector import Detector
 from vl4ad_ros.inference.errors import BackendError, BackendUnavailable, EngineMissing

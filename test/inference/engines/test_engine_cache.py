@@ -191,7 +191,6 @@ def test_a_folder_that_cannot_be_written(tmp_path, key):
 # Stores an engine of 64 MB again and again; each has one byte value throughout.
 WRITER = """
 import json, sys
-from vl4ad_ros.bundle.reference import Deviation
 from vl4ad_ros.inference.tensorrt.cache import EngineCache, Key
 cache, key = EngineCache(sys.argv[1]), Key(json.loads(sys.argv[2]))
 print('ready', flush=True)

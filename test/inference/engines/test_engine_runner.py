@@ -10,7 +10,7 @@ from fake_cuda import cudaError_t, FakeCuda, MIB, ORIN
 from fake_tensorrt import fake_tensorrt, HEADER
 import numpy as np
 import pytest
-from vl4ad_ros.bundle.bundle import BundleError
+from vl4ad_ros.bundle import BundleError
 from vl4ad_ros.bundle.reference import load_reference, measure
 from vl4ad_ros.inference.errors import BackendError, DeviceMemoryError, FatalBackendError
 from vl4ad_ros.inference.tensorrt.cuda import Device

@@ -13,7 +13,7 @@ from contextlib import closing
 import numpy as np
 import pytest
 from vl4ad_ros import cli
-from vl4ad_ros.bundle.bundle import Bundle
+from vl4ad_ros.bundle import Bundle
 from vl4ad_ros.bundle.reference import excess, load_reference, measure
 from vl4ad_ros.inference.backend import BackendOptions
 from vl4ad_ros.inference.detector import Detector

@@ -8,7 +8,7 @@ import json
 import numpy as np
 import pytest
 
-from vl4ad_ros.bundle.bundle import Bundle
+from vl4ad_ros.bundle import Bundle
 from vl4ad_ros.prompts.vocabulary import Vocabulary
 from vl4ad_workshop.demo.second_act import Act, FrameScore, Phase, SCRIPT, Script, settings
 from vl4ad_workshop.scenes.kinds import KINDS

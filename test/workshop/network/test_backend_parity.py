@@ -11,7 +11,7 @@ import pytest
 
 torch = pytest.importorskip('torch')
 
-from vl4ad_ros.bundle.bundle import Bundle  # noqa: E402
+from vl4ad_ros.bundle import Bundle  # noqa: E402
 from vl4ad_ros.bundle.reference import (  # noqa: E402
     load_reference, Maps, other_classes, OUTPUTS, TEXT_INPUTS)
 from vl4ad_ros.inference.backend import Backend, BackendOptions, open_backend  # noqa: E402

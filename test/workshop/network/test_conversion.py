@@ -20,7 +20,7 @@ onnx = pytest.importorskip('onnx')
 
 from benchmarks.conversion import convert_drawn  # noqa: E402, I100
 from benchmarks.parity import drawn_state, texts_of  # noqa: E402
-from vl4ad_ros.bundle.bundle import Bundle, BundleError  # noqa: E402
+from vl4ad_ros.bundle import Bundle, BundleError  # noqa: E402
 from vl4ad_ros.bundle.tokenizer import Tokenizer  # noqa: E402
 from vl4ad_ros.cli import main  # noqa: E402
 from vl4ad_ros.inference.detector import Detector  # noqa: E402

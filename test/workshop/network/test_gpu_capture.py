@@ -17,7 +17,7 @@ torch = pytest.importorskip('torch')
 from torch._subclasses.fake_tensor import FakeTensorMode  # noqa: E402
 from torch.utils import _pytree as pytree  # noqa: E402
 from torch.utils._python_dispatch import TorchDispatchMode  # noqa: E402
-from vl4ad_ros.bundle.bundle import Bundle  # noqa: E402
+from vl4ad_ros.bundle import Bundle  # noqa: E402
 from vl4ad_ros.bundle.reference import excess, load_reference, measure  # noqa: E402
 from vl4ad_workshop.network.classification import Classification  # noqa: E402
 from vl4ad_workshop.network.export import VisionGraph  # noqa: E402

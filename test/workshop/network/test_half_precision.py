@@ -11,7 +11,7 @@ pytest.importorskip('open_clip')
 
 import torch.nn.functional as F  # noqa: E402
 
-from vl4ad_ros.bundle import bundle  # noqa: E402
+from vl4ad_ros.bundle import manifest  # noqa: E402
 from vl4ad_workshop.network.config import TINY  # noqa: E402
 from vl4ad_workshop.network.pooling import mask_pool  # noqa: E402
 from vl4ad_workshop.network.precision import DTYPES, set_precision  # noqa: E402
@@ -48,7 +48,7 @@ def image(height=64, width=96, batch=1):
 
 
 def test_every_dtype_of_a_bundle_is_there():
-    assert set(DTYPES) == set(bundle.DTYPES)
+    assert set(DTYPES) == set(manifest.DTYPES)
 
 
 @torch.no_grad()

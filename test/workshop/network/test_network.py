@@ -12,7 +12,8 @@ onnx_ir = pytest.importorskip('onnx_ir')
 
 import torch.nn.functional as F  # noqa: E402
 
-from vl4ad_ros.bundle.bundle import Bundle, SHIPPED  # noqa: E402
+
+from vl4ad_ros.bundle import Bundle  # noqa: E402
 from vl4ad_ros.bundle.reference import load_reference  # noqa: E402
 from vl4ad_workshop.network.config import TINY  # noqa: E402
 from vl4ad_workshop.network.deformable_attention import DeformableAttention  # noqa: E402
@@ -111,7 +112,7 @@ def test_gelu_is_one_operation_at_run_time(tmp_path):
         options = onnxruntime.SessionOptions()
         options.optimized_model_filepath = str(tmp_path / file)
         options.log_severity_level = 4
-        onnxruntime.InferenceSession(str(SHIPPED / 'tiny' / file), options,
+        onnxruntime.InferenceSession(str(Bundle.open('tiny').directory / file), options,
                                      providers=['CPUExecutionProvider'])
         kinds = [node.op_type for node in
                  onnx.load(tmp_path / file, load_external_data=False).graph.node]

@@ -15,7 +15,7 @@ onnx = pytest.importorskip('onnx')
 from onnx.reference import ReferenceEvaluator  # noqa: E402, I100
 from onnx.reference.op_run import OpRun  # noqa: E402
 
-from vl4ad_ros.bundle.bundle import SAMPLING  # noqa: E402
+from vl4ad_ros.bundle.manifest import SAMPLING  # noqa: E402
 from vl4ad_workshop.network.config import NETWORKS, TINY  # noqa: E402
 from vl4ad_workshop.network.deformable_attention import DeformableAttention  # noqa: E402
 from vl4ad_workshop.network.position import cell_centres  # noqa: E402

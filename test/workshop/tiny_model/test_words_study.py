@@ -21,7 +21,7 @@ from benchmarks.words.pictures import counted, draw, labels, on_things  # noqa: 
 from benchmarks.words.prompts import merge, random_like, right_classes, wrong_classes  # noqa: E402
 from benchmarks.words.segmentation import best_ious, class_map, coarse, confusion  # noqa: E402
 from benchmarks.words.tables import spread  # noqa: E402
-from vl4ad_ros.bundle.bundle import Bundle  # noqa: E402
+from vl4ad_ros.bundle import Bundle  # noqa: E402
 from vl4ad_ros.inference.detector import Detector  # noqa: E402
 from vl4ad_ros.inference.letterbox import Letterbox  # noqa: E402
 from vl4ad_ros.prompts.vocabulary import PromptClass  # noqa: E402

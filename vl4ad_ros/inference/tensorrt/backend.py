@@ -14,7 +14,7 @@ import logging
 
 import numpy as np
 
-from vl4ad_ros.bundle.bundle import Bundle
+from vl4ad_ros.bundle import Bundle
 from vl4ad_ros.bundle.reference import Maps
 from vl4ad_ros.inference.backend import BackendOptions
 from vl4ad_ros.inference.errors import BackendError, EngineMissing

@@ -12,7 +12,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from vl4ad_ros.bundle.bundle import Bundle, Graph
+from vl4ad_ros.bundle import Bundle
+from vl4ad_ros.bundle.manifest import Graph
 from vl4ad_ros.bundle.reference import Deviation
 from vl4ad_ros.files import cache_folder
 from vl4ad_ros.inference.errors import BackendError, EngineMissing

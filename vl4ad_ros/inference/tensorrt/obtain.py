@@ -12,7 +12,8 @@ import shlex
 import time
 from typing import Any
 
-from vl4ad_ros.bundle.bundle import Bundle, BundleError, Graph, SAMPLING
+from vl4ad_ros.bundle import Bundle, BundleError
+from vl4ad_ros.bundle.manifest import Graph, SAMPLING
 from vl4ad_ros.bundle.reference import Deviation, excess, load_reference, measure
 from vl4ad_ros.inference.backend import BackendOptions, build_command
 from vl4ad_ros.inference.errors import BackendError, EngineMissing, FatalBackendError

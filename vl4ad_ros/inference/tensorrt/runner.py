@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from vl4ad_ros.bundle.bundle import Bundle, Signature, Tensor
+from vl4ad_ros.bundle import Bundle
+from vl4ad_ros.bundle.bundle import Signature, Tensor
 from vl4ad_ros.bundle.reference import Maps
 from vl4ad_ros.inference.errors import BackendError
 from vl4ad_ros.inference.tensorrt.cuda import Device, Gpu

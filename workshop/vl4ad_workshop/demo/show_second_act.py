@@ -9,7 +9,7 @@ from dataclasses import replace
 import json
 from pathlib import Path
 
-from vl4ad_ros.bundle.bundle import Bundle
+from vl4ad_ros.bundle import Bundle
 from vl4ad_ros.evaluation import CameraBag
 from vl4ad_ros.evaluation.message_store import MessageStore
 from vl4ad_ros.evaluation.report import METRICS

@@ -119,7 +119,7 @@ def recognise(shapes: Shapes, source: str) -> NetworkConfig:
         'the whole state dict, its CLIP included')
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def expected_shapes(name: str) -> Shapes:
     """Return the key and shape of every weight of one of `OFFICIAL`."""
     with torch.device('meta'):

@@ -18,7 +18,7 @@ import torch
 from tqdm import tqdm
 
 from vl4ad_ros import __version__
-from vl4ad_ros.bundle.bundle import MOST_PIXELS
+from vl4ad_ros.bundle.manifest import MOST_PIXELS
 from vl4ad_ros.bundle.tokenizer import Tokenizer
 from vl4ad_ros.commands import Verb
 from vl4ad_ros.prompts import reader as vocabularies

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
+import json
 import logging
 import os
 from pathlib import Path
@@ -22,12 +23,16 @@ import torch
 from torch import nn, Tensor
 import torch.nn.functional as F
 
-from vl4ad_ros.bundle.bundle import Bundle, FORMAT, VERSION, write_manifest
+from vl4ad_ros import __version__
+from vl4ad_ros.bundle import Bundle
+from vl4ad_ros.bundle.manifest import FILE as MANIFEST, FORMAT, VERSION
 from vl4ad_ros.bundle.reference import OUTPUTS
+from vl4ad_ros.bundle.writer import write_manifest
 from vl4ad_workshop.network.classification import ABSENT, Classification
 from vl4ad_workshop.network.scoring import semantic_map
 from vl4ad_workshop.network.vl4ad import Texts, Vl4ad
-from vl4ad_workshop.network.weight_file import page_out, Progress, silent, WeightFile
+from vl4ad_workshop.network.weight_file import (
+    page_out, Progress, round_to_half, silent, WeightFile)
 
 OPSET = 18
 # Values of the graph that are no outputs of the shipped file (nobody on a vehicle needs them)
@@ -104,15 +109,22 @@ def new_folder(out: Path) -> Iterator[Path]:
 def export_bundle(network: Vl4ad, directory: Path, size: tuple[int, int], concepts: int,
                   classes: int, tokenizer: Path, manifest: dict[str, Any],
                   options: Classification = Classification(),
-                  progress: Progress = silent) -> None:
+                  progress: Progress = silent, store: str = 'fp32') -> None:
     """
     Write vision.onnx, text.onnx, weights.safetensors, tokenizer.json and manifest.json.
 
+    :param network: float32; moved to the CPU, and with ``store='fp16'`` its large weights are
+        rounded in place.
+    :param directory: made if it does not exist.
     :param size: (height, width) of the vision graph's input, multiples of 32.
     :param concepts, classes: capacity of the graph's text inputs.
     :param tokenizer: a `tokenizers` file, copied unless it is the bundle's already.
     :param manifest: what only the caller knows: name, notice, ensemble, calibration,
         vocabulary, provenance, and the text's special tokens.
+    :param options: how masks are classified.
+    :param progress: called with each step and the number of bytes of weights that it wrote.
+    :param store: ``'fp16'`` stores large weights as float16, which halves the size of the bundle;
+        the graphs cast them to float32 and compute in float32 as with ``'fp32'``.
     :raises ValueError: if `size` is no multiple of 32.
     :raises BundleError: if weights or what is computed of them are not finite.
     """
@@ -123,7 +135,8 @@ def export_bundle(network: Vl4ad, directory: Path, size: tuple[int, int], concep
     config = network.config
     directory.mkdir(parents=True, exist_ok=True)
     progress('weights', 0)
-    weights = WeightFile.write(directory / WEIGHTS, network.state_dict(), progress)
+    halves = round_to_half(network) if store == 'fp16' else []
+    weights = WeightFile.write(directory / WEIGHTS, network.state_dict(), progress, halves)
     progress('text tower', 0)
     # The text tower first: the image network's export has the higher peak.
     export_text(network, directory / 'text.onnx', weights)
@@ -143,7 +156,7 @@ def export_bundle(network: Vl4ad, directory: Path, size: tuple[int, int], concep
                  'embed_dim': config.embed_dim, **text},
         'weights': [WEIGHTS],
         'network': {'config': asdict(config), 'classification': asdict(options),
-                    'weights': WEIGHTS},
+                    'weights': WEIGHTS, 'store': store},
         'tokenizer': 'tokenizer.json',
         'capacity': {'concepts': concepts, 'classes': classes},
         # Zero after normalisation, as FC-CLIP pads.
@@ -152,6 +165,38 @@ def export_bundle(network: Vl4ad, directory: Path, size: tuple[int, int], concep
         **manifest})
     # Nothing is written that `open` would refuse, such as weights of a training that diverged.
     Bundle.open(directory)
+
+
+def store_bundle(network: Vl4ad, bundle: Bundle, directory: Path, size: tuple[int, int],
+                 store: str) -> Bundle:
+    """
+    Write a bundle anew with its weights stored in another format.
+
+    The new bundle has the float32 image network for CPUs and no reference frames: its weights are
+    others if they were rounded, so everything that was computed from them is out of date.
+
+    :param network: the network of `bundle`; rounded in place for ``store='fp16'``.
+    :param bundle: where everything else is taken from.
+    :param directory: folder of the new bundle.
+    :param size: (height, width) of the image network's input, multiples of 32.
+    :param store: one of `vl4ad_ros.bundle.manifest.STORAGE`.
+    :return: the new bundle.
+    """
+    directory.mkdir(parents=True)
+    if bundle.text.embeddings is not None:
+        shutil.copyfile(bundle.directory / bundle.text.embeddings,
+                        directory / bundle.text.embeddings)
+    old = json.loads((bundle.directory / MANIFEST).read_text(encoding='utf-8'))
+    kept = {key: old[key] for key in ('name', 'notice', 'padding_rgb', 'templates', 'ensemble',
+                                      'calibration', 'vocabulary', 'provenance')}
+    kept['text'] = {key: value for key, value in old['text'].items()
+                    if key not in ('file', 'context_length', 'embed_dim')}
+    kept['provenance'].setdefault('stored', []).append({
+        'store': store, 'from_digest': bundle.digest, 'vl4ad_ros': __version__})
+    export_bundle(network, directory, size, bundle.capacity.concepts, bundle.capacity.classes,
+                  bundle.directory / bundle.tokenizer, kept,
+                  Classification(**old['network']['classification']), store=store)
+    return Bundle.open(directory)
 
 
 def export_text(network: Vl4ad, path: Path, weights: WeightFile) -> None:

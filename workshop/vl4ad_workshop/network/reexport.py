@@ -6,31 +6,35 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, replace
 from importlib.metadata import version
 import json
 from pathlib import Path
 import re
 import shutil
+from tempfile import TemporaryDirectory
 
 import cv2
 import numpy as np
 import torch
 
 from vl4ad_ros import __version__
-from vl4ad_ros.bundle.bundle import (
-    Bundle, BundleError, DTYPES, Graph, MAJOR, MINOR, REPAIR, SAMPLING, VERSION, write_manifest)
+from vl4ad_ros.bundle import Bundle, BundleError
+from vl4ad_ros.bundle.errors import REPAIR
+from vl4ad_ros.bundle.manifest import DTYPES, Graph, MAJOR, MINOR, SAMPLING, STORAGE, VERSION
 from vl4ad_ros.bundle.prompt_encoder import PromptEncoder
 from vl4ad_ros.bundle.reference import (
     Deviation, excess, Maps, measure, OUTPUTS, Reference, save_reference, TEXT_INPUTS)
 from vl4ad_ros.bundle.tokenizer import Tokenizer
+from vl4ad_ros.bundle.writer import write_manifest
 from vl4ad_ros.commands import Verb
 from vl4ad_ros.inference.letterbox import Letterbox
 from vl4ad_workshop.network.checkpoint import empty_network
 from vl4ad_workshop.network.classification import Classification
 from vl4ad_workshop.network.config import NetworkConfig
 from vl4ad_workshop.network.convert import parse_size
-from vl4ad_workshop.network.export import export_vision, new_folder, VisionGraph
+from vl4ad_workshop.network.export import export_vision, new_folder, store_bundle, VisionGraph
 from vl4ad_workshop.network.precision import set_precision
 from vl4ad_workshop.network.sampling import set_sampling
 from vl4ad_workshop.network.vl4ad import Vl4ad
@@ -54,6 +58,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--sampling', choices=SAMPLING,
                         help='form of deformable attention (default: '
                         f'{" and ".join(ENGINE_FORMS)}, which `vl4ad build` tries in this order)')
+    parser.add_argument('--store-dtype', choices=STORAGE,
+                        help='format of large weights in the files of the new bundle: fp16 halves '
+                        'their size and rounds the weights, the network computes as before '
+                        '(default: as in BUNDLE)')
     parser.add_argument('--out', type=Path, metavar='DIR',
                         help='folder of the new bundle, which must not exist yet (default: '
                         'NAME-HxW-DTYPE here)')
@@ -70,7 +78,7 @@ def run(args: argparse.Namespace) -> int:
     forms = (args.sampling,) if args.sampling else ENGINE_FORMS
     pictures = [_read_picture(file) for file in args.frames]
     deviation = export(bundle, out, size, args.dtype, forms, pictures,
-                       lambda step: print(f'{step} ...', flush=True))
+                       lambda step: print(f'{step} ...', flush=True), args.store_dtype)
     print(f'{out}: {args.dtype} in the form{"s" * (len(forms) > 1)} {" and ".join(forms)}\n'
           f'against fp32 on the reference frames: {deviation}\n'
           f'build its engine on the machine that will run it: vl4ad build {out}')
@@ -79,7 +87,7 @@ def run(args: argparse.Namespace) -> int:
 
 def export(bundle: Bundle, out: Path, size: tuple[int, int], dtype: str, forms: Sequence[str],
            pictures: Sequence[np.ndarray] = (), say: Callable[[str], None] = lambda step: None,
-           ) -> Deviation:
+           store: str | None = None) -> Deviation:
     """
     Write a new bundle with the network in `dtype`, whole or not at all.
 
@@ -90,6 +98,8 @@ def export(bundle: Bundle, out: Path, size: tuple[int, int], dtype: str, forms: 
     :param forms: of `SAMPLING`, one graph each.
     :param pictures: uint8 (H, W, 3) RGB of any size, reference frames beside drawn ones.
     :param say: told what is being done.
+    :param store: format of large weights in the new bundle, one of `STORAGE`; None for that of
+        `bundle`. Another format drops the graphs that were not asked for, except the fp32 network.
     :return: how far the network in `dtype` is from fp32 on the reference frames, in PyTorch.
     :raises BundleError: if the bundle has no weights to export or its format is newer than this
         package's, or if a precision is too coarse.
@@ -98,14 +108,27 @@ def export(bundle: Bundle, out: Path, size: tuple[int, int], dtype: str, forms: 
     if bundle.minor > MINOR:
         raise BundleError(f'{bundle.directory} has version {MAJOR}.{bundle.minor}, but this '
                           f'package writes {VERSION}; update vl4ad_ros to export it')
+    origin = bundle.digest
+    with ExitStack() as stack:
+        if store not in (None, bundle.network and bundle.network.store):
+            say(f'weights in {store}')
+            out.parent.mkdir(parents=True, exist_ok=True)
+            place = Path(stack.enter_context(TemporaryDirectory(prefix='.store.', dir=out.parent)))
+            bundle = store_bundle(load_network(bundle)[0], bundle, place / 'bundle', size, store)
+        return _export(bundle, out, size, dtype, forms, pictures, say, origin)
+
+
+def _export(bundle: Bundle, out: Path, size: tuple[int, int], dtype: str, forms: Sequence[str],
+            pictures: Sequence[np.ndarray], say: Callable[[str], None], origin: str) -> Deviation:
+    """Do the work of `export`, for weights in the format of `bundle`."""
     same_size = size == (bundle.vision.height, bundle.vision.width)
-    new = [Graph(f'vision.{dtype}.{form}.onnx', dtype, form) for form in forms]
+    new = [Graph(_file_of(dtype, form), dtype, form) for form in forms]
     asked = [(g.dtype, g.sampling) for g in new]
     graphs = [g for g in bundle.vision.graphs
               if same_size and (g.dtype, g.sampling) not in asked]
     copied = graphs.copy() if bundle.minor == MINOR else []
     if ('fp32', 'grid-sample') not in asked and not any(g.dtype == 'fp32' for g in graphs):
-        graphs.append(Graph('vision.onnx', 'fp32', 'grid-sample'))
+        graphs.append(Graph(_file_of('fp32', 'grid-sample'), 'fp32', 'grid-sample'))
     graphs += new
     with new_folder(out) as folder:
         say('reference frames in fp32')
@@ -130,7 +153,7 @@ def export(bundle: Bundle, out: Path, size: tuple[int, int], dtype: str, forms: 
             exports.append({
                 'dtype': precision, 'forms': [g.sampling for g in written],
                 'deviation': asdict(deviations[precision]),
-                'from_digest': bundle.digest, 'format': VERSION,
+                'from_digest': origin, 'format': VERSION,
                 'vl4ad_ros': __version__, 'torch': version('torch'), 'onnx': version('onnx')})
         manifest['vision'].update(height=size[0], width=size[1],
                                   graphs=[asdict(g) for g in graphs])
@@ -182,12 +205,19 @@ def load_network(bundle: Bundle) -> tuple[Vl4ad, WeightFile]:
     try:
         network = empty_network(NetworkConfig.from_record(record.config))
         Classification(**record.classification)
-        weights, state = WeightFile.read(bundle.directory / record.weights)
+        weights, state = WeightFile.read(bundle.directory / record.weights,
+                                         widen=record.store == 'fp16')
         network.load_state_dict(state, assign=True)
     except Exception as error:  # a record that is no network's fails in many ways
         raise BundleError(f'{bundle.directory / record.weights} does not fit the network of its '
                           f'manifest ({error}); {REPAIR}') from error
     return network.requires_grad_(False).eval(), weights
+
+
+def _file_of(dtype: str, sampling: str) -> str:
+    if (dtype, sampling) == ('fp32', 'grid-sample'):
+        return 'vision.onnx'
+    return f'vision.{dtype}.{sampling}.onnx'
 
 
 def _weights_of(dtype: str) -> str:

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 import ctypes
 from dataclasses import dataclass
 import json
@@ -14,12 +14,14 @@ from pathlib import Path
 import onnx_ir
 import safetensors.torch
 import torch
-from torch import Tensor
+from torch import nn, Tensor
 
 Progress = Callable[[str, int], None]
 """Called with what is being done and how many bytes of weights were just written."""
 
 _NAMES = {torch.float32: 'F32', torch.float16: 'F16', torch.bfloat16: 'BF16', torch.int64: 'I64'}
+LARGE = 4096
+"""The smallest number of values of a tensor for which float16 in the file is worth a Cast."""
 _ALIGNMENT = 64
 _PAGE_OUT_EVERY = 4 * 2 ** 20
 _MADV_PAGEOUT = 21  # Linux 5.4
@@ -32,32 +34,44 @@ def silent(what: str, written: int) -> None:
 @dataclass(frozen=True, eq=False)
 class WeightFile:
     """
-    A file of tensors, and where each of those that it was written from lies in it.
+    A file of tensors, and where each tensor in memory lies in the file.
 
-    :ivar places: (offset, bytes) in the file by the address of the tensor in memory.
+    :ivar path: the safetensors file.
+    :ivar places: (offset, length) in bytes in the file, by the address of the tensor in memory.
+    :ivar halves: addresses of the tensors that are float32 in memory and float16 in the file.
+    :ivar copies: tensors that `read` has made, kept so that no other tensor gets their addresses.
     """
 
     path: Path
     places: Mapping[int, tuple[int, int]]
+    halves: frozenset[int] = frozenset()
+    copies: tuple[Tensor, ...] = ()
 
     @staticmethod
     def write(path: Path, tensors: Mapping[str, Tensor], progress: Progress = silent,
-              ) -> WeightFile:
+              halves: Collection[str] = ()) -> WeightFile:
         """
         Write contiguous tensors, one by one.
 
-        The library would hold all of them in memory: https://github.com/huggingface/safetensors,
-        "Format", is what is written here.
+        The safetensors library would hold all of them in memory. The file has the format that
+        https://github.com/huggingface/safetensors describes under "Format".
 
-        :raises KeyError: for a dtype other than float32, float16, bfloat16 and int64.
+        :param path: the file, which is replaced if it exists.
+        :param tensors: float32, float16, bfloat16 or int64 of any shape, by name.
+        :param progress: called after each tensor with the number of bytes that were written.
+        :param halves: names of float32 tensors to store as float16. Their values must be exact in
+            float16, as `round_to_half` makes them, or the file would hold others.
+        :raises KeyError: for another dtype.
         """
         page_out(tensors.values())  # what was read of them before
+        stored = {name: torch.float16 if name in halves else tensor.dtype
+                  for name, tensor in tensors.items()}
         # Wide items first: then each tensor lies at a multiple of its item's size.
-        tensors = dict(sorted(tensors.items(), key=lambda item: -item[1].element_size()))
+        tensors = dict(sorted(tensors.items(), key=lambda item: -stored[item[0]].itemsize))
         header, end, places = {}, 0, {}
         for name, tensor in tensors.items():
-            start, end = end, end + tensor.nbytes
-            header[name] = {'dtype': _NAMES[tensor.dtype], 'shape': list(tensor.shape),
+            start, end = end, end + tensor.numel() * stored[name].itemsize
+            header[name] = {'dtype': _NAMES[stored[name]], 'shape': list(tensor.shape),
                             'data_offsets': [start, end]}
         text = json.dumps(header).encode()
         text += b' ' * (-(8 + len(text)) % _ALIGNMENT)
@@ -65,36 +79,97 @@ class WeightFile:
             stream.write(len(text).to_bytes(8, 'little') + text)
             read = []
             for name, tensor in tensors.items():
-                places[tensor.data_ptr()] = stream.tell(), tensor.nbytes
-                stream.write(memoryview(tensor.contiguous().view(-1).view(torch.uint8).numpy()))
-                progress('', tensor.nbytes)
+                content = tensor.contiguous().to(stored[name])
+                places[tensor.data_ptr()] = stream.tell(), content.nbytes
+                stream.write(memoryview(content.view(-1).view(torch.uint8).numpy()))
+                progress('', content.nbytes)
                 read.append(tensor)
                 if sum(t.nbytes for t in read) > _PAGE_OUT_EVERY:
                     page_out(read)
                     read.clear()
         page_out(tensors.values())
-        return WeightFile(path, places)
+        return WeightFile(path, places, frozenset(
+            tensor.data_ptr() for name, tensor in tensors.items() if name in halves))
 
     @staticmethod
-    def read(path: Path) -> tuple[WeightFile, dict[str, Tensor]]:
-        """Map a file that `write` wrote: the file, and its tensors by name."""
+    def read(path: Path, widen: bool = False) -> tuple[WeightFile, dict[str, Tensor]]:
+        """
+        Map a file that `write` wrote into memory.
+
+        :param path: the file.
+        :param widen: return float16 tensors as float32, as they were before `write` stored them;
+            these are copies.
+        :return: the file, and its tensors by name.
+        """
         tensors = safetensors.torch.load_file(path)
+        halves = {name for name, t in tensors.items() if widen and t.dtype == torch.float16}
+        lengths = {name: tensor.nbytes for name, tensor in tensors.items()}
+        tensors.update((name, tensors[name].float()) for name in halves)
         with open(path, 'rb') as stream:
             length = int.from_bytes(stream.read(8), 'little')
             header = json.loads(stream.read(length))
-        places = {tensor.data_ptr(): (8 + length + header[name]['data_offsets'][0], tensor.nbytes)
-                  for name, tensor in tensors.items()}
-        return WeightFile(path, places), tensors
+        places = {
+            tensor.data_ptr(): (8 + length + header[name]['data_offsets'][0], lengths[name])
+            for name, tensor in tensors.items()}
+        copies = tuple(tensors[name] for name in halves)
+        return WeightFile(path, places, frozenset(t.data_ptr() for t in copies), copies), tensors
 
     def lend(self, model: onnx_ir.Model) -> None:
-        """Let every initializer that is one of the file's tensors refer to the file."""
-        for value in model.graph.initializers.values():
+        """
+        Let every initializer that is one of the file's tensors refer to the file.
+
+        A float32 tensor that the file stores as float16 becomes a float16 initializer and a Cast,
+        which inference libraries compute once, when they load the graph.
+
+        :param model: changed in place.
+        """
+        for value in list(model.graph.initializers.values()):
             tensor = getattr(value.const_value, 'raw', None)
             if isinstance(tensor, Tensor) and tensor.data_ptr() in self.places:
                 offset, length = self.places[tensor.data_ptr()]
-                value.const_value = onnx_ir.ExternalTensor(
-                    self.path.name, offset, length, value.const_value.dtype,
-                    shape=value.const_value.shape, name=value.name, base_dir=self.path.parent)
+                half = tensor.data_ptr() in self.halves
+                dtype = onnx_ir.DataType.FLOAT16 if half else value.const_value.dtype
+                stored = onnx_ir.ExternalTensor(
+                    self.path.name, offset, length, dtype, shape=value.const_value.shape,
+                    name=value.name, base_dir=self.path.parent)
+                if half:
+                    _cast(model.graph, value, stored)
+                else:
+                    value.const_value = stored
+
+
+def round_to_half(network: nn.Module) -> list[str]:
+    """
+    Round the large weights of a float32 network to what float16 can hold, in place.
+
+    These are the float32 parameters of at least two dimensions and `LARGE` numbers. Vectors and
+    small tables (norms, biases, temperatures, level embeddings) keep their values, and so does a
+    tensor with a value beyond the range of float16. The network stays float32.
+
+    :return: the names of the tensors that were rounded.
+    """
+    names = []
+    for name, parameter in network.named_parameters():
+        if parameter.dtype == torch.float32 and parameter.ndim > 1 and parameter.numel() >= LARGE:
+            rounded = parameter.data.half()
+            if torch.isfinite(rounded).all():
+                parameter.data = rounded.float()
+                names.append(name)
+    return names
+
+
+def _cast(graph: onnx_ir.Graph, value: onnx_ir.Value, stored: onnx_ir.ExternalTensor) -> None:
+    """Replace an initializer by a stored tensor of another dtype, cast to the initializer's."""
+    source = onnx_ir.Value(name=f'{value.name}.stored', shape=stored.shape,
+                           type=onnx_ir.TensorType(stored.dtype), const_value=stored)
+    stored.name = source.name
+    result = onnx_ir.Value(name=f'{value.name}.widened', shape=value.shape, type=value.type)
+    cast = onnx_ir.Node('', 'Cast', [source], outputs=[result], name=f'{value.name}.cast',
+                        attributes=[onnx_ir.AttrInt64('to', onnx_ir.DataType.FLOAT)])
+    onnx_ir.convenience.replace_all_uses_with(value, result)
+    del graph.initializers[value.name]
+    graph.register_initializer(source)
+    graph.insert_before(graph[0], cast)
 
 
 def not_finite(tensors: Mapping[str, Tensor]) -> list[str]:

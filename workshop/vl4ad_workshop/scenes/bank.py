@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 import zlib
 
 import cv2
@@ -54,7 +54,7 @@ def _make(rng, draw, metres: float, views: bool) -> dict[str, Sprite]:
     return {'any': _sprite(rng, drawn, metres, rng.random() < .5, lacquer)}
 
 
-@lru_cache(maxsize=None)
+@cache
 def model(kind: str, index: int, split: str, pixels: int) -> dict[str, Sprite]:
     """
     Return the views of the index-th example of a kind, always the same for the same.
@@ -81,7 +81,7 @@ def pick(rng: np.random.Generator, kind: str, split: str, pixels: int = 88) -> d
     return model(kind, int(rng.integers(count)), split, pixels)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _texture(what: str, index: int, split: str) -> tuple[np.ndarray, float, float]:
     rng = np.random.default_rng([_SEEDS[split], zlib.crc32(what.encode()), index])
     if what == 'building':

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import colorsys
-from functools import lru_cache
+from functools import cache
 import math
 
 import cv2
@@ -14,7 +14,7 @@ import numpy as np
 _MARGIN = 3
 
 
-@lru_cache(maxsize=None)
+@cache
 def noise_tile(seed: int, size: int = 256, detail: int = 1) -> np.ndarray:
     """Return (size, size) float32 noise, mean 0, deviation 1, tiling; high `detail` = finer."""
     rng = np.random.default_rng([7, seed])

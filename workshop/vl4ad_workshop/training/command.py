@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from vl4ad_ros.bundle.bundle import Bundle
+from vl4ad_ros.bundle import Bundle
 from vl4ad_ros.commands import Verb
 from vl4ad_workshop.training.drawn.recipe import RECIPES
 from vl4ad_workshop.training.real.config import config_text, shipped, TrainingConfig

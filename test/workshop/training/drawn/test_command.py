@@ -9,7 +9,7 @@ pytest.importorskip('torch')
 pytest.importorskip('open_clip')
 pytest.importorskip('onnx')
 
-from vl4ad_ros.bundle.bundle import Bundle  # noqa: E402
+from vl4ad_ros.bundle import Bundle  # noqa: E402
 from vl4ad_ros.cli import main  # noqa: E402
 from vl4ad_ros.inference.detector import Detector  # noqa: E402
 

@@ -10,7 +10,7 @@ import pytest
 torch = pytest.importorskip('torch')
 pytest.importorskip('open_clip')
 
-from vl4ad_ros.bundle.bundle import Bundle, BundleError  # noqa: E402
+from vl4ad_ros.bundle import Bundle, BundleError  # noqa: E402
 from vl4ad_ros.bundle.tokenizer import Tokenizer  # noqa: E402
 from vl4ad_workshop.network.classification import class_probability  # noqa: E402
 from vl4ad_workshop.network.reexport import load_network  # noqa: E402

@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from vl4ad_ros.bundle.bundle import Calibration, write_manifest
+from vl4ad_ros.bundle.manifest import Calibration
+from vl4ad_ros.bundle.writer import write_manifest
 from vl4ad_ros.evaluation.alert_metrics import FrameResult, score_alerts, Truth, TruthFrame
 from vl4ad_ros.inference.detector import Detector, Prediction
 from vl4ad_ros.obstacles.pipeline import Limits, Pipeline

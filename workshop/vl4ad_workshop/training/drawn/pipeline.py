@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from vl4ad_ros import __version__
-from vl4ad_ros.bundle.bundle import Bundle, BundleError
+from vl4ad_ros.bundle import Bundle, BundleError
 from vl4ad_ros.bundle.tokenizer import Tokenizer
 from vl4ad_ros.prompts.vocabulary import PromptClass, Vocabulary
 from vl4ad_workshop.network.classification import Classification
