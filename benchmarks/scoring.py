@@ -40,13 +40,13 @@ from vl4ad_ros.bundle.bundle import Bundle
 from vl4ad_ros.evaluation.pixel_metrics import PixelMetrics
 from vl4ad_ros.inference.backend import BackendOptions, open_backend
 from vl4ad_ros.inference.detector import Detector
-from vl4ad_workshop.network import scoring
 from vl4ad_workshop.network.classification import class_logits, class_probability
 from vl4ad_workshop.network.clip_tokenizer import write_clip_tokenizer
 from vl4ad_workshop.network.config import CONVNEXT_LARGE_D_320
 from vl4ad_workshop.network.deformable_attention import DeformableAttention
 from vl4ad_workshop.network.export import export_bundle
 from vl4ad_workshop.network.position import cell_centres, sine_encoding
+from vl4ad_workshop.network.uncertainty import semantic_map, uncertainty
 from vl4ad_workshop.network.vl4ad import Texts, Vl4ad
 from vl4ad_workshop.scenes.still import draw_still
 
@@ -62,7 +62,7 @@ def official_score(mask_logits: Tensor, probability: Tensor, size: tuple[int, in
 
 def our_score(mask_logits: Tensor, probability: Tensor, size: tuple[int, int]) -> Tensor:
     """Score at stride 4, then enlarge one channel: (H, W)."""
-    score = scoring.vl4ad(scoring.semantic_map(mask_logits.sigmoid(), probability))
+    score = uncertainty(semantic_map(mask_logits.sigmoid(), probability))
     return F.interpolate(score[None, None], size=size, mode='bilinear', align_corners=False)[0, 0]
 
 
@@ -314,8 +314,8 @@ def compare_ap(pictures: int) -> dict[str, dict[str, float]]:
             # FC-CLIP enlarges to the network's size, cuts the padding off, resizes to the image.
             at_input = F.interpolate(masks, scale_factor=4, mode='bilinear', align_corners=False)
             theirs = official_score(at_input[0, :, :height, :width], probability, CAMERA).numpy()
-            ours = letterbox.to_image(letterbox.crop(scoring.vl4ad(
-                scoring.semantic_map(masks[0].sigmoid(), probability)).numpy()))
+            ours = letterbox.to_image(letterbox.crop(uncertainty(
+                semantic_map(masks[0].sigmoid(), probability)).numpy()))
             for side, score in zip(SCORES, (theirs, ours)):
                 metrics[side].add(score, labels(frame))
             gaps.append(difference(torch.from_numpy(theirs), torch.from_numpy(ours)))

@@ -18,8 +18,8 @@ import torch
 
 from vl4ad_ros.bundle.bundle import Calibration
 from vl4ad_workshop.demo.second_act import Phase
-from vl4ad_workshop.network import scoring
 from vl4ad_workshop.network.classification import Classification
+from vl4ad_workshop.network.uncertainty import uncertainty
 from vl4ad_workshop.scenes.frame import Frame
 from vl4ad_workshop.scenes.kinds import KINDS
 
@@ -62,7 +62,7 @@ class PromptChanges:
                 for kind in KINDS if kind in self._rows}
 
     def _score(self, answer: Answer, words: Words) -> np.ndarray:
-        u = answer.score(scoring.vl4ad, words, self._shipped)
+        u = answer.score(uncertainty, words, self._shipped)
         return answer.on_picture(torch.from_numpy(self._calibration(u.numpy())))
 
 

@@ -12,8 +12,9 @@ from benchmarks.words.model import Answer, Score, Words
 from benchmarks.words.prompts import DRAWS, idea, IDEAS
 from torch import Tensor
 
-from vl4ad_workshop.network import scoring
+from vl4ad_workshop.network import comparator_scores
 from vl4ad_workshop.network.classification import Classification
+from vl4ad_workshop.network.uncertainty import uncertainty
 from vl4ad_workshop.training.drawn.selection import ALPHAS, BETAS, KEEP_VOID, SOFTER
 
 
@@ -28,7 +29,7 @@ class Row:
     """
 
     prompts: tuple[str, ...]
-    score: Score = scoring.vl4ad
+    score: Score = uncertainty
     softer: float = 1.0
     keep_void: bool | None = None
     classifier: str | None = None
@@ -61,11 +62,11 @@ ID, OOD = 'ID-only', '+ default OOD prompts'
 SCALES = tuple(sorted({*SOFTER, 4.0} - {1.0}))
 
 _SCORES = {
-    'max-softmax, ID-only': Row(NONE, scoring.max_softmax),
-    'entropy, ID-only': Row(NONE, scoring.entropy),
-    'max-logit, ID-only': Row(NONE, scoring.max_logit),
-    'energy, ID-only': Row(NONE, scoring.energy),
-    'RbA, ID-only': Row(NONE, scoring.rba),
+    'max-softmax, ID-only': Row(NONE, comparator_scores.max_softmax),
+    'entropy, ID-only': Row(NONE, comparator_scores.entropy),
+    'max-logit, ID-only': Row(NONE, comparator_scores.max_logit),
+    'energy, ID-only': Row(NONE, comparator_scores.energy),
+    'RbA, ID-only': Row(NONE, comparator_scores.rba),
     f'VL4AD, {ID}': Row(NONE),
     f'**VL4AD {OOD}**': Row(DEFAULT),
     "VL4AD + the group's own names": Row(('right',)),
@@ -81,7 +82,7 @@ _OPTIONS = {f'{name}: {choice}': Row(prompts, **changes) for choice, changes in 
     "CLIP's own classifier only": {'classifier': 'out'},
     "ensemble, FC-CLIP's 0.4 and 0.8": {'classifier': 'ensemble', 'weights': (0.4, 0.8)},
 }.items() for name, prompts in ((ID, NONE), (OOD, DEFAULT))}
-_OPTIONS['RbA, ID-only: void dropped'] = Row(NONE, scoring.rba, keep_void=False)
+_OPTIONS['RbA, ID-only: void dropped'] = Row(NONE, comparator_scores.rba, keep_void=False)
 
 TABLES = (
     Table('Scores, prompts and controls', _SCORES),

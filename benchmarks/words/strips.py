@@ -16,8 +16,8 @@ import numpy as np
 
 from vl4ad_ros.evaluation.drawing import colour_scale, DARK, draw_alerts, fit, put_text, WHITE
 from vl4ad_ros.evaluation.pixel_metrics import ANOMALY
-from vl4ad_workshop.network import scoring
 from vl4ad_workshop.network.classification import Classification
+from vl4ad_workshop.network.uncertainty import uncertainty
 from vl4ad_workshop.scenes.frame import Frame
 
 STRIPS, WIDTH, HEADER = 6, 320, 26
@@ -57,7 +57,7 @@ class Strips:
     def _strip(self, answer: Answer, frame: Frame, label: np.ndarray) -> np.ndarray:
         known = answer.semantic(self._words['none'], self._shipped)
         argmax = palette(len(self._names))[answer.on_picture(known).argmax(-1)]
-        maps = [answer.score(scoring.vl4ad, self._words[name], self._shipped)
+        maps = [answer.score(uncertainty, self._words[name], self._shipped)
                 for name in ('none', 'default', idea(True, True, True))]
         heat = [colour_scale((1 + answer.on_picture(u)).clip(0, 1)) for u in maps]
         panels = [draw_alerts(frame.image, None, (), label, WIDTH), fit(argmax, WIDTH, False),

@@ -11,7 +11,7 @@ from torch import Tensor
 import torch.nn.functional as F
 
 # Logit of a class without concepts: zero after a softmax, finite in half precision.
-ABSENT = -1e4
+EMPTY_CLASS_LOGIT = -1e4
 CLASSIFIERS = ('ensemble', 'in', 'out')
 
 
@@ -41,7 +41,7 @@ class Classification:
         if self.classifier not in CLASSIFIERS:
             raise ValueError(f'classifier is {self.classifier!r}; choose one of '
                              + ', '.join(map(repr, CLASSIFIERS)))
-        # Cosines / T must stay far from `ABSENT`.
+        # Cosines / T must stay far from `EMPTY_CLASS_LOGIT`.
         if self.temperature is not None and not 1e-3 <= self.temperature <= 1e3:
             raise ValueError(f'temperature is {self.temperature}; choose it within 0.001..1000 '
                              '(learned ones lie between 0.01 and 0.1)')
@@ -82,17 +82,17 @@ def class_logits(embedding: Tensor, concepts: Tensor, concept_class: Tensor, cla
     :param concepts: (P, D), rows of unit length; rows of padding are never read.
     :param concept_class: (P,) int64 in 0..classes - 1, -1 for padding.
     :param log_scale, temperature: see `inverse_temperature`.
-    :return: (..., classes); `ABSENT` for a class without concepts.
+    :return: (..., classes); `EMPTY_CLASS_LOGIT` for a class without concepts.
     """
     cosine = torch.matmul(F.normalize(embedding.float(), dim=-1), concepts.t())
     logits = cosine * inverse_temperature(log_scale, temperature)
     if torch.compiler.is_exporting():
         # Engines have no scatter with a maximum. A sum along concepts is the fastest way around.
         member = torch.arange(classes, device=concepts.device)[:, None] == concept_class
-        away = torch.where(member, 0.0, 2 * ABSENT)
-        return (logits[..., None, :] + away).amax(-1).clamp(min=ABSENT)
+        away = torch.where(member, 0.0, 2 * EMPTY_CLASS_LOGIT)
+        return (logits[..., None, :] + away).amax(-1).clamp(min=EMPTY_CLASS_LOGIT)
     slot = torch.where(concept_class < 0, classes, concept_class).expand_as(logits)
-    best = logits.new_full((*logits.shape[:-1], classes + 1), ABSENT)
+    best = logits.new_full((*logits.shape[:-1], classes + 1), EMPTY_CLASS_LOGIT)
     return best.scatter_reduce(-1, slot, logits, 'amax')[..., :classes]
 
 

@@ -74,8 +74,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help='do not scale the class probabilities of a query by 1 - p(void), '
                         'where void is the no-object class')
     parser.add_argument('--temperature', type=float, metavar='T',
-                        help='softmax temperature of both classifiers in place of the learned ones '
-                        '(VL4AD eq. 1)')
+                        help='softmax temperature of both classifiers, in place of the learned '
+                        'ones (VL4AD eq. 1)')
     parser.add_argument('--empty-mask-guard', action=argparse.BooleanOptionalAction,
                         help="do not use CLIP's classifier for masks that are empty at stride 32 "
                         '(default: as in FC-CLIP, on for ResNets and off for ConvNeXts)')

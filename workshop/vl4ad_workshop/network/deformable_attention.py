@@ -9,7 +9,7 @@ import math
 import torch
 from torch import nn, Tensor
 
-from vl4ad_workshop.network.sampling import level_sizes, Sampler
+from vl4ad_workshop.network.deformable_sampling import DeformableSampler, level_sizes
 
 
 class DeformableAttention(nn.Module):
@@ -22,7 +22,7 @@ class DeformableAttention(nn.Module):
         self.attention_weights = nn.Linear(dim, heads * levels * points)
         self.value_proj = nn.Linear(dim, dim)
         self.output_proj = nn.Linear(dim, dim)
-        self.sampler = Sampler()
+        self.sampler = DeformableSampler()
         self._initialise()
 
     def _initialise(self) -> None:

@@ -29,11 +29,11 @@ from vl4ad_ros.inference.letterbox import Letterbox
 from vl4ad_workshop.network.checkpoint import empty_network
 from vl4ad_workshop.network.classification import Classification
 from vl4ad_workshop.network.config import NetworkConfig
+from vl4ad_workshop.network.deformable_sampling import set_sampling
 from vl4ad_workshop.network.export import export_vision, new_folder, VisionGraph
 from vl4ad_workshop.network.options import (
     add_precision_arguments, forms_of, parse_size, read_pictures)
 from vl4ad_workshop.network.precision import set_precision
-from vl4ad_workshop.network.sampling import set_sampling
 from vl4ad_workshop.network.vl4ad import Vl4ad
 from vl4ad_workshop.network.weight_file import WeightFile
 

@@ -34,7 +34,7 @@ class Texts:
 
 
 @dataclass(frozen=True)
-class Queries:
+class QueryPredictions:
     """
     What the network says of N queries.
 
@@ -88,7 +88,7 @@ class Vl4ad(nn.Module):
         return self.sem_seg_head.pixel_decoder(features)
 
     def forward(self, image: Tensor, texts: Texts,
-                options: Classification = Classification()) -> Queries:
+                options: Classification = Classification()) -> QueryPredictions:
         """Run the network on (B, H, W, 3) RGB pixels, 0..255."""
         features = self.backbone.features(self.normalise(image))
         predictor = self.sem_seg_head.predictor
@@ -101,7 +101,7 @@ class Vl4ad(nn.Module):
                 features[-1], proposal.mask_logits, texts, options.temperature)
             weight = options.out_weight(
                 texts.ensemble_weight, pixels, self.config.ensemble_on_valid_mask)
-        return Queries(
+        return QueryPredictions(
             proposal.mask_logits, in_vocabulary, void, out_vocabulary,
             class_probability(in_vocabulary, out_vocabulary, void, weight, options.keep_void))
 

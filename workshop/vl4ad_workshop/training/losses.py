@@ -13,8 +13,8 @@ import torch
 from torch import distributed, Tensor
 import torch.nn.functional as F
 
-from vl4ad_workshop.network.classification import ABSENT
-from vl4ad_workshop.training.sampling import EveryPixel, read, Sampler
+from vl4ad_workshop.network.classification import EMPTY_CLASS_LOGIT
+from vl4ad_workshop.training.point_sampling import EveryPixel, PointSampler, read
 
 EVERY_PIXEL = EveryPixel()
 NAMELESS = -1
@@ -64,7 +64,7 @@ class Weights:
 
 
 def match(logits: Tensor, masks: Tensor, targets: Targets, weights: Weights,
-          sampler: Sampler = EVERY_PIXEL) -> Pairs:
+          sampler: PointSampler = EVERY_PIXEL) -> Pairs:
     """
     Assign each target the query that costs least, one query a target at most.
 
@@ -101,7 +101,7 @@ def match(logits: Tensor, masks: Tensor, targets: Targets, weights: Weights,
 
 
 def proposal_losses(logits: Tensor, masks: Tensor, targets: Targets, weights: Weights,
-                    sampler: Sampler = EVERY_PIXEL, count: float | None = None,
+                    sampler: PointSampler = EVERY_PIXEL, count: float | None = None,
                     pairs: Pairs | None = None) -> dict[str, Tensor]:
     """
     Return the weighted class, mask and dice losses of one prediction head.
@@ -137,7 +137,8 @@ def proposal_losses(logits: Tensor, masks: Tensor, targets: Targets, weights: We
 
 
 def deep_losses(heads: Iterable[tuple[Tensor, Tensor]], targets: Targets, weights: Weights,
-                sampler: Sampler = EVERY_PIXEL, pairs: Pairs | None = None) -> dict[str, Tensor]:
+                sampler: PointSampler = EVERY_PIXEL, pairs: Pairs | None = None,
+                ) -> dict[str, Tensor]:
     """
     Sum `proposal_losses` over the (logits, masks) of every head: deep supervision.
 
@@ -172,7 +173,7 @@ def _prompted(logits: Tensor, targets: Targets) -> Tensor:
     """Return (B, N, C + 1) logits in which hidden classes have no chance."""
     if targets.hidden is None:
         return logits
-    return logits.masked_fill(F.pad(targets.hidden, (0, 1)), ABSENT)
+    return logits.masked_fill(F.pad(targets.hidden, (0, 1)), EMPTY_CLASS_LOGIT)
 
 
 @torch.no_grad()

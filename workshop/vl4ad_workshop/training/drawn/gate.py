@@ -15,7 +15,7 @@ from vl4ad_workshop.network.classification import class_logits
 from vl4ad_workshop.network.vl4ad import Vl4ad
 from vl4ad_workshop.training.drawn.decoder_stage import kind_texts
 from vl4ad_workshop.training.drawn.pictures import PictureSet
-from vl4ad_workshop.training.drawn.regions import embed_all, STRIDE
+from vl4ad_workshop.training.drawn.segments import embed_all, STRIDE
 
 # A segment smaller than a cell of the trunk's last features is counted apart.
 SMALL = STRIDE ** 2
@@ -60,7 +60,7 @@ def require(accuracy: Accuracy, crops: float, dense: float) -> None:
 def zero_shot_accuracy(network: Vl4ad, tokenizer: Tokenizer, pictures: PictureSet,
                        names: list[str], device: torch.device,
                        crop_size: int = 64) -> Accuracy:
-    """Classify every region of the pictures among all `names`."""
+    """Classify every segment of the pictures among all `names`."""
     texts = kind_texts(network, tokenizer, names, device)
     found: dict[str, list[np.ndarray]] = {'crop': [], 'dense': []}
     for form, embedding, kind, area in embed_all(network, pictures, names, device, crop_size):

@@ -17,7 +17,7 @@ from vl4ad_workshop.scenes.kinds import kinds_in
 from vl4ad_workshop.training.drawn.loop import half, load_finished, optimise
 from vl4ad_workshop.training.drawn.pictures import PictureSet
 from vl4ad_workshop.training.drawn.recipe import Recipe
-from vl4ad_workshop.training.drawn.regions import cut, Regions, Segmented
+from vl4ad_workshop.training.drawn.segments import cut, SegmentedPictures, SegmentList
 
 # Batches that the statistics of batch norms are taken from, of crops and of pictures each.
 STATISTICS = 40
@@ -39,13 +39,13 @@ def train_image_tower(network: Vl4ad, recipe: Recipe, work: Path, device: torch.
         return
     pictures = PictureSet.draw(work / 'pictures-clip', stage.pictures, stage.seed, recipe.size,
                                stage.groups, crowded=stage.crowded)
-    regions = Regions.of(pictures, names)
-    by_kind = [np.flatnonzero(regions.kind == k) for k in range(len(names))]
+    segments = SegmentList.of(pictures, names)
+    by_kind = [np.flatnonzero(segments.kind == k) for k in range(len(names))]
     drawn = np.array([k for k, r in enumerate(by_kind) if len(r)])
     if len(drawn) < len(names):
-        print(f'no region of {sorted(set(names) - {names[k] for k in drawn})} in '
+        print(f'no segment of {sorted(set(names) - {names[k] for k in drawn})} in '
               f'{len(pictures)} pictures: their words stay unlearnt')
-    count = np.bincount(regions.kind, minlength=len(names))
+    count = np.bincount(segments.kind, minlength=len(names))
     weight = torch.from_numpy(np.sqrt(count.mean() / np.maximum(count, 1))).float().to(device)
     visual.requires_grad_(True)
     torch.manual_seed(stage.seed)
@@ -65,11 +65,11 @@ def train_image_tower(network: Vl4ad, recipe: Recipe, work: Path, device: torch.
         # Every kind once before any kind twice: common ones would crowd out the rest.
         chosen = [rng.choice(by_kind[k])
                   for k in np.resize(rng.permutation(drawn), recipe.clip_crops)]
-        crops = np.stack([cut(pictures, regions, r, recipe.crop_size, rng) for r in chosen])
-        return crops, torch.from_numpy(regions.kind[chosen]).long().to(device)
+        crops = np.stack([cut(pictures, segments, r, recipe.crop_size, rng) for r in chosen])
+        return crops, torch.from_numpy(segments.kind[chosen]).long().to(device)
 
-    def pictures_at(rng: np.random.Generator) -> Segmented:
-        return Segmented.of(
+    def pictures_at(rng: np.random.Generator) -> SegmentedPictures:
+        return SegmentedPictures.of(
             pictures, rng.choice(len(pictures), recipe.clip_pictures, replace=False), names, rng)
 
     def logits(embedding: Tensor) -> Tensor:

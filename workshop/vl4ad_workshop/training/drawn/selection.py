@@ -19,8 +19,8 @@ from vl4ad_ros.bundle.tokenizer import Tokenizer
 from vl4ad_ros.evaluation.pixel_metrics import IGNORE, PixelMetrics, PixelScores
 from vl4ad_ros.prompts.vocabulary import Vocabulary
 from vl4ad_workshop.network.classification import class_probability
-from vl4ad_workshop.network.scoring import semantic_map, vl4ad
-from vl4ad_workshop.network.vl4ad import Queries, Vl4ad
+from vl4ad_workshop.network.uncertainty import semantic_map, uncertainty
+from vl4ad_workshop.network.vl4ad import QueryPredictions, Vl4ad
 from vl4ad_workshop.scenes.kinds import KINDS, NEAR
 from vl4ad_workshop.training.drawn.pictures import PictureSet
 from vl4ad_workshop.training.texts import class_texts
@@ -119,7 +119,7 @@ def choose_setting(network: Vl4ad, tokenizer: Tokenizer, vocabulary: Vocabulary,
                 some = [s for s in settings if s.keep_void == keep_void]
                 probability = _probability(answer, kept, unseen[kept], some)
                 for setting, p in zip(some, probability[..., :known]):
-                    u = vl4ad(semantic_map(masks, p)).cpu().numpy()
+                    u = uncertainty(semantic_map(masks, p)).cpu().numpy()
                     metrics[setting][task.name].add(u, task.labels)
     merit = {s: float(np.mean([_margin(m.result()) for m in of_task.values()]))
              for s, of_task in metrics.items()}
@@ -133,7 +133,7 @@ def _margin(scores: PixelScores) -> float:
     return scores.ap - scores.fpr95
 
 
-def _probability(answer: Queries, classes: Sequence[int], unseen: Tensor,
+def _probability(answer: QueryPredictions, classes: Sequence[int], unseen: Tensor,
                  settings: Sequence[Setting]) -> Tensor:
     """Return (S, N, C) for settings that treat void alike: all at once, as there are many."""
     alpha, beta, softer = (

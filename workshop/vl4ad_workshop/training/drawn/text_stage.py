@@ -17,7 +17,7 @@ from vl4ad_workshop.scenes.kinds import KINDS, kinds_in
 from vl4ad_workshop.training.drawn.loop import load_finished, optimise
 from vl4ad_workshop.training.drawn.pictures import PictureSet
 from vl4ad_workshop.training.drawn.recipe import Recipe
-from vl4ad_workshop.training.drawn.regions import embed_all
+from vl4ad_workshop.training.drawn.segments import embed_all
 
 # Sentences of this stage; the bundle's templates are among them.
 CAPTIONS = (

@@ -9,13 +9,13 @@ from torch import nn, Tensor
 
 from vl4ad_workshop.network.vl4ad import Texts, Vl4ad
 from vl4ad_workshop.training.losses import deep_losses, Targets, Weights
-from vl4ad_workshop.training.sampling import Sampler
+from vl4ad_workshop.training.point_sampling import PointSampler
 
 
 class Supervision(nn.Module):
     """Pictures and targets in, the weighted terms of all prediction heads out."""
 
-    def __init__(self, network: Vl4ad, texts: Texts, weights: Weights, sampler: Sampler,
+    def __init__(self, network: Vl4ad, texts: Texts, weights: Weights, sampler: PointSampler,
                  half: torch.dtype | None) -> None:
         """Take the 16-bit type to compute in; None computes in float32."""
         super().__init__()

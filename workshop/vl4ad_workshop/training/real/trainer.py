@@ -21,6 +21,7 @@ from vl4ad_ros.prompts import reader as vocabularies
 from vl4ad_ros.prompts.vocabulary import Vocabulary
 from vl4ad_workshop.network.vl4ad import Vl4ad
 from vl4ad_workshop.training.losses import Weights
+from vl4ad_workshop.training.point_sampling import RandomPoints
 from vl4ad_workshop.training.real.batches import Batch, batches
 from vl4ad_workshop.training.real.checkpoints import Checkpoints, write_whole
 from vl4ad_workshop.training.real.cityscapes import Cityscapes
@@ -33,7 +34,6 @@ from vl4ad_workshop.training.real.optimisation import learning_rate_factor, para
 from vl4ad_workshop.training.real.start import build_network, frozen_sum
 from vl4ad_workshop.training.real.supervision import Supervision
 from vl4ad_workshop.training.real.validation import validate
-from vl4ad_workshop.training.sampling import RandomPoints
 from vl4ad_workshop.training.texts import class_texts
 
 FORMATS = {'coco_panoptic': CocoPanoptic, 'cityscapes': Cityscapes}

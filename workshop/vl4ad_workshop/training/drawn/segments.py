@@ -26,7 +26,7 @@ MIN_PATCH = 12
 
 
 @dataclass(frozen=True)
-class Regions:
+class SegmentList:
     """
     Every segment that can be cut out.
 
@@ -44,7 +44,7 @@ class Regions:
     box: np.ndarray
 
     @staticmethod
-    def of(pictures: PictureSet, names: Sequence[str]) -> Regions:
+    def of(pictures: PictureSet, names: Sequence[str]) -> SegmentList:
         """List the segments of at least `MIN_AREA` px and `MIN_SIDE` px a side."""
         index = {name: i for i, name in enumerate(names)}
         rows = []
@@ -59,25 +59,25 @@ class Regions:
                         whole = KINDS[name].role != 'surface' and max(w, h) <= SLENDER * min(w, h)
                         rows.append((i, s, index[name], area, whole, x, y, x + w, y + h))
         table = np.array(rows, np.int32).reshape(-1, 9)
-        return Regions(*table[:, :4].T, table[:, 4] == 1, table[:, 5:])
+        return SegmentList(*table[:, :4].T, table[:, 4] == 1, table[:, 5:])
 
 
-def cut(pictures: PictureSet, regions: Regions, region: int, size: int,
+def cut(pictures: PictureSet, segments: SegmentList, number: int, size: int,
         rng: np.random.Generator | None = None) -> np.ndarray:
     """
-    Cut a square out, whole things or the inside of what is no `Regions.whole` one.
+    Cut a square out, whole things or the inside of what is no `SegmentList.whole` one.
 
     :param rng: varies context, place, flip and light; without, the middle of each range is taken.
     :return: (size, size, 3) uint8 RGB.
     """
-    picture, segment = regions.picture[region], regions.segment[region]
-    x0, y0, x1, y1 = regions.box[region]
+    picture, segment = segments.picture[number], segments.segment[number]
+    x0, y0, x1, y1 = segments.box[number]
     image = pictures.images[picture]
 
     def between(low: float, high: float) -> float:
         return (low + high) / 2 if rng is None else rng.uniform(low, high)
 
-    if regions.whole[region]:
+    if segments.whole[number]:
         side = max(x1 - x0, y1 - y0) * between(1.0, 1.8)
         cx = (x0 + x1) / 2 + between(-0.1, 0.1) * side
         cy = (y0 + y1) / 2 + between(-0.1, 0.1) * side
@@ -107,7 +107,7 @@ def jitter(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class Segmented:
+class SegmentedPictures:
     """
     Whole pictures and where their segments lie in the trunk's last features.
 
@@ -123,7 +123,7 @@ class Segmented:
 
     @staticmethod
     def of(pictures: PictureSet, batch: Sequence[int], names: Sequence[str],
-           rng: np.random.Generator | None = None) -> Segmented:
+           rng: np.random.Generator | None = None) -> SegmentedPictures:
         """Take the segments of at least `MIN_AREA` px; with `rng` flip and relight at random."""
         index = {name: i for i, name in enumerate(names)}
         images, shares, kinds, areas = [], [], [], []
@@ -141,7 +141,8 @@ class Segmented:
                 cover[large] / cover[large].sum(1, keepdims=True)))
             kinds += [index[pictures.kinds[i][s]] for s in large]
             areas.append(area[large])
-        return Segmented(np.stack(images), shares, torch.tensor(kinds), np.concatenate(areas))
+        return SegmentedPictures(
+            np.stack(images), shares, torch.tensor(kinds), np.concatenate(areas))
 
     def embed(self, network: Vl4ad, dense: Tensor) -> Tensor:
         """Pool (B, C, h, w) features under each segment: (r, D) un-normalised embeddings."""
@@ -154,20 +155,20 @@ class Segmented:
 def embed_all(network: Vl4ad, pictures: PictureSet, names: Sequence[str], device: torch.device,
               crop_size: int) -> Iterator[tuple[str, Tensor, np.ndarray, np.ndarray]]:
     """
-    Embed every region twice, cut out and pooled.
+    Embed every number twice, cut out and pooled.
 
     Yields batches: 'crop' or 'dense', (r, D) un-normalised embeddings, kind and area (px) (r,).
     """
     clip = network.backbone.clip_model
-    regions = Regions.of(pictures, names)
-    for part in np.array_split(np.arange(len(regions.kind)), len(regions.kind) // 128 + 1):
+    segments = SegmentList.of(pictures, names)
+    for part in np.array_split(np.arange(len(segments.kind)), len(segments.kind) // 128 + 1):
         if len(part):
-            crops = np.stack([cut(pictures, regions, r, crop_size) for r in part])
+            crops = np.stack([cut(pictures, segments, r, crop_size) for r in part])
             images = network.normalise(torch.from_numpy(crops).to(device))
-            yield 'crop', clip.encode_image(images), regions.kind[part], regions.area[part]
+            yield 'crop', clip.encode_image(images), segments.kind[part], segments.area[part]
     for part in np.array_split(np.arange(len(pictures)), len(pictures) // 8 + 1):
         if len(part):
-            batch = Segmented.of(pictures, part, names)
+            batch = SegmentedPictures.of(pictures, part, names)
             dense = network.backbone.features(
                 network.normalise(torch.from_numpy(batch.images).to(device)))[-1]
             yield 'dense', batch.embed(network, dense), batch.kind.numpy(), batch.area

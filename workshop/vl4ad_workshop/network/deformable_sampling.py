@@ -101,7 +101,7 @@ FORMS: Mapping[str, Callable[[Tensor, Shapes, Tensor, Tensor], Tensor]] = {
     'grid-sample': grid_sample, 'gather': gather, 'plugin': plugin}
 
 
-class Sampler(nn.Module):
+class DeformableSampler(nn.Module):
     """Deformable sampling in the form that `set_sampling` chose; grid-sample at first."""
 
     form = 'grid-sample'
@@ -121,7 +121,7 @@ def set_sampling(network: nn.Module, form: str) -> None:
     if form not in FORMS:
         raise ValueError(f'sampling is {form!r}; choose one of ' + ', '.join(map(repr, FORMS)))
     for module in network.modules():
-        if isinstance(module, Sampler):
+        if isinstance(module, DeformableSampler):
             module.form = form
 
 

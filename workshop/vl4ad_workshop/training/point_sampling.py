@@ -13,7 +13,7 @@ from torch import Tensor
 import torch.nn.functional as F
 
 
-class Sampler(Protocol):
+class PointSampler(Protocol):
     """Chooses points as (n, P, 2), x and y in 0..1; None stands for all pixels in order."""
 
     def for_matching(self, masks: Tensor) -> Tensor | None:
