@@ -168,7 +168,7 @@ def _write(bundle: Bundle, folder: Path, size: tuple[int, int], graphs: Sequence
         reference, _in_numpy(VisionGraph(network, bundle.capacity.classes, options)))
     if excess(deviation, dtype):
         raise BundleError(
-            f'{dtype} is too coarse for {bundle.directory}: {excess(deviation, dtype)}; '
+            f'{dtype} is too coarse for {bundle.name}: {excess(deviation, dtype)}; '
             f'choose another --dtype of {", ".join(d for d in DTYPES if d != dtype)}')
     for graph in graphs:
         say(graph.file)
