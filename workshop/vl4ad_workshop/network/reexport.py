@@ -1,6 +1,6 @@
 # Copyright 2026 vl4ad_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""`vl4ad export`: a bundle's network in another precision, form or size, in a new bundle."""
+"""`vl4ad export` writes a bundle's network in another precision, form or size as a new bundle."""
 
 from __future__ import annotations
 
@@ -152,9 +152,9 @@ def write_graphs(bundle: Bundle, folder: Path, size: tuple[int, int], dtype: str
 
 def _write(bundle: Bundle, folder: Path, size: tuple[int, int], graphs: Sequence[Graph],
            reference: Reference, say: Callable[[str], None]) -> tuple[Deviation, list[str]]:
-    """Write graphs of one precision if it is near the reference; return its weights' files too."""
+    """Write graphs of one precision if it agrees with the reference; also return weight files."""
     dtype, options = graphs[0].dtype, Classification(**bundle.network.classification)
-    # Each precision rounds weights in place, so each begins with those of the bundle.
+    # Each precision rounds weights in place, so each starts from the weights of the bundle.
     network, weights = load_network(bundle)
     files = [replace(weights, path=folder / weights.path.name)]
     if dtype != 'fp32':
@@ -180,8 +180,10 @@ def _write(bundle: Bundle, folder: Path, size: tuple[int, int], graphs: Sequence
 
 def load_network(bundle: Bundle) -> tuple[Vl4ad, WeightFile]:
     """
-    Build a bundle's network anew, in evaluation mode, its weights mapped from their file.
+    Build a bundle's network in PyTorch, in evaluation mode.
 
+    :param bundle: a bundle that `vl4ad convert` or `vl4ad train` wrote.
+    :return: the network, whose weights are mapped from their file, and that file.
     :raises BundleError: if the bundle has no weights for it, or they do not fit.
     """
     record = bundle.network
@@ -193,7 +195,7 @@ def load_network(bundle: Bundle) -> tuple[Vl4ad, WeightFile]:
         Classification(**record.classification)
         weights, state = WeightFile.read(bundle.directory / record.weights)
         network.load_state_dict(state, assign=True)
-    except Exception as error:  # a record that is no network's fails in many ways
+    except Exception as error:  # a damaged record raises many kinds of errors
         raise BundleError(f'{bundle.directory / record.weights} does not fit the network of its '
                           f'manifest ({error}); {REPAIR}') from error
     return network.requires_grad_(False).eval(), weights
@@ -227,9 +229,9 @@ def _reference(bundle: Bundle, size: tuple[int, int],
 
 
 def _in_numpy(graph: VisionGraph) -> Callable[..., Maps]:
-    """Return the network as `inference.backend.Backend.run` is."""
+    """Return the network as a function of arrays, like `inference.backend.Backend.run`."""
     def answer(*inputs: np.ndarray) -> Maps:
-        # Prompts are read-only, which PyTorch warns of.
+        # Prompts are read-only arrays; PyTorch would warn about them.
         tensors = [torch.from_numpy(x.copy()) for x in inputs]
         with torch.inference_mode():
             return Maps(*(x.numpy() for x in graph(*tensors)[:len(OUTPUTS)]))

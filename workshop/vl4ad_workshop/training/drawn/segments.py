@@ -1,6 +1,6 @@
 # Copyright 2026 vl4ad_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Segments of drawn pictures as CLIP sees them: cut out, or pooled from a picture's features."""
+"""Segments of drawn pictures as input of CLIP: as crops, or pooled from features of a picture."""
 
 from __future__ import annotations
 
@@ -28,11 +28,14 @@ MIN_PATCH = 12
 @dataclass(frozen=True)
 class SegmentList:
     """
-    Every segment that can be cut out.
+    The segments that are large enough to be cropped.
 
-    :ivar picture, segment, kind, area: (r,) int, area in px.
-    :ivar whole: (r,) bool, False for surfaces and slender things: a square around them shows
-        mostly other things.
+    :ivar picture: (r,) int32, index of the picture.
+    :ivar segment: (r,) int32, number of the segment in the picture.
+    :ivar kind: (r,) int32, index of the kind.
+    :ivar area: (r,) int32, in px.
+    :ivar whole: (r,) bool, False for surfaces and slender objects, because a square around them
+        shows mostly other objects.
     :ivar box: (r, 4) int x0, y0, x1, y1 (exclusive).
     """
 
@@ -65,9 +68,11 @@ class SegmentList:
 def cut(pictures: PictureSet, segments: SegmentList, number: int, size: int,
         rng: np.random.Generator | None = None) -> np.ndarray:
     """
-    Cut a square out, whole things or the inside of what is no `SegmentList.whole` one.
+    Return a square crop of a segment: around it if it is `whole`, else from its inside.
 
-    :param rng: varies context, place, flip and light; without, the middle of each range is taken.
+    :param number: index of the segment in the list.
+    :param size: side of the crop in pixels.
+    :param rng: varies context, position, flip and light; None takes the middle of each range.
     :return: (size, size, 3) uint8 RGB.
     """
     picture, segment = segments.picture[number], segments.segment[number]
@@ -99,9 +104,9 @@ def cut(pictures: PictureSet, segments: SegmentList, number: int, size: int,
 
 
 def jitter(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Vary brightness, contrast and colour balance of (H, W, 3) uint8."""
+    """Vary brightness, contrast and colour balance of an image (H, W, 3) uint8."""
     gain = rng.uniform(0.75, 1.25) * rng.uniform(0.92, 1.08, 3)
-    # One table of 256 a channel: a tenth of the time of arithmetic on the pixels.
+    # One table of 256 entries per channel takes a tenth of the time of arithmetic on the pixels.
     table = np.clip(np.arange(256)[:, None] * gain + rng.uniform(-20, 20), 0, 255)
     return cv2.LUT(np.ascontiguousarray(image), table.astype(np.uint8)[:, None])
 
@@ -109,11 +114,12 @@ def jitter(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 @dataclass(frozen=True)
 class SegmentedPictures:
     """
-    Whole pictures and where their segments lie in the trunk's last features.
+    Whole pictures and the cells that their segments cover in the trunk's last features.
 
     :ivar images: (B, H, W, 3) uint8.
-    :ivar shares: for each picture (s, cells) float32, a segment's row adds up to one.
-    :ivar kind, area: (r,) of all segments in order; area in px.
+    :ivar shares: for each picture (s, cells) float32; each row is a segment and adds up to one.
+    :ivar kind: (r,) int64, kinds of all segments in order.
+    :ivar area: (r,) areas of all segments in px.
     """
 
     images: np.ndarray
@@ -124,7 +130,7 @@ class SegmentedPictures:
     @staticmethod
     def of(pictures: PictureSet, batch: Sequence[int], names: Sequence[str],
            rng: np.random.Generator | None = None) -> SegmentedPictures:
-        """Take the segments of at least `MIN_AREA` px; with `rng` flip and relight at random."""
+        """Use segments of at least `MIN_AREA` px; `rng` flips and changes light at random."""
         index = {name: i for i, name in enumerate(names)}
         images, shares, kinds, areas = [], [], [], []
         for i in batch:
@@ -155,7 +161,7 @@ class SegmentedPictures:
 def embed_all(network: Vl4ad, pictures: PictureSet, names: Sequence[str], device: torch.device,
               crop_size: int) -> Iterator[tuple[str, Tensor, np.ndarray, np.ndarray]]:
     """
-    Embed every number twice, cut out and pooled.
+    Embed every segment twice: as a crop, and pooled from the features of its picture.
 
     Yields batches: 'crop' or 'dense', (r, D) un-normalised embeddings, kind and area (px) (r,).
     """
