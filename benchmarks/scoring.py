@@ -1,16 +1,17 @@
 # Copyright 2026 vl4ad_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-Compare FC-CLIP's order of operations with ours: the table of docs/benchmarks.md on scoring.
+Compare FC-CLIP's order of operations in scoring with ours, for the table in docs/benchmarks.md.
 
     python -m benchmarks.scoring [--part scoring] [--part network] [--part ap] [--json FILE]
 
-Same weights, same image, same threads, float32, in turns in one run. `scoring` is what comes
-after the network at 1024x2048 with 250 masks and 19 classes: time, memory, difference in score.
-`network` is everything from pixels to score at 512x1024, ours in torch and as exported. Both take
-ConvNeXt-L with drawn weights (benchmarks/parity.py): their masks mean nothing, and cost what any
-cost. `ap` is what the order changes in the answers of a trained model: the tiny one, on held-out
-drawn pictures.
+Both orders use the same weights, image and threads in float32, and alternate in one run.
+`scoring` measures what follows the network at 1024x2048 with 250 masks and 19 classes: time,
+memory, and the difference in the score. `network` measures everything from pixels to score at
+512x1024, for our network in torch and as exported. Both use ConvNeXt-L with drawn weights
+(benchmarks/parity.py), whose masks have no meaning but the same cost as trained ones. `ap`
+measures how the order changes the results of a trained model, the tiny one, on held-out drawn
+pictures.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 # Copyright 2026 vl4ad_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""A bundle's image network, asked once a picture: all prompts after that are small products."""
+"""A bundle's image network, run once for each picture and then combined with any prompts."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class Words:
 @dataclass(frozen=True)
 class Answer:
     """
-    What the network says of a picture whatever the words.
+    The outputs of the network for a picture that do not depend on the prompts.
 
     :ivar mask_logits: (N, h, w) of the whole network input.
     :ivar embeddings: (N, D) for each classifier of the graph, 'in' and maybe 'out': unit

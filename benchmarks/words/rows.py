@@ -1,6 +1,6 @@
 # Copyright 2026 vl4ad_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The rows of the tables: prompts, options and a score each."""
+"""The rows of the tables; each is a combination of prompts, options and a score."""
 
 from __future__ import annotations
 
@@ -21,10 +21,13 @@ from vl4ad_workshop.training.drawn.selection import ALPHAS, BETAS, KEEP_VOID, SO
 @dataclass(frozen=True)
 class Row:
     """
-    One way to score a picture; what is None is as the bundle has it.
+    A way to score a picture. The bundle provides the values that are None.
 
-    :ivar prompts: names of prompts; the row's figures are the mean over them.
-    :ivar softer: multiplies the bundle's softmax temperature.
+    :ivar prompts: names of prompts; the figures of the row are the mean over them.
+    :ivar score: computes the score from a map of the network.
+    :ivar softer: factor of the bundle's softmax temperature.
+    :ivar keep_void: see `Classification`.
+    :ivar classifier: see `Classification`.
     :ivar weights: exponents alpha and beta of the ensemble.
     """
 

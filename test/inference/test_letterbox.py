@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import pytest
 from vl4ad_ros.inference.letterbox import Letterbox
+from vl4ad_workshop.scenes.still import draw_still
 
 NETWORK = (96, 160)
 PADDING = (123, 117, 104)
@@ -96,21 +97,13 @@ def test_cells_of_a_box(box, rows, columns):
     assert cells == (slice(*rows), slice(*columns))
 
 
-def blocks(size):
-    """Return a picture with edges: the mean of random blocks of three sizes."""
-    rng = np.random.default_rng(3)
-    layers = [cv2.resize(rng.integers(0, 256, (n, 2 * n, 3), np.uint8), size[::-1],
-                         interpolation=cv2.INTER_NEAREST) for n in (5, 17, 50)]
-    return np.mean(layers, axis=0).round().astype(np.uint8)
-
-
 @pytest.mark.parametrize('size', [
     (360, 640), (720, 1280), (1080, 1920), (480, 854), (540, 960), (1079, 1919), (101, 163)])
 @pytest.mark.parametrize('network', [(96, 160), (192, 320), (512, 1024), (1024, 2048)])
 def test_fast_resize_is_close_to_means_over_fractions_of_pixels(size, network):
     box = Letterbox(size, network, 4)
     height, width = box.content_size
-    image = blocks(size)
+    image = draw_still(np.random.default_rng(3), size).image
     fast = box.to_network(image, PADDING)[:height, :width].astype(float)
     shrinks = height < size[0]
     slow = cv2.resize(image, (width, height), interpolation=(
