@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
@@ -69,7 +70,8 @@ def _middles(act: Act) -> dict[int, float]:
     return found
 
 
-def _labelled(replay: Replay):
+def _labelled(
+        replay: Replay) -> Iterator[tuple[int, np.ndarray, np.ndarray | None, np.ndarray]]:
     """Yield index, RGB image, label and map of object numbers of every published frame."""
     ids = {index: numbers for index, _, numbers in replay.bag.truth_maps()}
     for index, image, label in decoded(replay):

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 import math
+from typing import Any
 
 import open_clip
 from timm.models import register_model
@@ -27,7 +28,7 @@ class TinyResNet(ByobNet):
     a cell of stride 32 is larger than most obstacles.
     """
 
-    def __init__(self, **kwargs) -> None:
+    def __init__(self, **kwargs: Any) -> None:
         blocks = tuple(ByoBlockCfg(type='basic', d=2, c=c, s=s, gs=0, br=1.0)
                        for c, s in ((32, 2), (64, 2), (128, 2), (256, 1)))
         super().__init__(ByoModelCfg(blocks=blocks, stem_chs=16, stem_pool='', downsample='avg'),
@@ -43,7 +44,7 @@ class TinyResNet(ByobNet):
 
 
 @register_model
-def vl4ad_resnet_tiny(pretrained: bool = False, **kwargs) -> TinyResNet:
+def vl4ad_resnet_tiny(pretrained: bool = False, **kwargs: Any) -> TinyResNet:
     """Build the trunk of the tiny CLIP."""
     if pretrained:
         raise ValueError('vl4ad_resnet_tiny has no pretrained weights; train the tiny CLIP')

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 
-def sine_encoding(height: int, width: int, dim: int, device=None) -> Tensor:
+def sine_encoding(height: int, width: int, dim: int,
+                  device: torch.device | None = None) -> Tensor:
     """
     Return DETR's sine position encoding, normalised to 2 pi, as (height * width, dim) float32.
 
@@ -37,7 +38,8 @@ def sine_encoding(height: int, width: int, dim: int, device=None) -> Tensor:
     return torch.cat([rows, columns], -1).flatten(0, 1)
 
 
-def cell_centres(shapes: tuple[tuple[int, int], ...], device=None) -> Tensor:
+def cell_centres(shapes: tuple[tuple[int, int], ...],
+                 device: torch.device | None = None) -> Tensor:
     """Return x, y in 0..1 of the centres of the cells of all levels, (S, 2) float32."""
     levels = []
     for height, width in shapes:

@@ -103,7 +103,9 @@ def _load(checkpoint: Path, modules: dict[str, nn.Module]) -> dict[str, Any]:
     return state
 
 
-def _save(checkpoint: Path, step: int, modules, optimiser, schedule) -> None:
+def _save(checkpoint: Path, step: int, modules: dict[str, nn.Module],
+          optimiser: torch.optim.Optimizer,
+          schedule: torch.optim.lr_scheduler.LambdaLR) -> None:
     temporary = checkpoint.with_suffix('.tmp')
     torch.save({'step': step, 'modules': {k: m.state_dict() for k, m in modules.items()},
                 'optimiser': optimiser.state_dict(), 'schedule': schedule.state_dict()},
