@@ -37,7 +37,8 @@ def add_precision_arguments(parser: argparse.ArgumentParser, default: str | None
     parser.add_argument('--images', type=Path, metavar='DIR',
                         help='folder of JPEG or PNG pictures of your own camera, which become the '
                         f'reference frames; at most {MOST_PICTURES} are taken, evenly spaced in '
-                        'the order of their names')
+                        'the order of their names (default: the reference frames of the bundle, '
+                        'or else of the shipped one)')
 
 
 def forms_of(sampling: str | None) -> tuple[str, ...]:

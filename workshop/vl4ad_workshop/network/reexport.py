@@ -44,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `vl4ad export`."""
     parser.add_argument('bundle', metavar='BUNDLE', help="'tiny' or a directory")
     parser.add_argument('--input-size', type=parse_size, metavar='HxW',
-                        help="pixels that the network sees (default: the bundle's)")
+                        help="size of the network's input in pixels (default: the bundle's)")
     add_precision_arguments(parser, default='fp16')
     parser.add_argument('--out', type=Path, metavar='DIR',
                         help='folder of the new bundle, which must not exist yet (default: '
