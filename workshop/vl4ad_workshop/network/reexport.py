@@ -222,7 +222,7 @@ def _reference(bundle: Bundle, size: tuple[int, int],
     texts = {name: getattr(prompts, name) for name in TEXT_INPUTS}
     images = np.stack([
         Letterbox(p.shape[:2], size, bundle.vision.stride).to_network(p, bundle.padding_rgb)
-        for p in pictures or _own_pictures(bundle)])
+        for p in (pictures if len(pictures) else _own_pictures(bundle))])
     answer = _in_numpy(VisionGraph(network, bundle.capacity.classes,
                                    Classification(**bundle.network.classification)))
     return Reference(images, texts, tuple(answer(image, *texts.values()) for image in images))
