@@ -25,7 +25,7 @@ import torch.nn.functional as F
 from vl4ad_workshop.network.checkpoint import empty_network, recognise
 from vl4ad_workshop.network.clip import concept_embeddings
 from vl4ad_workshop.network.config import NetworkConfig
-from vl4ad_workshop.network.scoring import semantic_map
+from vl4ad_workshop.network.uncertainty import semantic_map
 from vl4ad_workshop.network.vl4ad import Texts, Vl4ad
 
 # FC-CLIP's exponents of the geometric ensemble.

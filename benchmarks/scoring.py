@@ -1,16 +1,17 @@
 # Copyright 2026 vl4ad_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-Compare FC-CLIP's order of operations with ours: the table of docs/benchmarks.md on scoring.
+Compare FC-CLIP's order of operations in scoring with ours, for the table in docs/benchmarks.md.
 
     python -m benchmarks.scoring [--part scoring] [--part network] [--part ap] [--json FILE]
 
-Same weights, same image, same threads, float32, in turns in one run. `scoring` is what comes
-after the network at 1024x2048 with 250 masks and 19 classes: time, memory, difference in score.
-`network` is everything from pixels to score at 512x1024, ours in torch and as exported. Both take
-ConvNeXt-L with drawn weights (benchmarks/parity.py): their masks mean nothing, and cost what any
-cost. `ap` is what the order changes in the answers of a trained model: the tiny one, on held-out
-drawn pictures.
+Both orders use the same weights, image and threads in float32, and alternate in one run.
+`scoring` measures what follows the network at 1024x2048 with 250 masks and 19 classes: time,
+memory, and the difference in the score. `network` measures everything from pixels to score at
+512x1024, for our network in torch and as exported. Both use ConvNeXt-L with drawn weights
+(benchmarks/parity.py), whose masks have no meaning but the same cost as trained ones. `ap`
+measures how the order changes the results of a trained model, the tiny one, on held-out drawn
+pictures.
 """
 
 from __future__ import annotations
@@ -40,13 +41,13 @@ from vl4ad_ros.bundle import Bundle
 from vl4ad_ros.evaluation.pixel_metrics import PixelMetrics
 from vl4ad_ros.inference.backend import BackendOptions, open_backend
 from vl4ad_ros.inference.detector import Detector
-from vl4ad_workshop.network import scoring
 from vl4ad_workshop.network.classification import class_logits, class_probability
 from vl4ad_workshop.network.clip_tokenizer import write_clip_tokenizer
 from vl4ad_workshop.network.config import CONVNEXT_LARGE_D_320
 from vl4ad_workshop.network.deformable_attention import DeformableAttention
 from vl4ad_workshop.network.export import export_bundle
 from vl4ad_workshop.network.position import cell_centres, sine_encoding
+from vl4ad_workshop.network.uncertainty import semantic_map, uncertainty
 from vl4ad_workshop.network.vl4ad import Texts, Vl4ad
 from vl4ad_workshop.scenes.still import draw_still
 
@@ -62,7 +63,7 @@ def official_score(mask_logits: Tensor, probability: Tensor, size: tuple[int, in
 
 def our_score(mask_logits: Tensor, probability: Tensor, size: tuple[int, int]) -> Tensor:
     """Score at stride 4, then enlarge one channel: (H, W)."""
-    score = scoring.vl4ad(scoring.semantic_map(mask_logits.sigmoid(), probability))
+    score = uncertainty(semantic_map(mask_logits.sigmoid(), probability))
     return F.interpolate(score[None, None], size=size, mode='bilinear', align_corners=False)[0, 0]
 
 
@@ -314,8 +315,8 @@ def compare_ap(pictures: int) -> dict[str, dict[str, float]]:
             # FC-CLIP enlarges to the network's size, cuts the padding off, resizes to the image.
             at_input = F.interpolate(masks, scale_factor=4, mode='bilinear', align_corners=False)
             theirs = official_score(at_input[0, :, :height, :width], probability, CAMERA).numpy()
-            ours = letterbox.to_image(letterbox.crop(scoring.vl4ad(
-                scoring.semantic_map(masks[0].sigmoid(), probability)).numpy()))
+            ours = letterbox.to_image(letterbox.crop(uncertainty(
+                semantic_map(masks[0].sigmoid(), probability)).numpy()))
             for side, score in zip(SCORES, (theirs, ours)):
                 metrics[side].add(score, labels(frame))
             gaps.append(difference(torch.from_numpy(theirs), torch.from_numpy(ours)))

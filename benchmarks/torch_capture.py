@@ -24,10 +24,10 @@ from vl4ad_ros.bundle import Bundle
 from vl4ad_ros.bundle.manifest import DTYPES
 from vl4ad_ros.bundle.reference import load_reference, Maps, measure, TEXT_INPUTS
 from vl4ad_workshop.network.classification import Classification
+from vl4ad_workshop.network.deformable_sampling import set_sampling
 from vl4ad_workshop.network.export import VisionGraph
 from vl4ad_workshop.network.precision import set_precision
 from vl4ad_workshop.network.reexport import load_network
-from vl4ad_workshop.network.sampling import set_sampling
 
 WARM_UP = 3
 """Runs before the capture, in which cuDNN chooses its algorithms."""

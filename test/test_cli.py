@@ -29,7 +29,7 @@ def test_nothing_slow_is_imported_for_help():
         assert verb in done.stdout
 
 
-@pytest.mark.parametrize('verb', ['demo', 'replay', 'evaluate', 'bag-from-video'])
+@pytest.mark.parametrize('verb', ['replay', 'evaluate', 'bag-from-video', 'bench'])
 def test_every_verb_has_help(verb, capsys):
     with pytest.raises(SystemExit) as ended:
         cli.main([verb, '--help'])
@@ -82,9 +82,8 @@ def homeless(monkeypatch):
     monkeypatch.delenv('XDG_CACHE_HOME', raising=False)
 
 
-@pytest.mark.parametrize('arguments', [['build', '--list'], ['demo']])
-def test_a_user_without_a_home_is_told_what_to_set(arguments, homeless, capsys):
-    assert cli.main(arguments) == 1
+def test_a_user_without_a_home_is_told_what_to_set(homeless, capsys):
+    assert cli.main(['build', '--list']) == 1
     said = capsys.readouterr().err
     assert 'no home folder' in said and 'set XDG_CACHE_HOME' in said
 
@@ -107,15 +106,14 @@ def test_openvino_is_imported_without_a_home():
 
 
 @pytest.mark.parametrize('name', ['\N{COW}', '\udcff'])
-@pytest.mark.parametrize('verb', ['evaluate', 'build', 'scenes'])
+@pytest.mark.parametrize('verb', ['evaluate', 'build'])
 def test_names_that_ascii_lacks_are_told_anyway(verb, name, mock_bundle, tmp_path):
     """In the C locale, where Python may not take UTF-8 either."""
     copy = shutil.copytree(mock_bundle, tmp_path / name)
     arguments = {
         'evaluate': [write_bag(tmp_path / 'bag', 2), '--bundle', copy],
         'build': ['--list', '--cache-dir', copy / 'engines'],
-        'scenes': ['--out', tmp_path / f'{name} bag', '--seconds', '0.1', '--anomalies', '0',
-                   '--size', '16', '16']}[verb]
+    }[verb]
     done = subprocess.run(
         [sys.executable, '-m', 'vl4ad_ros.cli', verb, *arguments], capture_output=True,
         env={**os.environ, 'LC_ALL': 'C', 'PYTHONUTF8': '0', 'PYTHONCOERCECLOCALE': '0',
@@ -149,6 +147,16 @@ def test_missing_libraries_have_a_cure(missing, message, capsys, monkeypatch):
     monkeypatch.setattr(cli.Candidate, 'load', lambda self, name: verb)
     assert cli.main(['replay']) == 1
     assert re.search(message, capsys.readouterr().err)
+
+
+def test_a_verb_of_the_workshop_says_what_to_install(capsys, monkeypatch):
+    monkeypatch.setattr(cli, 'entry_points', lambda group: ())
+    for verb, text in cli.WORKSHOP.items():
+        assert cli.find_verbs()[verb].help == f'{text} (needs vl4ad_workshop)'
+        assert cli.main([verb, '--out', 'x']) == 1
+        said = capsys.readouterr().err
+        assert f"'vl4ad {verb}' needs vl4ad_workshop" in said
+        assert 'pip install . ./workshop' in said
 
 
 def test_evaluate_takes_the_parameter_file_of_the_node(tmp_path, mock_bundle, capsys):

@@ -39,7 +39,7 @@ MAY_IMPORT = {
 WORKSHOP_MAY_IMPORT = {
     '__init__.py': set(),
     'scenes': set(),
-    'network': {'scenes'},
+    'network': set(),
     'demo': {'scenes'},
     'training': {'network', 'scenes', 'demo'},
 }

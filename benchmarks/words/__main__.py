@@ -1,15 +1,15 @@
 # Copyright 2026 vl4ad_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-Study what a bundle's words do, on held-out drawn pictures: every table of docs/tiny_model.md.
+Measure the effect of a bundle's prompts on held-out drawn pictures, for docs/tiny_model.md.
 
     python -m benchmarks.words [BUNDLE ...] [--pictures 120] [--json FILE] [--pictures-out DIR]
-    python -m benchmarks.words [BUNDLE ...] --validation     # which setting is best, elsewhere
+    python -m benchmarks.words [BUNDLE ...] --validation     # settings on validation pictures
 
-Several bundles are trainings of one recipe with other seeds: each cell is their mean ± standard
-deviation. A file that --json wrote may stand for its bundles. The network runs once on each
-picture; prompts, controls and options are products of small arrays after that, so every row sees
-the same masks.
+Several bundles are trainings of one recipe with different seeds; each cell is then their mean ±
+standard deviation. A file that --json wrote may be given in place of its bundles. The network runs
+once on each picture. Prompts, controls and options only need products of small arrays after that,
+so every row uses the same masks.
 """
 
 from __future__ import annotations
@@ -43,7 +43,13 @@ class Subject:
     """One bundle under study."""
 
     def __init__(self, name: str, validation: bool, pictures_out: Path | None = None) -> None:
-        """Open a bundle: 'tiny' or a directory."""
+        """
+        Open a bundle.
+
+        :param name: 'tiny' or a directory.
+        :param validation: compare settings instead of measuring all tables.
+        :param pictures_out: folder for strips of pictures; None writes none.
+        """
         detector = Detector.open(name, 'onnxruntime')
         self.bundle = detector.bundle
         self.model = StudyModel(self.bundle)
@@ -66,7 +72,7 @@ class Subject:
                 self.parts.append(self.strips)
 
     def result(self, pictures: int) -> Study:
-        """Return all figures; those of CLIP are measured here, on `pictures` of their own."""
+        """Return all figures; those of CLIP are measured on `pictures` other pictures."""
         study = {'bundle': self.bundle.name, 'digest': self.bundle.digest,
                  'pixels': self._pixels.result()}
         if self._validation:
@@ -79,8 +85,8 @@ class Subject:
 @torch.inference_mode()
 def study(subjects: Sequence[Subject], groups: Sequence[str], pictures: int, split: str,
           ) -> list[Study]:
-    """Show the same pictures to every subject."""
-    # Each product is small: threads would cost more than they give.
+    """Run every subject on the same pictures, and return its figures."""
+    # The products are too small for several threads to be faster.
     torch.set_num_threads(1)
     with ProcessPoolExecutor(os.cpu_count(), multiprocessing.get_context('spawn')) as pool:
         for group in groups:
@@ -99,7 +105,7 @@ def recorded(file: Path, pictures: int, split: str) -> list[Study]:
     """
     Return the studies in a file that --json wrote.
 
-    :raises SystemExit: if they are of other pictures.
+    :raises SystemExit: if they were made with other pictures.
     """
     record = json.loads(file.read_text())
     seen = record['pictures'], record['split']
@@ -113,15 +119,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Print the tables; write JSON and pictures where asked to."""
     parser = argparse.ArgumentParser(description=__doc__.strip().split('\n\n')[0])
     parser.add_argument('bundles', nargs='*', default=['tiny'], metavar='BUNDLE',
-                        help="'tiny' (default), directories, or files that --json wrote: seeds "
-                        'of one recipe')
-    parser.add_argument('--pictures', type=int, default=120, help='of each group')
+                        help="'tiny' (default), directories, or files that --json wrote; "
+                        'several are trainings of one recipe with different seeds')
+    parser.add_argument('--pictures', type=int, default=120, metavar='N',
+                        help='pictures of each group (default: %(default)s)')
     parser.add_argument('--validation', action='store_true',
                         help='compare temperatures, void and ensemble weights on validation '
                         'pictures instead')
-    parser.add_argument('--json', type=Path, metavar='FILE')
+    parser.add_argument('--json', type=Path, metavar='FILE', help='write all figures')
     parser.add_argument('--pictures-out', type=Path, metavar='DIR',
-                        help="write strips of some test pictures, of the first bundle's answers")
+                        help='write strips of some test pictures, for the first bundle')
     args = parser.parse_args(arguments)
     split = 'validation' if args.validation else 'test'
     groups = [g for g in GROUPS if not args.validation or g in CHOSEN_BY]

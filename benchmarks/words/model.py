@@ -1,6 +1,6 @@
 # Copyright 2026 vl4ad_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""A bundle's image network, asked once a picture: all prompts after that are small products."""
+"""A bundle's image network, run once for each picture and then combined with any prompts."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ from vl4ad_ros.bundle import Bundle
 from vl4ad_ros.bundle.manifest import Ensemble
 from vl4ad_ros.bundle.prompt_encoder import Prompts
 from vl4ad_ros.inference.letterbox import Letterbox
-from vl4ad_workshop.network import scoring
+from vl4ad_workshop.network import comparator_scores
 from vl4ad_workshop.network.classification import class_logits, class_probability, Classification
 from vl4ad_workshop.network.export import STUDY_OUTPUTS
+from vl4ad_workshop.network.uncertainty import semantic_map
 
 Score = Callable[[Tensor], Tensor]
 
@@ -64,7 +65,7 @@ class Words:
 @dataclass(frozen=True)
 class Answer:
     """
-    What the network says of a picture whatever the words.
+    The outputs of the network for a picture that do not depend on the prompts.
 
     :ivar mask_logits: (N, h, w) of the whole network input.
     :ivar embeddings: (N, D) for each classifier of the graph, 'in' and maybe 'out': unit
@@ -103,13 +104,13 @@ class Answer:
     def semantic(self, words: Words, options: Classification = Classification(),
                  softer: float = 1.0) -> Tensor:
         """Return the known classes' map (K, h, w)."""
-        return scoring.semantic_map(self.masks, self.probability(words, options, softer))
+        return semantic_map(self.masks, self.probability(words, options, softer))
 
     def score(self, score: Score, words: Words, options: Classification = Classification(),
               softer: float = 1.0) -> Tensor:
-        """Return a score of `network.scoring` on the network's map: (h, w)."""
-        if score in (scoring.max_logit, scoring.energy):
-            return score(scoring.logit_map(
+        """Return `uncertainty` or a comparator score on the network's map: (h, w)."""
+        if score in (comparator_scores.max_logit, comparator_scores.energy):
+            return score(comparator_scores.logit_map(
                 self.masks, self.logits(words, 'in', softer)[:, :words.known]))
         return score(self.semantic(words, options, softer))
 

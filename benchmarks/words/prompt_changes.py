@@ -1,9 +1,9 @@
 # Copyright 2026 vl4ad_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-What one prompt does: a known class leaves the prompts, an anomalous kind joins the known ones.
+The effect of one prompt: a known class is removed, or an anomalous kind becomes a known class.
 
-Nothing but the prompts changes. A class that left is then named among the anomalies, too.
+Only the prompts change. A class that was removed is then also added to the anomaly prompts.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ import torch
 
 from vl4ad_ros.bundle.manifest import Calibration
 from vl4ad_workshop.demo.second_act import Phase
-from vl4ad_workshop.network import scoring
 from vl4ad_workshop.network.classification import Classification
+from vl4ad_workshop.network.uncertainty import uncertainty
 from vl4ad_workshop.scenes.frame import Frame
 from vl4ad_workshop.scenes.kinds import KINDS
 
@@ -28,11 +28,11 @@ STATES = ('before', 'after', 'named')
 
 
 class PromptChanges:
-    """The median score, 0 to 1, of each kind's pixels before and after its own prompt changes."""
+    """The median score 0..1 of each kind's pixels, before and after its own prompt changes."""
 
     def __init__(self, encode: Encoder, shipped: Classification,
                  calibration: Calibration) -> None:
-        """Change the default prompts."""
+        """Start from the default prompts."""
         self._shipped, self._calibration = shipped, calibration
         self._default = encode(encode.default)
         self._rows: dict[str, list[list[float]]] = defaultdict(list)
@@ -47,7 +47,7 @@ class PromptChanges:
         self._words_for = words_for
 
     def add(self, answer: Answer, frame: Frame, group: str) -> None:
-        """Look at each kind of a picture that has `MIN_PIXELS`."""
+        """Add a picture: every kind in it with at least `MIN_PIXELS`."""
         before = self._score(answer, self._default)
         for kind in sorted(set(frame.kinds)):
             pixels = np.isin(frame.segments, [s for s, k in enumerate(frame.kinds) if k == kind])
@@ -62,12 +62,12 @@ class PromptChanges:
                 for kind in KINDS if kind in self._rows}
 
     def _score(self, answer: Answer, words: Words) -> np.ndarray:
-        u = answer.score(scoring.vl4ad, words, self._shipped)
+        u = answer.score(uncertainty, words, self._shipped)
         return answer.on_picture(torch.from_numpy(self._calibration(u.numpy())))
 
 
 def change(kind: str) -> str:
-    """Say what happens to a kind's prompt, and what training saw of it."""
+    """Return the change of a kind's prompt and the kind's role in training, for a table."""
     return {'known': 'no longer known', 'masks': 'now known (training masks)',
             'words': 'now known (CLIP stage only)',
             'unseen': 'now known (never seen)'}[KINDS[kind].group]

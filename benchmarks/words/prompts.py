@@ -1,6 +1,6 @@
 # Copyright 2026 vl4ad_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The prompts that the study compares, and those that are its controls."""
+"""The prompts that the study compares, and the controls."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from vl4ad_ros.prompts.vocabulary import PromptClass, Vocabulary
 from vl4ad_workshop.scenes.kinds import KINDS, kinds_in
 
 DRAWS = 5
-"""Sets of wrong words and of random vectors, whose figures are averaged."""
+"""Number of sets of wrong words, and of random vectors, whose figures are averaged."""
 IDEAS = tuple(product((False, True), repeat=3))
-"""The paper's prompt ensembling, class merging and anomaly prompts: off or on."""
+"""The paper's prompt ensembling, class merging and anomaly prompts, each off or on."""
 
 
 class Encoder:
-    """Embeds vocabularies with all templates of a bundle, or with its first alone."""
+    """Embeds vocabularies with all templates of a bundle, or with the first one only."""
 
     def __init__(self, detector: Detector) -> None:
         """Use the text tower that `detector` has loaded."""
@@ -45,7 +45,7 @@ class Encoder:
 
 
 def common_prompts(encode: Encoder) -> dict[str, Words]:
-    """Return the prompts that no group changes: 'none', 'default' and each of `IDEAS`."""
+    """Return the prompts that all groups share: 'none', 'default' and each of `IDEAS`."""
     vocabulary = encode.default
     prompts = {'none': encode(Vocabulary(vocabulary.known)), 'default': encode(vocabulary)}
     for ensembling, merging, anomaly in IDEAS:
@@ -69,7 +69,7 @@ def first_words(vocabulary: Vocabulary) -> Vocabulary:
 
 
 def merge(known: Sequence[PromptClass]) -> tuple[PromptClass, ...]:
-    """Merge classes as the shipped `cityscapes_merged` does; one that is in none stays alone."""
+    """Merge classes like the shipped `cityscapes_merged`; other classes stay as they are."""
     merged: dict[str, list[PromptClass]] = {}
     for c in known:
         super_class = next((s.name for s in load('cityscapes_merged').known
@@ -95,7 +95,7 @@ def control_prompts(encode: Encoder, column: str) -> dict[str, Words]:
 
 
 def right_classes(column: str) -> tuple[PromptClass, ...]:
-    """Return a class for each kind that a column counts: its name."""
+    """Return a class for each kind that counts as an anomaly in a column, with its name."""
     return tuple(PromptClass(k.name, k.words[:1]) for k in KINDS.values()
                  if k.name in counted(column))
 

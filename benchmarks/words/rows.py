@@ -1,6 +1,6 @@
 # Copyright 2026 vl4ad_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The rows of the tables: prompts, options and a score each."""
+"""The rows of the tables; each is a combination of prompts, options and a score."""
 
 from __future__ import annotations
 
@@ -12,23 +12,27 @@ from benchmarks.words.model import Answer, Score, Words
 from benchmarks.words.prompts import DRAWS, idea, IDEAS
 from torch import Tensor
 
-from vl4ad_workshop.network import scoring
+from vl4ad_workshop.network import comparator_scores
 from vl4ad_workshop.network.classification import Classification
+from vl4ad_workshop.network.uncertainty import uncertainty
 from vl4ad_workshop.training.drawn.selection import ALPHAS, BETAS, KEEP_VOID, SOFTER
 
 
 @dataclass(frozen=True)
 class Row:
     """
-    One way to score a picture; what is None is as the bundle has it.
+    A way to score a picture. The bundle provides the values that are None.
 
-    :ivar prompts: names of prompts; the row's figures are the mean over them.
-    :ivar softer: multiplies the bundle's softmax temperature.
+    :ivar prompts: names of prompts; the figures of the row are the mean over them.
+    :ivar score: computes the score from a map of the network.
+    :ivar softer: factor of the bundle's softmax temperature.
+    :ivar keep_void: see `Classification`.
+    :ivar classifier: see `Classification`.
     :ivar weights: exponents alpha and beta of the ensemble.
     """
 
     prompts: tuple[str, ...]
-    score: Score = scoring.vl4ad
+    score: Score = uncertainty
     softer: float = 1.0
     keep_void: bool | None = None
     classifier: str | None = None
@@ -61,11 +65,11 @@ ID, OOD = 'ID-only', '+ default OOD prompts'
 SCALES = tuple(sorted({*SOFTER, 4.0} - {1.0}))
 
 _SCORES = {
-    'max-softmax, ID-only': Row(NONE, scoring.max_softmax),
-    'entropy, ID-only': Row(NONE, scoring.entropy),
-    'max-logit, ID-only': Row(NONE, scoring.max_logit),
-    'energy, ID-only': Row(NONE, scoring.energy),
-    'RbA, ID-only': Row(NONE, scoring.rba),
+    'max-softmax, ID-only': Row(NONE, comparator_scores.max_softmax),
+    'entropy, ID-only': Row(NONE, comparator_scores.entropy),
+    'max-logit, ID-only': Row(NONE, comparator_scores.max_logit),
+    'energy, ID-only': Row(NONE, comparator_scores.energy),
+    'RbA, ID-only': Row(NONE, comparator_scores.rba),
     f'VL4AD, {ID}': Row(NONE),
     f'**VL4AD {OOD}**': Row(DEFAULT),
     "VL4AD + the group's own names": Row(('right',)),
@@ -81,7 +85,7 @@ _OPTIONS = {f'{name}: {choice}': Row(prompts, **changes) for choice, changes in 
     "CLIP's own classifier only": {'classifier': 'out'},
     "ensemble, FC-CLIP's 0.4 and 0.8": {'classifier': 'ensemble', 'weights': (0.4, 0.8)},
 }.items() for name, prompts in ((ID, NONE), (OOD, DEFAULT))}
-_OPTIONS['RbA, ID-only: void dropped'] = Row(NONE, scoring.rba, keep_void=False)
+_OPTIONS['RbA, ID-only: void dropped'] = Row(NONE, comparator_scores.rba, keep_void=False)
 
 TABLES = (
     Table('Scores, prompts and controls', _SCORES),

@@ -32,17 +32,17 @@ def columns_of(frame: Frame, group: str, columns: Iterable[str] = COLUMNS) -> It
 
 
 class PixelFigures:
-    """AP, AUROC and FPR95, and AUROC among pixels on things, of rows in columns."""
+    """AP, AUROC, FPR95, and AUROC over the pixels of objects, for every row and column."""
 
     def __init__(self, rows: Mapping[str, Row], common: Mapping[str, Words],
                  controls: Mapping[str, Mapping[str, Words]], shipped: Classification) -> None:
-        """Use prompts by name: `common` to all columns, `controls` of each."""
+        """Take prompts by name: those `common` to all columns, and the `controls` of each."""
         self._rows, self._shipped = rows, shipped
         self._words = {column: {**common, **own} for column, own in controls.items()}
         self._metrics: dict[tuple[str, str, str], tuple[PixelMetrics, PixelMetrics]] = {}
 
     def add(self, answer: Answer, frame: Frame, group: str) -> None:
-        """Count a picture."""
+        """Add a picture."""
         things = on_things(frame)
         # Rows of different tables are often the same, and columns share most prompts.
         done: dict[tuple[Row, int], np.ndarray] = {}
@@ -75,7 +75,7 @@ class PixelFigures:
         return table
 
     def _share(self, column: str) -> float | None:
-        """Return what a random score has as its AP."""
+        """Return the AP of a random score."""
         for (c, _, _), (everywhere, _) in self._metrics.items():
             if c == column:
                 result = everywhere.result()

@@ -1,6 +1,6 @@
 # Copyright 2026 vl4ad_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""How well each stage does its own task: CLIP its words, the decoder its masks."""
+"""The accuracy of each stage: CLIP's classification, and the decoder's masks."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def best_ious(masks: np.ndarray, objects: Iterable[np.ndarray]) -> list[float]:
 
 
 def class_map(frame: Frame, known: Iterable[PromptClass]) -> np.ndarray:
-    """Return each pixel's index in `known`, -1 for what is in no class of it: (H, W)."""
+    """Return the index in `known` of each pixel's class, -1 for none: (H, W)."""
     owner = {concept: i for i, c in enumerate(known) for concept in c.concepts}
     table = np.array([owner.get(k, -1) if KINDS[k].group == 'known' else -1
                       for k in frame.kinds] + [-1])
@@ -65,14 +65,14 @@ class Segmentation:
 
     def __init__(self, known: tuple[PromptClass, ...], words: Words,
                  shipped: Classification) -> None:
-        """Count the classes `known`, which `words` are the embeddings of."""
+        """Measure the classes `known`, whose embeddings are `words`."""
         self._known, self._words, self._shipped = known, words, shipped
         self._ious: dict[str, list[float]] = {column: [] for column in COLUMNS}
         self._confusion = np.zeros((len(known), len(known)), np.int64)
         self._ceiling = np.zeros_like(self._confusion)
 
     def add(self, answer: Answer, frame: Frame, group: str) -> None:
-        """Count a picture."""
+        """Add a picture."""
         masks = answer.on_picture(answer.mask_logits).transpose(2, 0, 1) > 0
         for column in columns_of(frame, group):
             objects = (frame.segments == i for i, k in enumerate(frame.kinds)
@@ -99,7 +99,7 @@ class Segmentation:
 
 
 def coarse(truth: np.ndarray, classes: int, letterbox: Letterbox) -> np.ndarray:
-    """Return the likeliest class of (H, W) classes that were averaged over the maps' cells."""
+    """Return the most likely class of (H, W) classes averaged over the cells of the maps."""
     rows, columns = letterbox.map_size
     cells = cv2.resize(np.eye(classes + 1, dtype=np.float32)[truth][..., :-1], (columns, rows),
                        interpolation=cv2.INTER_AREA)
@@ -107,7 +107,7 @@ def coarse(truth: np.ndarray, classes: int, letterbox: Letterbox) -> np.ndarray:
 
 
 def confusion(truth: np.ndarray, guess: np.ndarray, classes: int) -> np.ndarray:
-    """Count pixels by true and guessed class where the truth is no -1: (classes, classes)."""
+    """Count pixels by true and predicted class, without those of class -1: (classes, classes)."""
     valid = truth >= 0
     return np.bincount(truth[valid] * classes + guess[valid],
                        minlength=classes ** 2).reshape(classes, classes)

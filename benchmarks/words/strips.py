@@ -1,6 +1,6 @@
 # Copyright 2026 vl4ad_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Pictures for people: where the pixels of each figure are."""
+"""Strips of pictures that show where the pixels of the figures are."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ import numpy as np
 
 from vl4ad_ros.evaluation.drawing import colour_scale, DARK, draw_alerts, fit, put_text, WHITE
 from vl4ad_ros.evaluation.pixel_metrics import ANOMALY
-from vl4ad_workshop.network import scoring
 from vl4ad_workshop.network.classification import Classification
+from vl4ad_workshop.network.uncertainty import uncertainty
 from vl4ad_workshop.scenes.frame import Frame
 
 STRIPS, WIDTH, HEADER = 6, 320, 26
 MIN_SHARE = 0.005
-"""Of anomalous pixels in a picture: of smaller ones a person sees little here."""
+"""Smallest share of anomalous pixels; less is hardly visible in a strip."""
 PANELS = ('anomaly outlined', 'ID argmax', 'u, ID-only', 'u, with OOD prompts',
           'u, OOD prompts, merged')
 
 
 class Strips:
-    """The first pictures of each column: frame, ID argmax, and u with three sets of prompts."""
+    """Strips of the first pictures of each column: frame, ID argmax, u with three prompt sets."""
 
     def __init__(self, folder: Path, words: Mapping[str, Words], names: list[str],
                  shipped: Classification) -> None:
@@ -37,14 +37,14 @@ class Strips:
         self._strips: dict[str, list[np.ndarray]] = {column: [] for column in COLUMNS}
 
     def add(self, answer: Answer, frame: Frame, group: str) -> None:
-        """Keep a strip of a picture while there are too few of its columns."""
+        """Keep a strip of a picture until its columns have enough."""
         for column in columns_of(frame, group):
             label = labels(frame, counted(column))
             if len(self._strips[column]) < STRIPS and (label == ANOMALY).mean() > MIN_SHARE:
                 self._strips[column].append(self._strip(answer, frame, label))
 
     def save(self) -> list[Path]:
-        """Write one PNG a column; return the files."""
+        """Write one PNG for each column; return the files."""
         self._folder.mkdir(parents=True, exist_ok=True)
         files = []
         for column, strips in self._strips.items():
@@ -57,7 +57,7 @@ class Strips:
     def _strip(self, answer: Answer, frame: Frame, label: np.ndarray) -> np.ndarray:
         known = answer.semantic(self._words['none'], self._shipped)
         argmax = palette(len(self._names))[answer.on_picture(known).argmax(-1)]
-        maps = [answer.score(scoring.vl4ad, self._words[name], self._shipped)
+        maps = [answer.score(uncertainty, self._words[name], self._shipped)
                 for name in ('none', 'default', idea(True, True, True))]
         heat = [colour_scale((1 + answer.on_picture(u)).clip(0, 1)) for u in maps]
         panels = [draw_alerts(frame.image, None, (), label, WIDTH), fit(argmax, WIDTH, False),
@@ -84,7 +84,7 @@ class Strips:
 
 
 def palette(count: int) -> np.ndarray:
-    """Return `count` colours that differ, (count, 3) uint8 RGB: near in hue, apart in light."""
+    """Return `count` distinct colours, (count, 3) uint8 RGB; similar hues differ in lightness."""
     place = np.random.default_rng(1).permutation(count)
     hsv = np.stack([place * 180 // count, np.full(count, 200),
                     np.array([255, 140])[place % 2]], 1).astype(np.uint8)

@@ -1,6 +1,6 @@
 # Copyright 2026 vl4ad_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The study of one or several bundles as markdown; several are mean ± standard deviation."""
+"""The figures of one bundle, or mean ± standard deviation of several, as markdown."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from benchmarks.words.scores import FIGURES, mean, SHARE
 import numpy as np
 
 Study = Mapping[str, Any]
-"""What `study` in __main__ found of one bundle."""
+"""The figures of one bundle, as `study` in __main__ returns them."""
 CHOSEN_BY = ('masks', 'words', 'near')
-"""Columns whose AP chooses a setting: what training never saw must not choose either."""
+"""Columns that take part in the choice of a setting; kinds never seen do not."""
 
 
 def spread(values: Sequence[float | None], factor: float = 100.0, digits: int = 1) -> str:
@@ -40,7 +40,7 @@ def grid(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def stages(studies: Sequence[Study]) -> str:
-    """Return how well each stage does its own task, in %."""
+    """Return the accuracy of each stage in %."""
     rows = []
     accuracies = [s['clip'] for s in studies]
     if all(accuracies):
@@ -51,13 +51,13 @@ def stages(studies: Sequence[Study]) -> str:
               spread([m['recall'][column] for m in masks]))
              for column, title in COLUMNS.items()]
     rows += [('decoder: ID mIoU', spread([m['miou'] for m in masks])),
-             ("the truth's mIoU on the network's cells, which bounds it",
+             ("mIoU of the ground truth on the network's cells (upper bound)",
               spread([m['miou_ceiling'] for m in masks]))]
     return grid(('figure', '%'), rows)
 
 
 def pixels(studies: Sequence[Study], names: Iterable[str]) -> str:
-    """Return one line a row, one cell a column: AP / AUROC / FPR95 / AUROC on things, in %."""
+    """Return a table with cells AP / AUROC / FPR95 / AUROC over objects, in %."""
     figures = [s['pixels'] for s in studies]
     columns = list(figures[0])
     rows = []
@@ -113,7 +113,8 @@ def choices(studies: Sequence[Study], shown: int = 8) -> str:
 def report(studies: Sequence[Study], tables: Sequence[Table]) -> str:
     """Return the whole study on test pictures."""
     parts = ['## Stages', stages(studies),
-             'Below: AP / AUROC / FPR95 / AUROC among pixels on things, in %']
+             'The cells of the following tables are AP / AUROC / FPR95 / AUROC over the pixels of '
+             'objects, in %.']
     for i, table in enumerate(tables):
         parts += [f'## {table.title}', pixels(studies, [*table.rows, *([SHARE] if not i else [])])]
     parts += ['## Prompt changes', prompt_changes(studies)]

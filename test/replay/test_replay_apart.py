@@ -290,12 +290,6 @@ def test_a_replay_of_its_own_result_is_refused_before_anything(mock_bundle, tmp_
     assert 'lies in the input' in capsys.readouterr().err
     Path('link').unlink()
     assert sorted(tmp_path.rglob('*')) == before
-    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
-    for out in ('cache', 'cache/vl4ad_ros/drive'):
-        assert cli.main(['demo', '--out', out]) == 1
-        said = capsys.readouterr()
-        assert 'choose another folder with --out' in said.err and not said.out
-    assert not Path('cache').exists()
 
 
 def test_what_is_no_report_is_not_replaced(tmp_path, capsys):

@@ -54,7 +54,31 @@ def test_installed_program_runs_from_the_workspace(installed):
         cwd=installed, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     assert done.returncode == 0, done.stdout
     assert done.stdout.splitlines()[0].startswith(str(installed))
-    assert 'demo' in done.stdout
+    assert 'evaluate' in done.stdout
+
+
+def test_no_file_of_the_workshop_is_installed(installed):
+    folders = {path.name for path in installed.parent.iterdir() if path.is_dir()}
+    assert folders == {'vl4ad_ros'}
+    files = [path.relative_to(installed).as_posix() for path in installed.rglob('*')]
+    assert [name for name in files if name.endswith('vl4ad_ros/cli.py')]
+    assert not [name for name in files if 'workshop' in name]
+    packages = next(installed.glob('lib/python*/site-packages'))
+    assert {path.name.split('-')[0] for path in packages.iterdir()} == {'vl4ad_ros'}
+
+
+def test_verbs_of_the_workshop_are_listed_with_what_they_need(installed):
+    # Without the site-packages of this Python, which has the workshop: -S.
+    script = '. "$1/local_setup.sh" && "$2" -S -m vl4ad_ros.cli --help'
+    done = subprocess.run(
+        ['sh', '-c', script, 'sh', str(installed.parent), sys.executable], cwd=installed,
+        env={**os.environ, 'PYTHONPATH': '', 'COLUMNS': '200'}, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    assert done.returncode == 0, done.stdout
+    lines = {line.split()[0]: line for line in done.stdout.splitlines() if line.startswith('    ')}
+    for verb in ('demo', 'scenes', 'convert', 'export', 'train'):
+        assert '(needs vl4ad_workshop)' in lines[verb]
+    assert 'vl4ad_workshop' not in lines['evaluate']
 
 
 def test_model_travels_with_the_package(installed):

@@ -104,7 +104,7 @@ def test_demo_sets_up_once_and_needs_no_torch(sandbox):
     assert status == 0 and f'ran demo --frames a b in {sandbox.clone}' in output
     first = sandbox.installed()
     assert 'requirements-ros.txt' in first and 'build_interfaces.py' in first
-    assert 'requirements-test.txt' not in first
+    assert 'requirements-test.txt' not in first and 'requirements-workshop.txt' not in first
     assert sandbox.run('demo')[0] == 0
     assert not sandbox.installed()
 
@@ -114,10 +114,27 @@ def test_program_runs_where_it_was_called(sandbox):
     assert status == 0 and f'ran replay bag in {sandbox.clone.parent}' in output
 
 
-@pytest.mark.parametrize('verb', ['convert', 'train'])
+@pytest.mark.parametrize('verb', ['convert', 'export', 'train'])
 def test_verbs_that_need_torch_set_it_up(sandbox, verb):
     status, output = sandbox.run('vl4ad', verb, '--help')
     assert status == 0 and f'ran {verb} --help in' in output
+    first = sandbox.installed()
+    assert 'requirements-workshop.txt' in first and 'requirements-test.txt' not in first
+    assert sandbox.run('vl4ad', verb, '--help')[0] == 0
+    assert not sandbox.installed()
+
+
+def test_the_tests_need_the_workshop_and_the_workshop_no_tests(sandbox):
+    assert sandbox.run('test')[0] == 0
+    first = sandbox.installed()
+    assert 'requirements-workshop.txt' in first and 'requirements-test.txt' in first
+    assert sandbox.run('vl4ad', 'export', '--help')[0] == 0
+    assert not sandbox.installed()
+    with (sandbox.clone / 'ros_pypi' / 'requirements-test.txt').open('a') as pins:
+        pins.write('another==1.0\n')
+    assert sandbox.run('vl4ad', 'export', '--help')[0] == 0
+    assert not sandbox.installed()
+    assert sandbox.run('test')[0] == 0
     assert 'requirements-test.txt' in sandbox.installed()
 
 
@@ -140,6 +157,17 @@ def test_killed_set_up_of_the_tests_is_begun_again(sandbox):
     sandbox.installed()
     assert sandbox.run('demo')[0] == 0
     assert '-m venv' in sandbox.installed()
+
+
+@pytest.mark.parametrize('metadata', ['setup.py', 'workshop/pyproject.toml'])
+def test_changed_metadata_of_either_project_is_installed(sandbox, metadata):
+    sandbox.run('demo')
+    sandbox.installed()
+    with (sandbox.clone / metadata).open('a') as file:
+        file.write('\n')
+    assert sandbox.run('demo')[0] == 0
+    again = sandbox.installed()
+    assert '--editable ./workshop' in again and '-m venv' not in again
 
 
 def test_changed_pins_are_installed(sandbox):

@@ -89,11 +89,11 @@ def test_the_second_act_is_added_to_the_report(bag, mock_bundle, tmp_path, capsy
     show_second_act(CameraBag(bag), tmp_path, SCRIPT,
                     session.SessionOptions(str(mock_bundle)))
     said = capsys.readouterr().out
-    assert 'the model did as it was told' in said and 'NOT' not in said
+    assert 'all scores follow the prompts' in said and 'NOT' not in said
     metrics = json.loads((tmp_path / 'metrics.json').read_text())
     assert metrics['frames_processed'] == 7
     act = metrics['second_act']
-    assert act['listened'] and act['frames_published'] == FRAMES
+    assert act['prompts_followed'] and act['frames_published'] == FRAMES
     assert sum(phase['frames'] for phase in act['phases']) == FRAMES - act['frames_lost']
     for i, phase in enumerate(act['phases']):
         assert phase['frames'] >= 3

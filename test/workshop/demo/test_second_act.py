@@ -40,8 +40,8 @@ def test_prompts_of_each_phase():
         ['road', 'vehicle: car, truck, lorry', 'truck stop', 'sky',
          'cow: cow, cows, cattle, bull'], ['dog'])
     assert [p.edits for p in SCRIPT.phases] == [
-        'as shipped', 'known - truck', 'known - truck, anomaly + truck', 'known + cow',
-        'as shipped']
+        'no change', 'known - truck', 'known - truck, anomaly + truck', 'known + cow',
+        'no change']
 
 
 def test_the_script_suits_the_shipped_bundle():
@@ -73,7 +73,7 @@ def test_a_model_that_listens():
     seen = act()
     assert not seen.failures
     figures = seen.figures()
-    assert figures['listened'] and figures['frames_lost'] == 0
+    assert figures['prompts_followed'] and figures['frames_lost'] == 0
     assert [p['median_score'] for p in figures['phases']] == [
         dict(zip(SCRIPT.kinds, both)) for both in GOOD]
     assert [p['should_be'] for p in figures['phases']] == [
@@ -83,26 +83,27 @@ def test_a_model_that_listens():
     assert [p.get('latency_ms') for p in figures['phases']] == [None, 80.0, None, 90.0, 70.0]
     json.dumps(figures)
     lines = seen.lines()
-    assert lines[1] == ('   2.0 s  no word for trucks: truck 0.60 anomalous, cow 0.90 anomalous '
-                        '(from 80 ms after the call)')
-    assert lines[-2:] == ['  25 of 25 frames answered',
-                          '  the model did as it was told']
+    assert lines[1] == ('   2.0 s  truck is not a known class: truck 0.60 anomalous, cow 0.90 '
+                        'anomalous (first result after 80 ms)')
+    assert lines[-2:] == ['  25 of 25 frames have a result',
+                          '  all scores follow the prompts']
 
 
 @pytest.mark.parametrize('phase, scores, said', [
-    (3, (.1, .61), "the cow scores 0.61 under 'trucks and cows are normal here' and should be "
-                   'below 0.5; it was 0.90 before'),
-    (1, (.3, .9), "the truck scores 0.30 under 'no word for trucks' and should be above 0.5; it "
-                  'was 0.10 before'),
-    (0, (.1, .4), "the cow scores 0.40 under 'the model's own prompts' and should be above 0.5"),
-    (4, None, "no frame was answered under 'the model's own prompts again'"),
+    (3, (.1, .61), "the median score of the cow is 0.61 in the phase 'truck and cow are known "
+                   "classes' and should be below 0.5; it was 0.90 in the phase before"),
+    (1, (.3, .9), "the median score of the truck is 0.30 in the phase 'truck is not a known "
+                  "class' and should be above 0.5; it was 0.10 in the phase before"),
+    (0, (.1, .4), "the median score of the cow is 0.40 in the phase 'default prompts' and should "
+                  'be above 0.5'),
+    (4, None, "no result was published in the phase 'default prompts again'"),
 ])
 def test_a_model_that_does_not_listen_is_called_so(phase, scores, said):
     changed = [*GOOD[:phase], scores, *GOOD[phase + 1:]]
     seen = act(changed)
     assert seen.failures == [said]
-    assert not seen.figures()['listened'] and seen.figures()['failures'] == [said]
-    assert any('did NOT listen' in line for line in seen.lines())
+    assert not seen.figures()['prompts_followed'] and seen.figures()['failures'] == [said]
+    assert any('do NOT follow' in line for line in seen.lines())
 
 
 def test_lost_frames_are_counted():

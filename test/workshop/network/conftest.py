@@ -4,6 +4,8 @@
 
 from dataclasses import replace
 
+import cv2
+import numpy as np
 import pytest
 
 
@@ -30,6 +32,16 @@ def small_convnext():
     vision = {**TINY.clip['vision_cfg'], 'timm_model_name': 'test_convnext'}
     return replace(TINY, name='small_convnext', clip={**TINY.clip, 'vision_cfg': vision},
                    feature_channels=(24, 32, 48, 64))
+
+
+@pytest.fixture
+def pictures(tmp_path_factory):
+    """Return a folder of nine square pictures whose red, 100 to 108, is their number."""
+    folder = tmp_path_factory.mktemp('pictures')
+    for i in range(9):
+        cv2.imwrite(str(folder / f'{i}.png'), np.full((40, 40, 3), (0, 0, 100 + i), np.uint8))
+    (folder / 'notes.txt').write_text('no picture')
+    return folder
 
 
 @pytest.fixture(scope='session')

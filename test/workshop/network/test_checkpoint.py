@@ -54,7 +54,7 @@ def test_every_difference_is_in_the_table(small):
     rows = [line.split() for line in str(error.value).splitlines()]
     assert ['missing', 'void_embedding.weight', '[1,', '16]', '-'] in rows
     assert ['unexpected', 'backbone.clip_model.extra', '-', '[1,', '2]'] in rows
-    assert ['misshapen', 'sem_seg_head.predictor.query_feat.weight', '[5,', '32]', '[7,', '32]'
+    assert ['mismatched', 'sem_seg_head.predictor.query_feat.weight', '[5,', '32]', '[7,', '32]'
             ] in rows
     assert 'Nearest is small_resnet' in str(error.value)
 
@@ -107,7 +107,7 @@ def test_rubbish_is_refused_with_a_cure(small, tmp_path, content, says):
 def test_a_file_that_could_run_code_is_refused(small, tmp_path):
     marker = tmp_path / 'ran'
     torch.save({'model': _Runs(marker)}, tmp_path / 'x.pth')
-    with pytest.raises(CheckpointError, match='could run code'):
+    with pytest.raises(CheckpointError, match='could execute code'):
         checkpoint.load_checkpoint(tmp_path / 'x.pth')
     assert not marker.exists()
     with pytest.raises(CheckpointError, match='no checkpoint at'):

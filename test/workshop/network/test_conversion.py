@@ -20,9 +20,10 @@ onnx = pytest.importorskip('onnx')
 
 from benchmarks.conversion import convert_drawn  # noqa: E402, I100
 from benchmarks.parity import drawn_state, texts_of  # noqa: E402
-from vl4ad_ros.bundle import Bundle, BundleError  # noqa: E402
+from vl4ad_ros.bundle import Bundle, BundleError, reference  # noqa: E402
 from vl4ad_ros.bundle.tokenizer import Tokenizer  # noqa: E402
 from vl4ad_ros.cli import main  # noqa: E402
+from vl4ad_ros.inference.backend import open_backend  # noqa: E402
 from vl4ad_ros.inference.detector import Detector  # noqa: E402
 from vl4ad_ros.prompts import reader as vocabularies  # noqa: E402
 from vl4ad_workshop.network import convert  # noqa: E402
@@ -89,6 +90,60 @@ def test_the_bundle_gives_what_the_weights_give(converted, weights):
     agrees(converted, weights)
 
 
+def test_without_a_precision_there_are_no_graphs_for_gpus(converted):
+    bundle = Bundle.open(converted)
+    assert [(g.dtype, g.sampling) for g in bundle.vision.graphs] == [('fp32', 'grid-sample')]
+    assert bundle.reference is None
+
+
+@pytest.fixture
+def wide_tolerance(monkeypatch):
+    """Allow more deviation: drawn weights leave most classes at nearly the same probability."""
+    for dtype in ('fp16', 'bf16'):
+        monkeypatch.setitem(reference.TOLERANCE, dtype, reference.Deviation(0.5, 0.2, 0.2, 0.2))
+
+
+def test_a_precision_adds_graphs_and_reference_frames(
+        converted, checkpoint, wide_tolerance, tmp_path, capsys):
+    """An engine can be built of them: convert, build, launch."""
+    assert run(checkpoint, tmp_path / 'out', '--dtype', 'fp16') == 0, capsys.readouterr().err
+    out = capsys.readouterr().out
+    assert 'deviation of fp16 from fp32' in out and f'vl4ad build {tmp_path / "out"}' in out
+    bundle, plain = Bundle.open(tmp_path / 'out'), Bundle.open(converted)
+    assert [(g.dtype, g.sampling) for g in bundle.graphs_for('auto')] == [
+        ('fp16', 'gather'), ('fp16', 'plugin')]
+    assert (bundle.cpu_graph.dtype, bundle.cpu_graph.sampling) == ('fp32', 'grid-sample')
+    assert set(plain.weights) < set(bundle.weights)
+    frames = reference.load_reference(bundle)
+    shipped = reference.load_reference(Bundle.open('tiny'))
+    assert frames.images.shape == (len(shipped.images), 64, 96, 3)
+    backend = open_backend(bundle, 'onnxruntime')
+    assert not reference.excess(reference.measure(frames, backend.run), 'fp32')
+    backend.close()
+    made = bundle.provenance['exports']
+    assert [(e['dtype'], e['forms']) for e in made] == [('fp16', ['gather', 'plugin'])]
+    assert {p.name for p in tmp_path.iterdir()} == {'x.pth', 'out'}
+    agrees(tmp_path / 'out', checkpoint)
+
+
+def test_form_and_pictures_may_be_chosen(
+        checkpoint, wide_tolerance, tmp_path, capsys, pictures):
+    assert run(checkpoint, tmp_path / 'out', '--dtype', 'bf16', '--sampling', 'gather',
+               '--images', str(pictures)) == 0, capsys.readouterr().err
+    bundle = Bundle.open(tmp_path / 'out')
+    assert [(g.dtype, g.sampling) for g in bundle.graphs_for('bf16')] == [('bf16', 'gather')]
+    assert reference.load_reference(bundle).images[:, 0, 0, 0].tolist() == [
+        100, 101, 102, 103, 105, 106, 107, 108, 15]
+
+
+def test_a_precision_that_is_too_coarse_leaves_nothing(
+        checkpoint, tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(reference.TOLERANCE, 'fp16', reference.Deviation(1e-9, 0, 0, 0))
+    assert run(checkpoint, tmp_path / 'out', '--dtype', 'fp16', '--sampling', 'gather') == 1
+    assert 'fp16 is too coarse' in capsys.readouterr().err
+    assert [p.name for p in tmp_path.iterdir()] == ['x.pth']
+
+
 def test_provenance_and_defaults(converted, weights):
     bundle = Bundle.open(converted)
     assert bundle.vocabulary == vocabularies.load('cityscapes_merged', 'everything')
@@ -141,7 +196,9 @@ def test_options_are_built_in_and_recorded(checkpoint, tmp_path, capsys):
     (('--input-size', '100x200'), 'multiples of 32'), (('--input-size', '1024'), 'height x width'),
     (('--input-size', '8192x8192'), 'pixels'),
     (('--concepts', '10'), '--concepts'), (('--classes', '3'), '--classes'),
-    (('--vocabulary', 'nosuch'), 'cityscapes_merged'), (('--temperature', '0'), 'temperature')])
+    (('--vocabulary', 'nosuch'), 'cityscapes_merged'), (('--temperature', '0'), 'temperature'),
+    (('--dtype', 'int8'), 'invalid choice'), (('--sampling', 'gather'), 'add --dtype fp16'),
+    (('--dtype', 'fp16', '--images', 'setup.py'), 'not a folder')])
 def test_wrong_options_write_nothing(checkpoint, tmp_path, capsys, options, says):
     try:
         code = run(checkpoint, tmp_path / 'out', *options)

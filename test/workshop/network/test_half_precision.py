@@ -13,9 +13,9 @@ import torch.nn.functional as F  # noqa: E402
 
 from vl4ad_ros.bundle import manifest  # noqa: E402
 from vl4ad_workshop.network.config import TINY  # noqa: E402
+from vl4ad_workshop.network.deformable_sampling import set_sampling  # noqa: E402
 from vl4ad_workshop.network.pooling import mask_pool  # noqa: E402
 from vl4ad_workshop.network.precision import DTYPES, set_precision  # noqa: E402
-from vl4ad_workshop.network.sampling import set_sampling  # noqa: E402
 from vl4ad_workshop.network.vl4ad import Texts, Vl4ad  # noqa: E402
 
 HALF = {'fp16': torch.float16, 'bf16': torch.bfloat16}

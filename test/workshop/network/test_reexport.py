@@ -6,7 +6,6 @@ import hashlib
 import json
 import shutil
 
-import cv2
 from mock_bundle import make_version_2_0
 import numpy as np
 import pytest
@@ -22,6 +21,7 @@ from vl4ad_ros.bundle.manifest import MINOR, VERSION  # noqa: E402
 from vl4ad_ros.bundle.writer import write_manifest  # noqa: E402
 from vl4ad_ros.cli import main  # noqa: E402
 from vl4ad_ros.inference.backend import open_backend  # noqa: E402
+from vl4ad_ros.inference.letterbox import Letterbox  # noqa: E402
 from vl4ad_workshop.network import reexport  # noqa: E402
 from vl4ad_workshop.network.reexport import load_network  # noqa: E402
 from vl4ad_workshop.network.weight_file import WeightFile  # noqa: E402
@@ -35,11 +35,10 @@ def export(bundle, out, *options):
 
 @pytest.fixture(scope='module')
 def half(tmp_path_factory):
-    """Return the tiny network in fp16 at a small size, with a picture among the frames."""
+    """Return the tiny network in fp16 at a small size, with the shipped reference frames."""
     folder = tmp_path_factory.mktemp('export')
-    cv2.imwrite(str(folder / 'own.png'), np.full((40, 40, 3), (0, 0, 255), np.uint8))
-    assert export('tiny', folder / 'half', *SIZE, '--frames', str(folder / 'own.png')) == 0
-    assert {p.name for p in folder.iterdir()} == {'own.png', 'half'}
+    assert export('tiny', folder / 'half', *SIZE) == 0
+    assert [p.name for p in folder.iterdir()] == ['half']
     return folder / 'half'
 
 
@@ -61,9 +60,9 @@ def test_the_new_bundle_has_both_precisions_at_the_new_size(half):
 def test_the_reference_is_what_the_fp32_graph_says(half):
     bundle = Bundle.open(half)
     frames = reference.load_reference(bundle)
-    # The picture: red, in the upper left corner, with the padding's colour beside it.
-    assert frames.images[0, 0, 0].tolist() == [255, 0, 0]
-    assert tuple(frames.images[0, -1, -1]) == bundle.padding_rgb
+    shipped = reference.load_reference(Bundle.open('tiny')).images
+    box = Letterbox(shipped.shape[1:3], (96, 160), 4)
+    assert np.array_equal(frames.images, [box.to_network(i, bundle.padding_rgb) for i in shipped])
     backend = open_backend(bundle, 'onnxruntime')
     deviation = reference.measure(frames, backend.run)
     backend.close()
@@ -71,6 +70,24 @@ def test_the_reference_is_what_the_fp32_graph_says(half):
     # Frames that show nothing would prove nothing.
     assert np.std([maps.uncertainty for maps in frames.answers]) > 0.05
     assert max(maps.anomaly_mass.max() for maps in frames.answers) > 0.3
+
+
+def test_reference_frames_are_the_users_pictures(half, tmp_path, pictures):
+    assert export(half, tmp_path / 'new', *SIZE, '--images', str(pictures)) == 0
+    bundle = Bundle.open(tmp_path / 'new')
+    frames = reference.load_reference(bundle)
+    # Eight of nine pictures and a darkened copy of the first one. Each lies in the upper left
+    # corner, with the padding's colour beside it.
+    assert frames.images[:, 0, 0, 0].tolist() == [100, 101, 102, 103, 105, 106, 107, 108, 15]
+    assert {tuple(image[-1, -1]) for image in frames.images} == {bundle.padding_rgb}
+
+
+def test_reference_frames_stay_from_export_to_export(half, tmp_path):
+    assert export(half, tmp_path / 'new', '--dtype', 'fp32', '--sampling', 'gather') == 0
+    before, after = (reference.load_reference(Bundle.open(d)) for d in (half, tmp_path / 'new'))
+    assert np.array_equal(before.images, after.images)
+    for old, new in zip(before.answers, after.answers):
+        assert np.allclose(old.uncertainty, new.uncertainty, atol=1e-5)
 
 
 @pytest.mark.parametrize('file', ['vision.onnx', 'vision.fp16.gather.onnx', 'text.onnx'])
@@ -84,7 +101,7 @@ def test_parameters_are_in_the_weight_files_only(half, file):
     assert len(lent) > 20
     tensors = {}
     for name in Bundle.open(half).weights:
-        tensors |= {k: v for k, v in safetensors.torch.load_file(half / name).items()}
+        tensors |= safetensors.torch.load_file(half / name)
     sizes = sum(np.prod(i.dims) for i in lent)
     assert sizes <= sum(t.numel() for t in tensors.values())
     locations = {e.value for i in lent for e in i.external_data if e.key == 'location'}
@@ -217,7 +234,7 @@ def test_nothing_is_overwritten(half, tmp_path, capsys):
 
 @pytest.mark.parametrize('options, says', [
     (('--input-size', '100x200'), 'multiples of 32'), (('--dtype', 'int8'), 'invalid choice'),
-    (('--frames', 'setup.py'), 'no picture')])
+    (('--images', 'setup.py'), 'not a folder'), (('--images', 'launch'), 'no JPEG or PNG file')])
 def test_wrong_options_write_nothing(tmp_path, capsys, options, says):
     try:
         code = export('tiny', tmp_path / 'out', *options)
@@ -225,6 +242,13 @@ def test_wrong_options_write_nothing(tmp_path, capsys, options, says):
         code = stop.code
     assert code in (1, 2) and says in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
+
+
+def test_a_picture_that_cannot_be_read_is_named(tmp_path, capsys):
+    (tmp_path / 'broken.jpg').write_bytes(b'no picture')
+    assert export('tiny', tmp_path / 'out', '--images', str(tmp_path)) == 1
+    assert f"cannot decode '{tmp_path / 'broken.jpg'}'" in capsys.readouterr().err
+    assert [p.name for p in tmp_path.iterdir()] == ['broken.jpg']
 
 
 def test_a_bundle_of_another_network_cannot_be_exported(mock_bundle, tmp_path, capsys):

@@ -18,8 +18,8 @@ from onnx.reference.op_run import OpRun  # noqa: E402
 from vl4ad_ros.bundle.manifest import SAMPLING  # noqa: E402
 from vl4ad_workshop.network.config import NETWORKS, TINY  # noqa: E402
 from vl4ad_workshop.network.deformable_attention import DeformableAttention  # noqa: E402
+from vl4ad_workshop.network.deformable_sampling import FORMS, PLUGIN, set_sampling  # noqa: E402
 from vl4ad_workshop.network.position import cell_centres  # noqa: E402
-from vl4ad_workshop.network.sampling import FORMS, PLUGIN, set_sampling  # noqa: E402
 from vl4ad_workshop.network.vl4ad import Texts, Vl4ad  # noqa: E402
 
 # Heads and width of a head of every network.

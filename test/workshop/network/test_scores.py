@@ -8,10 +8,11 @@ import pytest
 
 torch = pytest.importorskip('torch')
 
-from vl4ad_workshop.network import scoring  # noqa: E402
+from vl4ad_workshop.network import comparator_scores  # noqa: E402
 from vl4ad_workshop.network.classification import (  # noqa: E402
-    ABSENT, class_logits, class_probability, Classification, void_logit)
+    class_logits, class_probability, Classification, EMPTY_CLASS_LOGIT, void_logit)
 from vl4ad_workshop.network.pooling import mask_pool  # noqa: E402
+from vl4ad_workshop.network.uncertainty import semantic_map, uncertainty  # noqa: E402
 
 CONCEPTS = torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.6, 0.8], [0.0, 0.0]])
 
@@ -20,7 +21,7 @@ def test_a_class_is_its_best_concept_before_the_softmax():
     embedding = torch.tensor([[3.0, 4.0]])  # cosines .6, .8, 1; length must not matter
     scale = torch.tensor(math.log(10))
     apart = class_logits(embedding, CONCEPTS, torch.tensor([0, 1, 2, -1]), 4, scale)
-    assert apart[0].tolist() == pytest.approx([6, 8, 10, ABSENT])
+    assert apart[0].tolist() == pytest.approx([6, 8, 10, EMPTY_CLASS_LOGIT])
     merged = class_logits(embedding, CONCEPTS, torch.tensor([0, 0, 1, -1]), 2, scale)
     assert merged[0].tolist() == pytest.approx([8, 10])
 
@@ -34,7 +35,7 @@ def test_the_scale_is_capped_at_100():
 
 
 def test_absent_classes_and_void_take_their_share():
-    inside = torch.tensor([[[math.log(3), 0.0, ABSENT]]])
+    inside = torch.tensor([[[math.log(3), 0.0, EMPTY_CLASS_LOGIT]]])
     void = torch.tensor([[[math.log(4)]]])
     dropped = class_probability(inside, inside, void, torch.zeros(3), keep_void=False)
     assert dropped[0, 0].tolist() == pytest.approx([0.75, 0.25, 0])
@@ -67,14 +68,14 @@ def test_scores_of_a_map():
     # Two queries, two classes, one row of three pixels.
     s = torch.tensor([[[1.0, 0.5, 0.0]], [[0.0, 0.5, 0.0]]])
     c = torch.tensor([[0.9, 0.1], [0.2, 0.8]])
-    semantic = scoring.semantic_map(s, c)
+    semantic = semantic_map(s, c)
     assert semantic[:, 0].t().flatten().tolist() == pytest.approx(
         [0.9, 0.1, 0.55, 0.45, 0.0, 0.0])
-    assert scoring.vl4ad(semantic)[0].tolist() == pytest.approx([-0.9, -0.55, 0.0])
-    assert scoring.rba(semantic)[0].tolist() == pytest.approx(
+    assert uncertainty(semantic)[0].tolist() == pytest.approx([-0.9, -0.55, 0.0])
+    assert comparator_scores.rba(semantic)[0].tolist() == pytest.approx(
         [-math.tanh(0.9) - math.tanh(0.1), -math.tanh(0.55) - math.tanh(0.45), 0])
-    assert scoring.max_softmax(semantic)[0].tolist() == pytest.approx([0.1, 0.45, 1.0])
-    assert scoring.entropy(semantic)[0].tolist() == pytest.approx(
+    assert comparator_scores.max_softmax(semantic)[0].tolist() == pytest.approx([0.1, 0.45, 1.0])
+    assert comparator_scores.entropy(semantic)[0].tolist() == pytest.approx(
         [-0.9 * math.log2(0.9) - 0.1 * math.log2(0.1),
          -0.55 * math.log2(0.55) - 0.45 * math.log2(0.45), 1])
 
@@ -83,21 +84,21 @@ def test_scores_of_logits():
     # The same masks; the third pixel has a hint of the second query alone.
     s = torch.tensor([[[1.0, 0.5, 0.0]], [[0.0, 0.5, 0.01]]])
     logits = torch.tensor([[4.0, 1.0], [2.0, 3.0]])
-    mean = scoring.logit_map(s, logits)
+    mean = comparator_scores.logit_map(s, logits)
     assert mean[:, 0].t().tolist() == [pytest.approx(row) for row in ([4, 1], [3, 2], [2, 3])]
-    assert scoring.max_logit(mean)[0].tolist() == pytest.approx([-4, -3, -3])
-    assert scoring.energy(mean)[0].tolist() == pytest.approx(
+    assert comparator_scores.max_logit(mean)[0].tolist() == pytest.approx([-4, -3, -3])
+    assert comparator_scores.energy(mean)[0].tolist() == pytest.approx(
         [-math.log(math.exp(a) + math.exp(b)) for a, b in ((4, 1), (3, 2), (2, 3))])
-    assert not scoring.logit_map(torch.zeros(2, 1, 1), logits).any()
+    assert not comparator_scores.logit_map(torch.zeros(2, 1, 1), logits).any()
 
 
 @pytest.mark.parametrize('score', [
-    scoring.vl4ad, scoring.rba, scoring.max_softmax, scoring.entropy])
+    uncertainty, comparator_scores.rba, comparator_scores.max_softmax, comparator_scores.entropy])
 def test_what_no_class_claims_is_most_anomalous(score):
     semantic = torch.tensor([[[0.9, 0.4, 0.0]], [[0.05, 0.4, 0.0]]])
     sure, unsure, nothing = score(semantic)[0].tolist()
     assert sure < nothing and unsure <= nothing
-    if score is not scoring.rba:  # which adds both classes up
+    if score is not comparator_scores.rba:  # which adds both classes up
         assert sure < unsure
 
 
@@ -210,7 +211,7 @@ def test_scoring_before_enlarging_is_bounded_by_the_masks_own_slopes():
     masks[:, :, :4] = masks[:, :1, :1]  # flat in the left half
     c = torch.rand(20, 5, generator=generator)
     theirs, ours = (score(masks, c, (24, 32)) for score in benchmark.SCORES.values())
-    low, high = (scoring.vl4ad(scoring.semantic_map(neighbourhood(masks, most), c))
+    low, high = (uncertainty(semantic_map(neighbourhood(masks, most), c))
                  .repeat_interleave(4, 0).repeat_interleave(4, 1) for most in (1, -1))
     for score in (theirs, ours):
         assert (low - 1e-5 <= score).all() and (score <= high + 1e-5).all()

@@ -25,7 +25,7 @@ from vl4ad_ros.bundle import Bundle  # noqa: E402
 from vl4ad_ros.inference.detector import Detector  # noqa: E402
 from vl4ad_ros.inference.letterbox import Letterbox  # noqa: E402
 from vl4ad_ros.prompts.vocabulary import PromptClass  # noqa: E402
-from vl4ad_workshop.network import scoring  # noqa: E402
+from vl4ad_workshop.network.uncertainty import uncertainty  # noqa: E402
 from vl4ad_workshop.scenes.frame import Frame  # noqa: E402
 from vl4ad_workshop.scenes.kinds import KINDS, NEAR  # noqa: E402
 from vl4ad_workshop.training.real.validation import Agreement  # noqa: E402
@@ -131,7 +131,7 @@ def test_products_with_words_are_what_the_runtime_computes(detector):
     prompts = detector.encode(detector.default_vocabulary)
     model = StudyModel(detector.bundle)
     answer = model(frame.image)
-    u = answer.score(scoring.vl4ad, Words.of(prompts, detector.bundle.ensemble), model.options)
+    u = answer.score(uncertainty, Words.of(prompts, detector.bundle.ensemble), model.options)
     expected = detector.detect(frame.image, prompts).uncertainty
     assert np.abs(answer.letterbox.crop(u.numpy()) - expected).max() < 1e-4
     assert answer.on_picture(u).shape == (180, 300)

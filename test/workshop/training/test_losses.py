@@ -12,7 +12,7 @@ torch = pytest.importorskip('torch')
 from vl4ad_workshop.training.drawn.text_stage import contrastive_loss  # noqa: E402
 from vl4ad_workshop.training.losses import (  # noqa: E402
     deep_losses, mask_count, match, NAMELESS, proposal_losses, semantic_loss, Targets, Weights)
-from vl4ad_workshop.training.sampling import RandomPoints, read  # noqa: E402
+from vl4ad_workshop.training.point_sampling import RandomPoints, read  # noqa: E402
 
 WEIGHTS = Weights(classes=2.0, mask=5.0, dice=5.0, void=0.1)
 BIG = 20.0

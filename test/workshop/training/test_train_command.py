@@ -25,9 +25,9 @@ def test_a_shown_configuration_is_one_to_copy(capsys, tmp_path):
 
 
 @pytest.mark.parametrize('arguments, said', [
-    (['--config', 'tiny', '--set', 'seed=1'], '--set does not go with --config tiny'),
-    (['--config', 'tiny', '--show'], '--show does not go'),
-    (['--config', 'coco_panoptic', '--short', '5'], '--short does not go'),
+    (['--config', 'tiny', '--set', 'seed=1'], '--set has no effect with --config tiny'),
+    (['--config', 'tiny', '--show'], '--show has no effect'),
+    (['--config', 'coco_panoptic', '--short', '5'], '--short has no effect'),
     (['--config', 'ade20k'], "no training configuration 'ade20k'"),
     (['--config', 'coco_panoptic', '--set', 'seed=x'], 'seed is'),
     (['--config', 'coco_panoptic', '--set', 'data.root=/nowhere'],

@@ -1,6 +1,6 @@
 # Copyright 2026 vl4ad_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The verb `vl4ad demo`: replay a drawn drive, change prompts in a second one, and report."""
+"""The verb `vl4ad demo`: replay a drawn drive, change the prompts in a second one, and report."""
 
 from __future__ import annotations
 
@@ -12,14 +12,20 @@ from vl4ad_ros.commands.replay import session_options
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the verb's arguments."""
+    """Add the arguments of `vl4ad demo` to its parser."""
     add_replay_arguments(parser, 'out/demo')
-    parser.add_argument('--seed', type=int, metavar='N', help='draw another drive')
+    parser.add_argument('--seed', type=int, metavar='N',
+                        help='number from which the drive is drawn (default: 7)')
 
 
 def run(options: argparse.Namespace) -> None:
-    """Show both acts and print where the report is."""
-    # Imported here: the help of the verb needs no ROS.
+    """
+    Replay both parts of the demo and print where the report is.
+
+    :raises SessionError: if the node fails.
+    :raises ReportError: if the report cannot be written.
+    """
+    # Imported here, so that the help of the verb needs no ROS 2.
     from tqdm import tqdm
     from vl4ad_ros.evaluation import CameraBag
     from vl4ad_ros.replay.replay_and_report import new_report, print_files, replay_and_report
@@ -30,7 +36,7 @@ def run(options: argparse.Namespace) -> None:
 
     def draw(drawn: int, total: int) -> None:
         if not drawn:
-            print(f'drawing {total} frames; later runs have them', flush=True)
+            print(f'drawing {total} frames, which are kept for later runs', flush=True)
             bar.reset(total)
         bar.update(drawn - bar.n)
 
@@ -41,8 +47,8 @@ def run(options: argparse.Namespace) -> None:
             bag = sample_drive.sample_drive(seed, draw)
             scene = sample_drive.second_scene(SCRIPT, draw)
         limits = sample_drive.TRACK_LIMITS
-        print('alerts come from the road ahead, and from what '
-              f'{limits.confirm_hits} of {limits.confirm_window} frames show')
+        print('alerts are limited to obstacles on the road ahead that are detected in '
+              f'{limits.confirm_hits} of {limits.confirm_window} frames')
         files = replay_and_report(
             CameraBag(bag), folder, f'Sample drive {seed}',
             session_options(options, {**parameters, **sample_drive.PARAMETERS}))

@@ -1,6 +1,6 @@
 # Copyright 2026 vl4ad_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What the demo plays: drawn once, kept in the user's cache."""
+"""The bags that the demo plays: they are drawn once and kept in the user's cache folder."""
 
 from __future__ import annotations
 
@@ -21,9 +21,10 @@ from vl4ad_workshop.scenes.drive import Drive
 from vl4ad_workshop.scenes.halt import Halt
 
 SEED, SECONDS, ANOMALIES = 7, 24.0, 4
-# What the node is told for a drawn drive. The tiny model is unsure of much beside the road, so
-# alerts come from the road ahead only (corners x, y in image fractions) and must last. Chosen on
-# validation drives, as is the threshold that goes with them (training.drawn.calibration).
+# Parameters of the node for a drawn drive. The tiny model has many false positives beside the
+# road, so alerts are limited to a polygon on the road ahead (x and y of its corners as fractions
+# of the image) and to obstacles that last. Both were chosen on validation drives, together with
+# the threshold (training.drawn.calibration).
 ROAD_AHEAD = ((0.05, 1.0), (0.05, 0.98), (0.44, 0.46), (0.57, 0.46), (1.0, 0.9), (1.0, 1.0))
 TRACK_LIMITS = TrackLimits(confirm_hits=8, confirm_window=10)
 PARAMETERS = {
@@ -33,30 +34,43 @@ PARAMETERS = {
 
 
 OnFrame = Callable[[int, int], None]
-"""Called with the number of frames drawn and to draw, if they have to be drawn."""
+"""Called with the number of frames drawn so far and in total; not called if all are cached."""
 
 
 def sample_drive(seed: int = SEED, on_frame: OnFrame = lambda drawn, total: None) -> Path:
-    """Return the bag of a test drive of 24 s at 640 x 360 and 10 Hz with four anomalies."""
+    """
+    Return the bag of a test drive of 24 s at 640 x 360 and 10 Hz with four anomalies.
+
+    :param seed: the same seed gives the same drive.
+    :param on_frame: reports progress.
+    """
     return kept(f'drive-{{}}-{seed}', lambda: Drive(
         seed, seconds=SECONDS, split='test', anomalies=ANOMALIES), on_frame)
 
 
 def second_scene(script: Script = SCRIPT,
                  on_frame: OnFrame = lambda drawn, total: None) -> Path:
-    """Return the bag of the scene of the demo's second act."""
+    """
+    Return the bag of the scene in which the demo changes the prompts.
+
+    :param script: objects and duration of the scene.
+    :param on_frame: reports progress.
+    """
     digest = hashlib.sha256(repr(script).encode()).hexdigest()[:10]
     return kept(f'halt-{{}}-{digest}', script.scene, on_frame)
 
 
 def kept(name: str, scene: Callable[[], Drive | Halt], on_frame: OnFrame) -> Path:
     """
-    Return the bag of a scene, drawn only if it is not in the cache.
+    Return the bag of a scene, which is drawn only if it is not in the cache.
 
-    Its name holds the version and the digest of the code that draws, so that it is never stale;
-    it appears only once it is complete, and then those of other versions go.
+    The name of the bag contains the package's version and a digest of the drawing code, so a bag
+    of other code is never used. The bag appears under its name only once it is complete. Bags of
+    the same scene from other versions are then deleted.
 
-    :param name: with ``{}`` for version and digest.
+    :param name: name of the bag, with ``{}`` in place of version and digest.
+    :param scene: returns the scene to draw.
+    :param on_frame: reports progress.
     """
     folder = cache_folder()
     path = folder / name.format(f'{__version__}-{_digest()}')

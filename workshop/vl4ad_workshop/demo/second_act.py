@@ -1,6 +1,11 @@
 # Copyright 2026 vl4ad_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The demo's second act: prompts that change while frames flow, and whether the model listens."""
+"""
+The second part ("act") of the demo, in which prompts change while the node processes frames.
+
+The camera stands still in front of a few objects. Each phase of the act has prompts of its own,
+and the score of every object shows whether the model follows them.
+"""
 
 from __future__ import annotations
 
@@ -20,18 +25,19 @@ from vl4ad_workshop.scenes.kinds import KINDS
 THRESHOLD = 0.5
 
 Scorer = Callable[[np.ndarray, Vocabulary], np.ndarray]
-"""Gives the score (H, W) of an image (H, W, 3) under a vocabulary, as the node does."""
+"""Returns the float32 score (H, W), 0..1, of a uint8 RGB image (H, W, 3) with a vocabulary."""
 
 
 @dataclass(frozen=True)
 class Phase:
     """
-    A stretch of the act under one set of prompts, made from the bundle's own.
+    A part of the act with one set of prompts, which differs from the bundle's default prompts.
 
-    :ivar says: what the prompts mean.
-    :ivar also_known: kinds (`scenes.kinds`) whose words move to the known prompts.
-    :ivar not_known: kinds whose words leave the known prompts.
-    :ivar anomalous: kinds whose words move from the known to the anomaly prompts.
+    :ivar says: one line for people that says what the prompts mean.
+    :ivar also_known: kinds (of `scenes.kinds`) whose words become a known class.
+    :ivar not_known: kinds whose words are removed from the known classes.
+    :ivar anomalous: kinds whose words are removed from the known classes and become an anomaly
+        class.
     """
 
     says: str
@@ -41,13 +47,13 @@ class Phase:
 
     @property
     def edits(self) -> str:
-        """How the prompts differ from the bundle's own."""
+        """The differences from the bundle's default prompts, such as ``known - truck``."""
         return ', '.join([f'known + {kind}' for kind in self.also_known]
                          + [f'known - {kind}' for kind in self.not_known + self.anomalous]
-                         + [f'anomaly + {kind}' for kind in self.anomalous]) or 'as shipped'
+                         + [f'anomaly + {kind}' for kind in self.anomalous]) or 'no change'
 
     def prompts(self, bundled: Vocabulary) -> Vocabulary:
-        """Return the bundle's vocabulary with the phase's changes."""
+        """Return the bundle's default vocabulary, `bundled`, with the changes of the phase."""
         known, anomaly = (tuple(PromptClass(kind, KINDS[kind].words) for kind in kinds)
                           for kinds in (self.also_known, self.anomalous))
         gone = self.not_known + self.anomalous + self.also_known
@@ -58,11 +64,13 @@ class Phase:
 @dataclass(frozen=True)
 class Script:
     """
-    What stands before the camera, and which prompts come when.
+    The objects in front of the camera, and the prompts of each phase.
 
-    :ivar seed: of the scene.
-    :ivar things: (kind, metres ahead, metres right of the road's middle); each kind once.
-    :ivar phases: each lasts `phase_s` seconds; the first has the bundle's own prompts.
+    :ivar seed: the same seed gives the same scene.
+    :ivar things: the objects: kind, distance ahead in metres, and offset to the right of the
+        road's centre in metres; each kind occurs once.
+    :ivar phases: in order; the first has the bundle's default prompts.
+    :ivar phase_s: duration of each phase in seconds.
     """
 
     seed: int
@@ -72,7 +80,7 @@ class Script:
 
     @property
     def kinds(self) -> tuple[str, ...]:
-        """The kinds of the things; a thing's number in the ground truth is its place from 1."""
+        """The kinds of the objects; object i of the ground truth has the kind at index i - 1."""
         return tuple(kind for kind, _, _ in self.things)
 
     def scene(self) -> Halt:
@@ -84,7 +92,7 @@ class Script:
         return tuple(phase.prompts(bundled) for phase in self.phases)
 
     def calls(self, bundled: Vocabulary) -> tuple[ParameterCall, ...]:
-        """Return the calls that lead from each phase to the next."""
+        """Return the parameter calls at the boundaries between phases."""
         prompts = self.prompts(bundled)
         return tuple(ParameterCall(self.phase_s * i, settings(*pair, bundled))
                      for i, pair in enumerate(zip(prompts, prompts[1:]), 1))
@@ -92,18 +100,24 @@ class Script:
 
 SCRIPT = Script(
     seed=9, things=(('truck', 10.0, -2.0), ('cow', 7.0, 2.6)),
-    phases=(Phase("the model's own prompts"),
-            Phase('no word for trucks', not_known=('truck',)),
-            Phase('trucks do not belong here', anomalous=('truck',)),
-            Phase('trucks and cows are normal here', also_known=('cow',)),
-            Phase("the model's own prompts again")))
+    phases=(Phase('default prompts'),
+            Phase('truck is not a known class', not_known=('truck',)),
+            Phase('truck is an anomaly class', anomalous=('truck',)),
+            Phase('truck and cow are known classes', also_known=('cow',)),
+            Phase('default prompts again')))
 
 
 def settings(before: Vocabulary, after: Vocabulary, bundled: Vocabulary) -> dict[str, list[str]]:
     """
-    Return the parameters to set, in an order in which the node takes them one by one.
+    Return the parameters to set, in an order in which the node accepts them one after another.
 
-    A word may never be on both sides: it leaves the one before it joins the other.
+    No word may be known and anomalous at the same time, so it is removed from one list before it
+    is added to the other.
+
+    :param before: the vocabulary in use.
+    :param after: the new vocabulary.
+    :param bundled: the bundle's default vocabulary, which is set by the value ``<bundle>``.
+    :return: values by parameter name; empty if nothing changes.
     """
     values = {}
     for side, entries in zip(('known', 'anomaly'), after.to_strings()):
@@ -120,12 +134,12 @@ def settings(before: Vocabulary, after: Vocabulary, bundled: Vocabulary) -> dict
 @dataclass(frozen=True)
 class FrameScore:
     """
-    What the node said of the things in one frame.
+    The scores of the objects in one frame.
 
-    :ivar time_s: of the bag.
-    :ivar phase: index of the phase whose prompts it was scored with.
-    :ivar mean: of the score over the thing's true pixels, by kind.
-    :ivar median: the same.
+    :ivar time_s: time of the frame in the bag, in seconds from its start.
+    :ivar phase: index of the phase whose prompts the frame was scored with.
+    :ivar mean: mean score 0..1 over the ground truth pixels of an object, by kind.
+    :ivar median: median score 0..1 over the same pixels, by kind.
     """
 
     time_s: float
@@ -137,14 +151,15 @@ class FrameScore:
 @dataclass(frozen=True)
 class Act:
     """
-    What happened.
+    The result of the act.
 
-    :ivar prompts: those of each phase.
-    :ivar frames: every answered frame, in order.
-    :ivar call_s: bag time of each call.
-    :ivar latency_ms: from each call to the arrival of the first frame scored with its prompts;
-        None where no score told.
-    :ivar published: frames sent to the node.
+    :ivar script: what was played.
+    :ivar prompts: the vocabulary of each phase.
+    :ivar frames: the scores of every frame for which the node published a result, in order.
+    :ivar call_s: time of each call in the bag, in seconds from its start.
+    :ivar latency_ms: time from each call to the arrival of the first result with its prompts, in
+        milliseconds; None where the scores do not show which result is the first.
+    :ivar published: number of frames sent to the node.
     """
 
     script: Script
@@ -156,7 +171,7 @@ class Act:
 
     @cached_property
     def medians(self) -> tuple[dict[str, float], ...]:
-        """The median over each phase's frames, by kind; empty for a phase without frames."""
+        """The median over the frames of each phase, by kind; empty for a phase without frames."""
         found: list[dict[str, float]] = []
         for i in range(len(self.script.phases)):
             frames = [f.median for f in self.frames if f.phase == i]
@@ -165,33 +180,33 @@ class Act:
         return tuple(found)
 
     def should_be_anomalous(self, phase: int, kind: str) -> bool:
-        """Tell what the prompts ask for: anomalous if none of the kind's words is known."""
+        """Return whether the prompts make a kind anomalous: none of its words is known."""
         known = {concept for c in self.prompts[phase].known for concept in c.concepts}
         return not known & set(KINDS[kind].words)
 
     @property
     def failures(self) -> list[str]:
-        """Where the model did not do as it was told, in words."""
+        """One sentence for each phase and object whose score does not follow the prompts."""
         said = []
         for i, phase in enumerate(self.script.phases):
             for kind in self.script.kinds:
                 anomalous = self.should_be_anomalous(i, kind)
                 score = self.medians[i].get(kind)
                 if score is None:
-                    said.append(f"no frame was answered under '{phase.says}'")
+                    said.append(f"no result was published in the phase '{phase.says}'")
                 elif (score > THRESHOLD) != anomalous:
                     was = self.medians[i - 1].get(kind) if i else None
-                    before = '' if was is None else f'; it was {was:.2f} before'
+                    before = '' if was is None else f'; it was {was:.2f} in the phase before'
                     side = 'above' if anomalous else 'below'
-                    said.append(f"the {kind} scores {score:.2f} under '{phase.says}' and should "
-                                f'be {side} {THRESHOLD}{before}')
+                    said.append(f'the median score of the {kind} is {score:.2f} in the phase '
+                                f"'{phase.says}' and should be {side} {THRESHOLD}{before}")
         return list(dict.fromkeys(said))
 
     @property
     def verdict(self) -> str:
-        """The whole in a few words."""
-        return ('the model did NOT listen everywhere' if self.failures else
-                'the model did as it was told')
+        """One line that says whether all scores follow the prompts."""
+        return ('some scores do NOT follow the prompts' if self.failures else
+                'all scores follow the prompts')
 
     def figures(self) -> dict[str, Any]:
         """Return what `metrics.json` holds under `second_act`."""
@@ -209,19 +224,19 @@ class Act:
             phases.append(row)
         return {'threshold': THRESHOLD, 'phases': phases, 'frames_published': self.published,
                 'frames_lost': self.published - len(self.frames),
-                'listened': not self.failures, 'failures': self.failures}
+                'prompts_followed': not self.failures, 'failures': self.failures}
 
     def lines(self) -> list[str]:
-        """Return what happened, in words for a terminal."""
+        """Return the result as lines for a terminal."""
         lines = []
         for i, phase in enumerate(self.script.phases):
             scores = ', '.join(f'{kind} {score:.2f} {state(score > THRESHOLD)}'
                                for kind, score in self.medians[i].items())
             latency = self.latency_ms[i - 1] if i else None
-            after = '' if latency is None else f' (from {latency:.0f} ms after the call)'
+            after = '' if latency is None else f' (first result after {latency:.0f} ms)'
             seconds = self.call_s[i - 1] if i else 0.0
             lines.append(f'{seconds:6.1f} s  {phase.says}: {scores}{after}')
-        lines.append(f'  {len(self.frames)} of {self.published} frames answered')
+        lines.append(f'  {len(self.frames)} of {self.published} frames have a result')
         return lines + [f'  {self.verdict}', *(f'    {f}' for f in self.failures)]
 
     def table(self) -> str:
@@ -235,18 +250,19 @@ class Act:
 
 
 def state(anomalous: bool) -> str:
-    """Return the word for it."""
+    """Return ``'anomalous'`` or ``'normal'``."""
     return 'anomalous' if anomalous else 'normal'
 
 
 def observe(replay: RecordedRun, script: Script, prompts: Sequence[Vocabulary],
             score: Scorer) -> Act:
     """
-    Return what a replay of the script's scene shows.
+    Evaluate a replay of the script's scene.
 
-    :param replay: with one call made for each phase after the first.
-    :param prompts: those of each phase.
-    :param score: tells by scoring a frame again which prompts it was answered with.
+    :param replay: a replay in which one call was made for each phase after the first.
+    :param script: what was played.
+    :param prompts: the vocabulary of each phase.
+    :param score: scores a frame offline; used to find the prompts of a result.
     """
     starts = [_first_frame(replay, i, prompts, score) for i in range(len(replay.calls))]
     times = replay.bag.times_ns
@@ -270,11 +286,13 @@ def observe(replay: RecordedRun, script: Script, prompts: Sequence[Vocabulary],
 def _first_frame(replay: RecordedRun, number: int, prompts: Sequence[Vocabulary],
                  score: Scorer) -> tuple[int, float | None]:
     """
-    Return the first frame that was scored with the prompts of a call, and how long it took, ms.
+    Return the index of the first frame scored with the prompts of a call, and the latency in ms.
 
-    A result does not name its prompts, and the node changes them between two frames: each frame
-    answered since the call is scored with the old ones and the new ones, and is of those that it
-    is nearer to. Where no score differs it is the first that was published after the answer.
+    A result does not say which prompts it was made with, and the node changes them between two
+    frames. Each frame whose result arrived after the call is therefore scored offline with the
+    old and the new prompts, and belongs to those whose score is closer to the published one. If
+    no frame is closer to the new prompts, the first frame published after the call was answered
+    is returned, with None as the latency.
     """
     call = replay.calls[number]
     later = replay.calls[number + 1:number + 2]
@@ -294,7 +312,7 @@ def _first_frame(replay: RecordedRun, number: int, prompts: Sequence[Vocabulary]
 
 
 def _without(classes: Iterable[PromptClass], kinds: Iterable[str]) -> tuple[PromptClass, ...]:
-    """Return the classes without all words of some kinds; one that has no other goes."""
+    """Return the classes without the words of some kinds, and without classes left empty."""
     words = {word for kind in kinds for word in KINDS[kind].words}
     left = (PromptClass(c.name, tuple(w for w in c.concepts if w not in words)) for c in classes)
     return tuple(c for c in left if c.concepts)

@@ -1,9 +1,10 @@
 # Copyright 2026 vl4ad_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The second act as pictures: a strip of its phases over the scores in time, and a video."""
+"""Pictures of the demo's second part: a sheet with phases and scores over time, and a video."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
@@ -24,7 +25,11 @@ def write_pictures(act: Act, replay: RecordedRun, folder: Path, title: str) -> d
     """
     Write `second_act.png` and `second_act.mp4` into an existing folder.
 
-    :returns: the files written, by what they are.
+    :param act: the scores.
+    :param replay: the replay that `act` was made of.
+    :param folder: folder of the report.
+    :param title: heading of the sheet.
+    :return: the files written, by a short description.
     :raises ReportError: if a file cannot be written.
     """
     files = {'second act': folder / 'second_act.png', 'its video': folder / 'second_act.mp4'}
@@ -56,7 +61,7 @@ def write_pictures(act: Act, replay: RecordedRun, folder: Path, title: str) -> d
 
 
 def _middles(act: Act) -> dict[int, float]:
-    """Return the time of the frame in the middle of each phase."""
+    """Return the time in seconds of the frame in the middle of each phase, by phase index."""
     found = {}
     for phase in range(len(act.script.phases)):
         times = [f.time_s for f in act.frames if f.phase == phase]
@@ -65,15 +70,16 @@ def _middles(act: Act) -> dict[int, float]:
     return found
 
 
-def _labelled(replay: RecordedRun):
-    """Yield index, image, label and object ids of every published frame."""
+def _labelled(
+        replay: RecordedRun) -> Iterator[tuple[int, np.ndarray, np.ndarray | None, np.ndarray]]:
+    """Yield index, RGB image, label and map of object numbers of every published frame."""
     ids = {index: numbers for index, _, numbers in replay.bag.truth_maps()}
     for index, image, label in decoded(replay):
         yield index, image, label, ids[index]
 
 
 def _name(canvas: np.ndarray, act: Act, score: FrameScore, ids: np.ndarray) -> None:
-    """Write each thing's name and score over it."""
+    """Write the name and the median score of each object above it."""
     scale = canvas.shape[1] / ids.shape[1]
     for number, kind in enumerate(act.script.kinds, 1):
         rows, columns = np.nonzero(ids == number)
@@ -116,7 +122,7 @@ def _sheet(act: Act, tiles: dict[int, np.ndarray], title: str, about: str) -> np
 
 
 def _plot(act: Act, width: int) -> np.ndarray:
-    """Draw the median score of each thing over time, phase below picture."""
+    """Draw the median score of each object over time."""
     canvas = np.full((PLOT + 2 * MARGIN, width, 3), 255, np.uint8)
     total = act.script.phase_s * len(act.script.phases)
 
@@ -132,7 +138,7 @@ def _plot(act: Act, width: int) -> np.ndarray:
     for seconds, latency in zip(act.call_s, act.latency_ms):
         x, top = at(seconds, 1)
         cv2.line(canvas, (x, top - 20), at(seconds, 0), drawing.DARK, 1, cv2.LINE_AA)
-        after = '' if latency is None else f', in force after {latency:.0f} ms'
+        after = '' if latency is None else f'; first result after {latency:.0f} ms'
         drawing.put_text(canvas, f'prompts set{after}', (x + 6, top - 10), 11, drawing.DARK)
     for i, kind in enumerate(act.script.kinds):
         colour = COLOURS[i % len(COLOURS)]
@@ -142,6 +148,8 @@ def _plot(act: Act, width: int) -> np.ndarray:
         for point in points:
             cv2.circle(canvas, point, 3, colour, -1, cv2.LINE_AA)
         drawing.put_text(canvas, kind, (GAP + 110 * i, PLOT + 2 * MARGIN - 14), 14, colour)
-    drawing.put_text(canvas, f'median score of its true pixels over {total:g} s; a dot is a frame',
-                     (width - GAP, PLOT + 2 * MARGIN - 14), 11, drawing.PALE, 'right')
+    explanation = (f'median score over the ground truth pixels of each object, {total:g} s; one '
+                   'dot is one frame')
+    drawing.put_text(canvas, explanation, (width - GAP, PLOT + 2 * MARGIN - 14), 11, drawing.PALE,
+                     'right')
     return canvas

@@ -1,6 +1,6 @@
 # Copyright 2026 vl4ad_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Runs the second act of the demo: prompts change while frames flow through the node."""
+"""Runs the second part of the demo, in which prompts change while the node processes frames."""
 
 from __future__ import annotations
 
@@ -19,24 +19,26 @@ from vl4ad_workshop.demo.second_act import observe, Script, THRESHOLD
 from vl4ad_workshop.demo.second_act_pictures import write_pictures
 
 FILES = ('second_act.png', 'second_act.mp4', 'second_act.csv', 'second_act.log')
-"""What the second act adds to a report."""
+"""Files that the second part adds to the report."""
 
 
 def show_second_act(bag: CameraBag, folder: Path, script: Script,
                     options: session.SessionOptions = session.SessionOptions()) -> dict[str, Path]:
     """
-    Set prompts while the script's scene plays, tell what came of it, and add it to the report.
+    Replay the script's scene, set prompts meanwhile, print the result, and add it to the report.
 
     :param bag: the script's scene.
     :param folder: where `replay_and_report` left its report.
-    :returns: the files written, by what they are.
+    :param script: prompts of each phase.
+    :param options: how the node is started.
+    :return: the files written, by a short description.
     :raises SessionError: if the node fails, or refuses the prompts.
     """
     bundled = Bundle.open(options.bundle).vocabulary
     options = replace(options, calls=script.calls(bundled),
                       parameters={**options.parameters, 'threshold': THRESHOLD})
-    print(f'second act: {" and ".join(f"a {kind}" for kind in script.kinds)} before a standing '
-          'camera; prompts are set while frames flow', flush=True)
+    print(f'second part: {" and ".join(f"a {kind}" for kind in script.kinds)} in front of a '
+          'stationary camera; the prompts change while the node processes frames', flush=True)
     with closing(MessageStore(folder)) as messages:
         with progress_bar(len(bag.times_ns)) as bar:
             replayed = session.replay(
@@ -48,7 +50,7 @@ def show_second_act(bag: CameraBag, folder: Path, script: Script,
         metrics = json.loads((folder / METRICS).read_text())
         (folder / METRICS).write_text(
             json.dumps({**metrics, 'second_act': act.figures()}, indent=2) + '\n')
-        files = write_pictures(act, replayed, folder, 'Prompts set while frames flow')
+        files = write_pictures(act, replayed, folder, 'Prompts changed during operation')
     files['its frames'] = folder / 'second_act.csv'
     files['its frames'].write_text(act.table())
     return files

@@ -1,6 +1,6 @@
 # Copyright 2026 vl4ad_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Official FC-CLIP checkpoints: read, recognised by their state dict, loaded without a copy."""
+"""Read official FC-CLIP checkpoints, recognise their architecture, and load them."""
 
 from __future__ import annotations
 
@@ -21,32 +21,32 @@ Shapes = Mapping[str, tuple[int, ...]]
 
 # Prefixes that a wrapper for several GPUs puts before every key.
 _WRAPPERS = ('module.', '_orig_mod.')
-# What training needs and the network does not: weights of the loss, and constants that this
-# network has as such.
+# Entries that only training needs (weights of the loss), and constants that this network does
+# not store in its state dict.
 _IGNORED = ('criterion.', 'pixel_mean', 'pixel_std', 'backbone.clip_model.attn_mask')
 _MOST_ROWS = 40
 
 
 class CheckpointError(ValueError):
-    """A checkpoint that cannot be used; the message says what was expected, seen, and the cure."""
+    """A checkpoint that cannot be used; the message says what was expected and what to do."""
 
 
 def load_checkpoint(path: str | Path) -> Vl4ad:
     """
     Return the network of a checkpoint with its weights, in evaluation mode.
 
-    Weights stay mapped from the file wherever its format allows, so they take no memory twice.
+    Weights stay mapped from the file if its format allows it, so that they need no second copy.
 
     :param path: an FC-CLIP checkpoint (``.pth``, as detectron2 saves it, or a bare state dict)
         or its state dict as ``.safetensors``.
-    :raises CheckpointError: if it cannot be read, is no FC-CLIP network, or keys are missing,
-        unexpected or misshapen; the message has a table of them.
+    :raises CheckpointError: if it cannot be read, is not an FC-CLIP network, or keys are missing,
+        unexpected or of another shape; the message has a table of them.
     """
     state = read_state(path)
     shapes = {key: tuple(value.shape) for key, value in state.items()}
     config = recognise(shapes, str(path))
     network = empty_network(config)
-    # Half-precision checkpoints are widened: everything here counts in float32.
+    # Half-precision checkpoints are converted, because everything here computes in float32.
     state = {k: v.float() if v.is_floating_point() else v for k, v in state.items()}
     network.load_state_dict(state, assign=True)
     network.backbone.requires_grad_(False)
@@ -55,8 +55,10 @@ def load_checkpoint(path: str | Path) -> Vl4ad:
 
 def read_state(path: str | Path) -> dict[str, Tensor]:
     """
-    Return the network's part of a checkpoint file, without executing anything in it.
+    Return the network's part of a checkpoint file, without executing any code in it.
 
+    :param path: a ``.pth`` or ``.safetensors`` file.
+    :return: tensors by name, without the prefixes that wrappers for several GPUs add.
     :raises CheckpointError: if the file cannot be read or holds no state dict.
     """
     path = Path(path)
@@ -69,17 +71,17 @@ def read_state(path: str | Path) -> dict[str, Tensor]:
         else:
             content = _load_pickled(path)
     except pickle.UnpicklingError as error:
-        # PyTorch's own message recommends to run what is in the file.
+        # PyTorch's own message recommends to execute the code in the file.
         named = re.search(r'GLOBAL (\S+)', str(error))
         raise CheckpointError(
-            f'{path} is no PyTorch checkpoint, or it holds more than tensors and plain values '
-            f'({named[1] if named else "not readable as such"}), which is not loaded because it '
-            "could run code; save its state dict alone: torch.save({'model': "
+            f'{path} is not a PyTorch checkpoint, or it contains more than tensors and plain '
+            f'values ({named[1] if named else "unreadable"}), which are not loaded because they '
+            "could execute code; save the state dict alone: torch.save({'model': "
             "model.state_dict()}, 'new.pth')") from error
     except Exception as error:  # torch and safetensors raise many kinds for a damaged file
         raise CheckpointError(
             f'{path} cannot be read ({str(error).partition(". ")[0] or repr(error)}); it may be '
-            'cut short: compare its size with the source and download it again') from error
+            'incomplete: compare its size with the source and download it again') from error
     for key in ('model', 'state_dict'):
         if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
             content = content[key]
@@ -97,20 +99,21 @@ def recognise(shapes: Shapes, source: str) -> NetworkConfig:
     """
     Return the architecture whose state dict has exactly these keys and shapes.
 
-    :param source: what to call the state dict in an error.
-    :raises CheckpointError: with a table of what differs from the nearest architecture.
+    :param shapes: the shape of each weight by name.
+    :param source: name of the state dict for an error message.
+    :raises CheckpointError: with a table of the differences from the nearest architecture.
     """
     def agreeing(name: str) -> int:
         return sum(shapes.get(k) == shape for k, shape in expected_shapes(name).items())
 
-    # The fewest keys first: a shallow network's keys are among a deeper one's.
+    # The fewest keys first, because the keys of a shallow network are a subset of a deeper one's.
     nearest = max(sorted(OFFICIAL, key=lambda n: len(expected_shapes(n))), key=agreeing)
     expected = expected_shapes(nearest)
     if shapes == expected:
         return OFFICIAL[nearest]
     rows = [('missing', k, s, None) for k, s in expected.items() if k not in shapes]
     rows += [('unexpected', k, None, s) for k, s in shapes.items() if k not in expected]
-    rows += [('misshapen', k, s, shapes[k]) for k, s in expected.items()
+    rows += [('mismatched', k, s, shapes[k]) for k, s in expected.items()
              if k in shapes and shapes[k] != s]
     raise CheckpointError(
         f'{source} is not a checkpoint of FC-CLIP that this package knows. Nearest is {nearest}: '
@@ -128,10 +131,14 @@ def expected_shapes(name: str) -> Shapes:
 
 
 def empty_network(config: NetworkConfig) -> Vl4ad:
-    """Return a network whose weights take no memory, for ``load_state_dict(assign=True)``."""
+    """
+    Return a network without memory for its weights, for ``load_state_dict(assign=True)``.
+
+    :param config: the architecture.
+    """
     with torch.device('meta'):
         network = Vl4ad(config)
-    # Constants are in no state dict.
+    # Constants are not part of the state dict.
     network.pixel_mean, network.pixel_std = torch.tensor(config.mean), torch.tensor(config.std)
     length = config.context_length
     network.backbone.clip_model.attn_mask = torch.full(

@@ -11,25 +11,30 @@ from torch import Tensor
 import torch.nn.functional as F
 
 # Logit of a class without concepts: zero after a softmax, finite in half precision.
-ABSENT = -1e4
+EMPTY_CLASS_LOGIT = -1e4
 CLASSIFIERS = ('ensemble', 'in', 'out')
 
 
 @dataclass(frozen=True)
 class Classification:
     """
-    What VL4AD leaves open between embeddings and class probabilities; as FC-CLIP by default.
+    Choices between embeddings and class probabilities that VL4AD leaves open.
 
-    :ivar keep_void: scale by 1 - p(void), so that a query for nothing adds no mass (FC-CLIP);
-        False leaves void out, as eq. 1 is printed.
-    :ivar classifier: ``'ensemble'`` of both (FC-CLIP), ``'in'`` for the decoder's in-vocabulary
-        one alone, ``'out'`` for CLIP's own features alone (void stays the decoder's).
-    :ivar temperature: T of eq. 1 for every classifier, in place of the two learned ones; see
-        `inverse_temperature`. None keeps those.
-    :ivar empty_mask_guard: leave queries whose mask is empty at stride 32 to the in-vocabulary
-        classifier (FC-CLIP's ENSEMBLE_ON_VALID_MASK); None is as the network's configuration
-        has it. Without a guard CLIP is asked about nothing: a ConvNeXt answers with one vector
-        for all such masks, a ResNet with the whole image's (FC-CLIP's code there gives NaN).
+    The defaults are those of FC-CLIP.
+
+    :ivar keep_void: multiply the class probabilities by 1 - p(void), so that a query without an
+        object contributes nothing (FC-CLIP); False omits void, the no-object class, as in eq. 1.
+    :ivar classifier: ``'ensemble'`` of both classifiers (FC-CLIP), ``'in'`` for the decoder's
+        in-vocabulary classifier alone, ``'out'`` for CLIP's own features alone (void is then
+        still the decoder's).
+    :ivar temperature: T of eq. 1 for both classifiers, 0.001..1000, in place of the two learned
+        ones; see `inverse_temperature`. None uses the learned ones.
+    :ivar empty_mask_guard: use the in-vocabulary classifier alone for queries whose mask is empty
+        at stride 32 (FC-CLIP's ENSEMBLE_ON_VALID_MASK); None takes the network's setting.
+        Without the guard, CLIP's features of an empty mask are used although they have no
+        meaning: with a ConvNeXt they are the same vector for all such masks, with a ResNet
+        those of the whole image (FC-CLIP's code gives NaN there).
+    :raises ValueError: if `classifier` or `temperature` is out of range.
     """
 
     keep_void: bool = True
@@ -41,7 +46,7 @@ class Classification:
         if self.classifier not in CLASSIFIERS:
             raise ValueError(f'classifier is {self.classifier!r}; choose one of '
                              + ', '.join(map(repr, CLASSIFIERS)))
-        # Cosines / T must stay far from `ABSENT`.
+        # Cosines / T must stay far from `EMPTY_CLASS_LOGIT`.
         if self.temperature is not None and not 1e-3 <= self.temperature <= 1e3:
             raise ValueError(f'temperature is {self.temperature}; choose it within 0.001..1000 '
                              '(learned ones lie between 0.01 and 0.1)')
@@ -52,8 +57,8 @@ class Classification:
 
         :param ensemble_weight: (C,) in 0..1.
         :param pixels: (B, N, 1), pixels of each mask at stride 32.
-        :param guard: what the network's configuration says of empty masks.
-        :return: (C,), or (B, N, C) where empty masks are guarded.
+        :param guard: the network's own setting of the guard for empty masks.
+        :return: (C,), or (B, N, C) with the guard.
         """
         weight = torch.ones_like(ensemble_weight) if self.classifier == 'out' else ensemble_weight
         guard = guard if self.empty_mask_guard is None else self.empty_mask_guard
@@ -64,8 +69,11 @@ def inverse_temperature(log_scale: Tensor, temperature: float | None = None) -> 
     """
     Return 1 / T of VL4AD eq. 1.
 
-    The learned one is exp(log_scale), at most 100 (FC-CLIP). The cap bounds what training may
-    learn; a given temperature is taken as it is, so below 0.01 it is sharper than any learned.
+    The learned value is exp(log_scale), limited to 100 (FC-CLIP). The limit does not apply to a
+    given temperature, so one below 0.01 is sharper than any learned one.
+
+    :param log_scale: scalar, log of the learned inverse temperature.
+    :param temperature: replaces the learned one; None does not.
     """
     return log_scale.exp().clamp(max=100.0) if temperature is None else 1 / temperature
 
@@ -75,30 +83,40 @@ def class_logits(embedding: Tensor, concepts: Tensor, concept_class: Tensor, cla
     """
     Return the logit of each class: the best cosine among its concepts, scaled.
 
-    VL4AD eq. 3: the maximum comes before the softmax. Merging classes is giving their concepts
-    one index.
+    In VL4AD eq. 3 the maximum comes before the softmax. Classes are merged by giving their
+    concepts the same index.
 
     :param embedding: (..., D), any length.
     :param concepts: (P, D), rows of unit length; rows of padding are never read.
     :param concept_class: (P,) int64 in 0..classes - 1, -1 for padding.
-    :param log_scale, temperature: see `inverse_temperature`.
-    :return: (..., classes); `ABSENT` for a class without concepts.
+    :param classes: number of classes, unused ones included.
+    :param log_scale: see `inverse_temperature`.
+    :param temperature: see `inverse_temperature`.
+    :return: (..., classes); `EMPTY_CLASS_LOGIT` for a class without concepts.
     """
     cosine = torch.matmul(F.normalize(embedding.float(), dim=-1), concepts.t())
     logits = cosine * inverse_temperature(log_scale, temperature)
     if torch.compiler.is_exporting():
-        # Engines have no scatter with a maximum. A sum along concepts is the fastest way around.
+        # TensorRT has no scatter with a maximum; this maximum over concepts takes its place.
         member = torch.arange(classes, device=concepts.device)[:, None] == concept_class
-        away = torch.where(member, 0.0, 2 * ABSENT)
-        return (logits[..., None, :] + away).amax(-1).clamp(min=ABSENT)
+        away = torch.where(member, 0.0, 2 * EMPTY_CLASS_LOGIT)
+        return (logits[..., None, :] + away).amax(-1).clamp(min=EMPTY_CLASS_LOGIT)
     slot = torch.where(concept_class < 0, classes, concept_class).expand_as(logits)
-    best = logits.new_full((*logits.shape[:-1], classes + 1), ABSENT)
+    best = logits.new_full((*logits.shape[:-1], classes + 1), EMPTY_CLASS_LOGIT)
     return best.scatter_reduce(-1, slot, logits, 'amax')[..., :classes]
 
 
 def void_logit(embedding: Tensor, void: Tensor, log_scale: Tensor,
                temperature: float | None = None) -> Tensor:
-    """Return the logit (..., 1) of "no object" against the learned embedding `void` (1, D)."""
+    """
+    Return the logit of the no-object class, "void".
+
+    :param embedding: (..., D), any length.
+    :param void: (1, D), the learned embedding of that class.
+    :param log_scale: see `inverse_temperature`.
+    :param temperature: see `inverse_temperature`.
+    :return: (..., 1).
+    """
     cosine = torch.matmul(F.normalize(embedding.float(), dim=-1), F.normalize(void, dim=-1).t())
     return cosine * inverse_temperature(log_scale, temperature)
 
@@ -110,12 +128,12 @@ def class_probability(in_vocabulary: Tensor, out_vocabulary: Tensor | None, void
 
     log p_k = (1 - w_k) log softmax(in)_k + w_k log softmax(out)_k, renormalised.
 
-    :param in_vocabulary: (B, N, C) logits without void.
-    :param out_vocabulary: the same of the other classifier; None for in-vocabulary alone.
-    :param void: (B, N, 1) in-vocabulary logit of "no object".
+    :param in_vocabulary: (B, N, C) logits of the decoder's classifier, without void.
+    :param out_vocabulary: (B, N, C) logits of CLIP's own classifier; None uses the first alone.
+    :param void: (B, N, 1) in-vocabulary logit of the no-object class.
     :param out_weight: w, (C,) or (B, N, C) in 0..1; 0 is in-vocabulary alone, 1 out-of-
         vocabulary alone. FC-CLIP: 0.4 for seen classes, 0.8 for others.
-    :param keep_void: scale by 1 - p(void), see `Classification`.
+    :param keep_void: multiply by 1 - p(void), see `Classification`.
     :return: (B, N, C) in 0..1.
     """
     if out_vocabulary is None:

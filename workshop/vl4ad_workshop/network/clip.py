@@ -1,11 +1,12 @@
 # Copyright 2026 vl4ad_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The frozen CLIP: multi-scale image features, pooled features to embeddings, texts."""
+"""The frozen CLIP: multi-scale image features, embeddings of masks, embeddings of texts."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 import math
+from typing import Any
 
 import open_clip
 from timm.models import register_model
@@ -20,22 +21,22 @@ from vl4ad_workshop.network.pooling import mask_pool
 
 class TinyResNet(ByobNet):
     """
-    Basic blocks at strides 4, 8, 16 and 16 for the tiny CLIP: 2.8 M parameters.
+    The trunk of the tiny CLIP: basic blocks at strides 4, 8, 16 and 16, 2.8 M parameters.
 
-    3x3 convolutions and batch norms do more work per second on a CPU than a ConvNeXt's depthwise
-    ones, in training above all. The last stage keeps stride 16: at 192x320 pixels a cell of
-    stride 32 holds more than most obstacles.
+    On a CPU, 3x3 convolutions and batch norms are faster than the depthwise convolutions of a
+    ConvNeXt, above all in training. The last stage stays at stride 16, because at 192x320 pixels
+    a cell of stride 32 is larger than most obstacles.
     """
 
-    def __init__(self, **kwargs) -> None:
+    def __init__(self, **kwargs: Any) -> None:
         blocks = tuple(ByoBlockCfg(type='basic', d=2, c=c, s=s, gs=0, br=1.0)
                        for c, s in ((32, 2), (64, 2), (128, 2), (256, 1)))
         super().__init__(ByoModelCfg(blocks=blocks, stem_chs=16, stem_pool='', downsample='avg'),
                          **kwargs)
         self.norm_pre = nn.Identity()
-        # Means over few cells and over many differ in length.
+        # The length of a mean depends on the number of cells, so it is normalised.
         self.norm = nn.LayerNorm(self.num_features)
-        self.default_cfg = {}  # open_clip looks for it
+        self.default_cfg = {}  # open_clip reads it
 
     def forward_head(self, x: Tensor, pre_logits: bool = False) -> Tensor:
         """Average (B, C, h, w) and normalise: (B, C)."""
@@ -43,7 +44,7 @@ class TinyResNet(ByobNet):
 
 
 @register_model
-def vl4ad_resnet_tiny(pretrained: bool = False, **kwargs) -> TinyResNet:
+def vl4ad_resnet_tiny(pretrained: bool = False, **kwargs: Any) -> TinyResNet:
     """Build the trunk of the tiny CLIP."""
     if pretrained:
         raise ValueError('vl4ad_resnet_tiny has no pretrained weights; train the tiny CLIP')
@@ -54,7 +55,7 @@ def vl4ad_resnet_tiny(pretrained: bool = False, **kwargs) -> TinyResNet:
 
 class FrozenClip(nn.Module, ABC):
     """
-    A CLIP that never learns, as FC-CLIP uses it (arXiv 2308.02487).
+    A CLIP that is not trained, as FC-CLIP uses it (arXiv 2308.02487).
 
     Its only child is ``clip_model``, as in official state dicts.
     """
@@ -66,7 +67,7 @@ class FrozenClip(nn.Module, ABC):
         self.eval()
 
     def train(self, mode: bool = True) -> FrozenClip:
-        """Stay in evaluation mode: the weights, and so their statistics, are frozen."""
+        """Stay in evaluation mode, because weights and batch norm statistics are frozen."""
         return super().train(False)
 
     @abstractmethod
@@ -82,30 +83,31 @@ class FrozenClip(nn.Module, ABC):
     @abstractmethod
     def embed_masks(self, dense: Tensor, mask_logits: Tensor) -> tuple[Tensor, Tensor]:
         """
-        Embed what is under each mask as CLIP would embed an image.
+        Embed the pixels of each mask as CLIP embeds an image.
 
-        :param dense: (B, C, h, w), the last feature.
-        :param mask_logits: (B, N, h, w); a pixel belongs where the logit is above 0.
-        :return: un-normalised embeddings (B, N, D), finite and without meaning where a mask is
-            empty; count (B, N, 1) of pixels.
+        :param dense: (B, C, h, w), the last features.
+        :param mask_logits: (B, N, h, w); a mask holds the pixels whose logit is above 0.
+        :return: un-normalised embeddings (B, N, D), which are finite but have no meaning for an
+            empty mask; number of pixels of each mask (B, N, 1).
         """
 
     @property
     def dtype(self) -> torch.dtype:
-        """What the trunk computes in; see `precision.set_precision`."""
+        """The floating type in which the trunk computes; see `precision.set_precision`."""
         return next(self.clip_model.visual.parameters()).dtype
 
     def encode_text(self, tokens: Tensor) -> Tensor:
         """
         Map tokens (n, length) int64 to un-normalised embeddings (n, D).
 
-        No token sees what follows it, so rows may be as short as the longest text, which saves
-        most of the work: the result is open_clip's of rows padded to the context length.
+        A token does not attend to later ones, so rows need not be longer than the longest text,
+        which saves most of the computation. The result equals that of open_clip for rows padded
+        to the context length.
         """
         clip, length = self.clip_model, tokens.shape[1]
         x = clip.token_embedding(tokens) + clip.positional_embedding[:length]
         x = clip.transformer(x, attn_mask=clip.attn_mask[:length, :length])
-        # The end mark has the highest number of a row.
+        # The end-of-text token has the highest id of a row.
         end = tokens.argmax(1)[:, None, None].expand(-1, 1, x.shape[2])
         return clip.ln_final(x).gather(1, end)[:, 0] @ clip.text_projection
 
@@ -116,7 +118,7 @@ class FrozenClip(nn.Module, ABC):
 
 
 class ConvNextClip(FrozenClip):
-    """CLIP with a ConvNeXt trunk: a mask's features are averaged, then projected."""
+    """CLIP with a ConvNeXt trunk: the features of a mask are averaged, then projected."""
 
     def features(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Return the stages' outputs; see `FrozenClip.features`."""
@@ -143,7 +145,7 @@ class ConvNextClip(FrozenClip):
 
 
 class ResNetClip(FrozenClip):
-    """CLIP with OpenAI's modified ResNet: its attention pooling looks at one mask at a time."""
+    """CLIP with OpenAI's modified ResNet: attention pooling is restricted to each mask."""
 
     def features(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Return the layers' outputs; see `FrozenClip.features`."""
@@ -159,8 +161,8 @@ class ResNetClip(FrozenClip):
         """
         Pool by attention; see `FrozenClip.embed_masks`.
 
-        The question is the same for every mask - the mean of the whole image - and each mask
-        shuts out the keys that it does not cover (FC-CLIP).
+        The query is the same for every mask, the mean of the whole image. Keys outside of the
+        mask are excluded (FC-CLIP).
         """
         pool = self.clip_model.visual.attnpool
         height, width = dense.shape[2:]
@@ -176,28 +178,32 @@ class ResNetClip(FrozenClip):
                                   (pool.v_proj, keys)))
         scores = torch.matmul(q.float(), k.float().transpose(2, 3)) / math.sqrt(q.shape[-1])
         inside = (mask_logits.detach() > 0).float().flatten(2)
-        # -1e4 rather than -inf: an empty mask gives a number, not NaN.
+        # With -1e4 instead of -inf an empty mask gives a finite value instead of NaN.
         weights = (scores + (1 - inside[:, None]) * -1e4).softmax(-1)
         out = torch.matmul(weights.to(v.dtype), v).transpose(1, 2).flatten(2)
         return pool.c_proj(out), inside.sum(-1, keepdim=True)
 
 
 def build_clip(config: NetworkConfig) -> FrozenClip:
-    """Return the CLIP of a configuration, with weights yet to be loaded."""
+    """Return the CLIP of a configuration with random weights."""
     trunk = config.clip['vision_cfg'].get('timm_model_name')
     return (ConvNextClip if trunk else ResNetClip)(config)
 
 
 def concept_embeddings(clip: FrozenClip, tokens: Tensor) -> Tensor:
     """
-    Embed concepts: mean over templates of normalised texts, normalised again (FC-CLIP, 2.4).
+    Embed concepts by averaging over templates.
 
-    :param tokens: (P, templates, length) int64; what follows a row's highest is padding.
-    :return: (P, D) with rows of unit length.
+    The embeddings of a concept's texts are normalised, averaged, and normalised again (FC-CLIP,
+    section 2.4).
+
+    :param clip: the text tower.
+    :param tokens: (P, templates, length) int64; tokens after the highest of a row are padding.
+    :return: (P, D) float32 with rows of unit length.
     """
     tokens = tokens[..., :int(tokens.argmax(-1).max()) + 1]
     concepts, templates, length = tokens.shape
-    # FC-CLIP encodes 128 texts at a time; so do we, to bound the memory of large vocabularies.
+    # 128 texts at a time, as in FC-CLIP, limit the memory that a large vocabulary needs.
     parts = [clip.encode_text(t) for t in tokens.reshape(-1, length).split(128)]
     texts = F.normalize(torch.cat(parts), dim=-1).reshape(concepts, templates, -1)
     return F.normalize(texts.mean(1), dim=-1)

@@ -1,6 +1,6 @@
 # Copyright 2026 vl4ad_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""CLIP's byte-pair tokenizer as a file that needs neither torch nor open_clip."""
+"""Write CLIP's byte-pair tokenizer as a file that is read without torch and open_clip."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 import open_clip
 from tokenizers import models, normalizers, pre_tokenizers, Regex, Tokenizer
 
-# What CLIP's tokenizer takes as one word.
+# The pattern of one word in CLIP's tokenizer.
 _WORD = r"'s|'t|'re|'ve|'m|'ll|'d|\p{L}+|\p{N}|[^\s\p{L}\p{N}]+"
 
 
@@ -17,11 +17,12 @@ def write_clip_tokenizer(path: str | Path) -> tuple[int, int]:
     """
     Write open_clip's own vocabulary and merges as a `tokenizers` file.
 
-    It gives the tokens that open_clip gives; of open_clip's repairs (ftfy) it has those that a
-    prompt may need: composed accents, straight quotes, single spaces. HTML entities and text in
-    a wrong encoding are not repaired.
+    It gives the same tokens as open_clip. Of the text repairs that open_clip makes with ftfy, it
+    makes those that a prompt may need: composed accents, straight quotes, single spaces. HTML
+    entities and text in a wrong encoding are not repaired.
 
-    :return: numbers of the start and end marks.
+    :param path: file to write.
+    :return: ids of the start-of-text and end-of-text tokens.
     """
     clip = open_clip.tokenizer.SimpleTokenizer()
     merges = sorted(clip.bpe_ranks, key=clip.bpe_ranks.get)

@@ -1,6 +1,6 @@
 # Copyright 2026 vl4ad_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The sizes of a network: one set of numbers takes the blocks from the tiny model to the full."""
+"""The sizes of a network, which distinguish the tiny model from the published ones."""
 
 from __future__ import annotations
 
@@ -20,11 +20,12 @@ class NetworkConfig:
         ``quick_gelu``.
     :ivar feature_channels: channels of the trunk's features at strides 4, 8, 16 and 32 (the tiny
         trunk's last stride is 16).
-    :ivar mean, std: per channel of an RGB image in 0..255.
+    :ivar mean: mean of each channel of an RGB image in 0..255.
+    :ivar std: standard deviation of each channel, likewise.
     :ivar size_divisibility: images are zero-padded (after normalisation) to a multiple of this.
-    :ivar ensemble_on_valid_mask: leave queries whose mask is empty at stride 32 to the
-        in-vocabulary classifier (FC-CLIP's ResNet configurations).
-    :ivar templates: sentences with one ``{}`` that a concept's embedding is averaged over.
+    :ivar ensemble_on_valid_mask: use the in-vocabulary classifier alone for queries whose mask is
+        empty at stride 32 (FC-CLIP's ResNet configurations).
+    :ivar templates: sentences with one ``{}``; the embedding of a concept is the mean over them.
     """
 
     name: str
@@ -57,12 +58,12 @@ class NetworkConfig:
 
     @property
     def embed_dim(self) -> int:
-        """Width D of the space that text and image share."""
+        """Dimension D of the embeddings of texts and images."""
         return self.clip['embed_dim']
 
     @property
     def context_length(self) -> int:
-        """Most tokens of a text, its marks included."""
+        """Largest number of tokens of a text, start and end included."""
         return self.clip['text_cfg']['context_length']
 
 

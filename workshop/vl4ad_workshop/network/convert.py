@@ -1,16 +1,15 @@
 # Copyright 2026 vl4ad_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""`vl4ad convert`: an official FC-CLIP checkpoint becomes a bundle, whole or not at all."""
+"""`vl4ad convert` turns an official FC-CLIP checkpoint into a bundle, whole or not at all."""
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 import hashlib
 from importlib.metadata import version
 from pathlib import Path
-import re
 from typing import Any
 
 import numpy as np
@@ -18,7 +17,8 @@ import torch
 from tqdm import tqdm
 
 from vl4ad_ros import __version__
-from vl4ad_ros.bundle.manifest import MOST_PIXELS
+from vl4ad_ros.bundle import Bundle
+from vl4ad_ros.bundle.reference import Deviation
 from vl4ad_ros.bundle.tokenizer import Tokenizer
 from vl4ad_ros.commands import Verb
 from vl4ad_ros.prompts import reader as vocabularies
@@ -29,6 +29,9 @@ from vl4ad_workshop.network.clip import concept_embeddings
 from vl4ad_workshop.network.clip_tokenizer import write_clip_tokenizer
 from vl4ad_workshop.network.config import NetworkConfig
 from vl4ad_workshop.network.export import export_bundle, new_folder
+from vl4ad_workshop.network.options import (
+    add_precision_arguments, ENGINE_FORMS, forms_of, parse_size, read_pictures)
+from vl4ad_workshop.network.reexport import write_graphs
 from vl4ad_workshop.network.vl4ad import Vl4ad
 from vl4ad_workshop.network.weight_file import not_finite, Progress
 
@@ -38,7 +41,7 @@ SEEN = 'coco_panoptic'
 _NAMED = 5  # weights in a message
 EMBEDDINGS = 'concepts.npz'
 NOTICE = ('Converted weights: the score is 1 + u, which no recording has calibrated; choose '
-          '`threshold` on your own.')
+          '`threshold` on recordings of your own camera.')
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -49,62 +52,91 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--out', type=Path, required=True, metavar='DIR',
                         help='folder of the bundle, which must not exist yet')
     parser.add_argument('--input-size', type=parse_size, default=(1024, 2048), metavar='HxW',
-                        help='pixels that the network sees; a camera image is fitted into it '
-                        '(default: 1024x2048, as FC-CLIP sees Cityscapes)')
+                        help="size of the network's input in pixels; camera images are scaled to "
+                        'fit into it (default: 1024x2048, as FC-CLIP sees Cityscapes)')
+    add_precision_arguments(parser, default=None)
     parser.add_argument('--vocabulary', default=vocabularies.DEFAULT_KNOWN, metavar='NAME',
-                        help='what belongs by default: a name of `vl4ad vocabulary show` or a '
-                        'YAML file (default: %(default)s)')
+                        help='default known classes: a name of `vl4ad vocabulary show` or a YAML '
+                        'file (default: %(default)s)')
     parser.add_argument('--anomaly', metavar='NAME',
-                        help='what does not, likewise (default: '
+                        help='default anomaly classes, likewise (default: '
                         f'{vocabularies.DEFAULT_ANOMALY}, or the list in the vocabulary file)')
     parser.add_argument('--concepts', type=int, default=384, metavar='N',
-                        help='most concepts, known and anomaly (default: %(default)s)')
+                        help='largest number of concepts, known and anomaly together (default: '
+                        '%(default)s)')
     parser.add_argument('--classes', type=int, default=160, metavar='N',
-                        help='most classes, known and anomaly (default: %(default)s)')
+                        help='largest number of classes, known and anomaly together (default: '
+                        '%(default)s)')
     parser.add_argument('--classifier', choices=CLASSIFIERS, default=default.classifier,
-                        help='of masks: the decoder (in), CLIP (out) or both (default: '
-                        '%(default)s, as FC-CLIP)')
+                        help="classifier of masks: the decoder's (in), CLIP's (out) or both "
+                        '(default: %(default)s, as in FC-CLIP)')
     parser.add_argument('--drop-void', dest='keep_void', action='store_false',
-                        help='let queries for nothing count like others')
+                        help='do not scale the class probabilities of a query by 1 - p(void), '
+                        'where void is the no-object class')
     parser.add_argument('--temperature', type=float, metavar='T',
-                        help='in place of the learned ones (VL4AD eq. 1)')
+                        help='softmax temperature of both classifiers, in place of the learned '
+                        'ones (VL4AD eq. 1)')
     parser.add_argument('--empty-mask-guard', action=argparse.BooleanOptionalAction,
-                        help='do not ask CLIP about masks that are empty at stride 32 (default: '
-                        'as FC-CLIP: on for ResNets, off for ConvNeXts)')
+                        help="do not use CLIP's classifier for masks that are empty at stride 32 "
+                        '(default: as in FC-CLIP, on for ResNets and off for ConvNeXts)')
 
 
 def run(args: argparse.Namespace) -> int:
-    """Convert, with a progress bar."""
+    """Convert with a progress bar, and print what to run next."""
     options = Classification(args.keep_void, args.classifier, args.temperature,
                              args.empty_mask_guard)
-    convert(args.checkpoint, args.out, args.input_size,
-            vocabularies.load(args.vocabulary, args.anomaly), args.concepts, args.classes, options)
+    vocabulary = vocabularies.load(args.vocabulary, args.anomaly)
+    if args.dtype is None and (args.sampling or args.images):
+        raise ValueError('--sampling and --images take effect with --dtype only; add --dtype fp16')
+    graphs = None
+    if args.dtype:
+        graphs = GpuGraphs(args.dtype, forms_of(args.sampling),
+                           read_pictures(args.images) if args.images else ())
+    deviation = convert(args.checkpoint, args.out, args.input_size, vocabulary, args.concepts,
+                        args.classes, options, graphs)
+    if deviation is not None:
+        print(f'{args.out}: deviation of {args.dtype} from fp32 on the reference frames: '
+              f'{deviation}\nbuild its engine on the machine that will run it: vl4ad build '
+              f'{args.out}')
     print(f'{args.out}: try it with `vl4ad evaluate BAG --bundle {args.out}`, start the node '
           f'with `ros2 launch vl4ad_ros detector.launch.py bundle:={args.out.resolve()}`')
     return 0
 
 
-def parse_size(text: str) -> tuple[int, int]:
-    """Read ``'1024x2048'``, height first, both multiples of 32."""
-    match = re.fullmatch(r'(\d+)x(\d+)', text)
-    size = (int(match[1]), int(match[2])) if match else (0, 0)
-    if not all(32 <= side <= 8192 and side % 32 == 0 for side in size) or (
-            size[0] * size[1] > MOST_PIXELS):
-        raise argparse.ArgumentTypeError(
-            f"'{text}': give height x width, both multiples of 32 within 32..8192, with at most "
-            f'{MOST_PIXELS} pixels, such as 512x1024')
-    return size
+@dataclass(frozen=True)
+class GpuGraphs:
+    """
+    The graphs that a bundle holds for GPUs, beside the fp32 graph for CPUs.
+
+    :ivar dtype: one of `bundle.DTYPES`.
+    :ivar forms: of `bundle.SAMPLING`, one graph each.
+    :ivar pictures: uint8 (H, W, 3) RGB of any size for the reference frames; without any, those
+        of the shipped bundle are taken.
+    """
+
+    dtype: str
+    forms: Sequence[str] = ENGINE_FORMS
+    pictures: Sequence[np.ndarray] = ()
 
 
 def convert(checkpoint: Path, out: Path, size: tuple[int, int], vocabulary: Vocabulary,
-            concepts: int, classes: int, options: Classification = Classification()) -> None:
+            concepts: int, classes: int, options: Classification = Classification(),
+            graphs: GpuGraphs | None = None) -> Deviation | None:
     """
     Write the bundle of an official checkpoint.
 
-    :param size: (height, width) of the network's input, multiples of 32.
-    :param concepts, classes: capacity for prompts.
-    :param options: what VL4AD leaves open; the graph has it built in.
+    :param checkpoint: a .pth or .safetensors file with FC-CLIP's state dict.
+    :param out: folder of the bundle, which must not exist yet.
+    :param size: (height, width) of the network's input in pixels, multiples of 32.
+    :param vocabulary: the default prompts.
+    :param concepts: largest number of concepts, known and anomaly together.
+    :param classes: largest number of classes, known and anomaly together.
+    :param options: choices that VL4AD leaves open; they become part of the graph.
+    :param graphs: graphs for GPUs, written with reference frames; None writes neither.
+    :return: the deviation of the GPU graphs' precision from fp32 on the reference frames; None
+        without `graphs`.
     :raises CheckpointError: if the checkpoint cannot be used.
+    :raises BundleError: if the precision of `graphs` is too coarse.
     :raises ValueError: if `out` exists or `vocabulary` does not fit the capacity.
     """
     _check(out, vocabulary, concepts, classes)
@@ -139,11 +171,24 @@ def convert(checkpoint: Path, out: Path, size: tuple[int, int], vocabulary: Voca
             'vocabulary': {'known': known, 'anomaly': anomaly},
             'provenance': provenance(checkpoint, digest, network.config, options),
         }, options, progress)
+        if graphs is None:
+            return None
+        del network
+        return write_graphs(Bundle.open(folder), folder, size, graphs.dtype, graphs.forms,
+                            graphs.pictures, lambda step: progress(step, 0))
 
 
 def provenance(checkpoint: Path, digest: str, config: NetworkConfig,
                options: Classification) -> dict[str, Any]:
-    """Return what a reader of the bundle needs to know of its making."""
+    """
+    Return the manifest's entry `provenance`.
+
+    :param checkpoint: the file that was converted.
+    :param digest: its sha256, hexadecimal.
+    :param config: the architecture that was found.
+    :param options: choices that became part of the graph.
+    :return: JSON values by name.
+    """
     return {
         'source': checkpoint.name, 'source_sha256': digest, 'architecture': config.name,
         'pixel_mean': list(config.mean), 'pixel_std': list(config.std),
@@ -161,13 +206,13 @@ def _check(out: Path, vocabulary: Vocabulary, concepts: int, classes: int) -> No
     for noun, seen, most in (('concepts', len(vocabulary.concepts), concepts),
                              ('classes', len(vocabulary.classes), classes)):
         if seen > most:
-            raise ValueError(f'the vocabulary has {seen} {noun} and the bundle is to take '
+            raise ValueError(f'the vocabulary has {seen} {noun} and the bundle can hold '
                              f'{most}; give --{noun} {seen} or more')
 
 
 def _embed(network: Vl4ad, tokenizer: Tokenizer, concepts: Sequence[str], file: Path,
            progress: Progress) -> None:
-    """Store the embeddings of concepts, which would take a node minutes on a CPU."""
+    """Store the embeddings of the default prompts; computing them takes minutes on a CPU."""
     templates = network.config.templates
     rows = []
     for i, concept in enumerate(concepts):

@@ -9,11 +9,11 @@ import math
 import torch
 from torch import nn, Tensor
 
-from vl4ad_workshop.network.sampling import level_sizes, Sampler
+from vl4ad_workshop.network.deformable_sampling import DeformableSampler, level_sizes
 
 
 class DeformableAttention(nn.Module):
-    """Each query reads a few learned points on every level around its reference point."""
+    """Each query samples a few learned points on every level around its reference point."""
 
     def __init__(self, dim: int, heads: int, levels: int, points: int) -> None:
         super().__init__()
@@ -22,7 +22,7 @@ class DeformableAttention(nn.Module):
         self.attention_weights = nn.Linear(dim, heads * levels * points)
         self.value_proj = nn.Linear(dim, dim)
         self.output_proj = nn.Linear(dim, dim)
-        self.sampler = Sampler()
+        self.sampler = DeformableSampler()
         self._initialise()
 
     def _initialise(self) -> None:
@@ -43,19 +43,19 @@ class DeformableAttention(nn.Module):
     def forward(self, query: Tensor, reference: Tensor, value: Tensor,
                 shapes: tuple[tuple[int, int], ...]) -> Tensor:
         """
-        Attend.
+        Attend from every cell to sampled points of all levels.
 
-        :param query: (B, S, dim), content plus position.
+        :param query: (B, S, dim), content plus position encoding.
         :param reference: (S, 2) x, y in 0..1, the centre of each query's cell.
-        :param value: (B, S, dim), the levels' cells one after another.
+        :param value: (B, S, dim), the cells of all levels, one level after another.
         :param shapes: (height, width) of each level; their areas add up to S.
         :return: (B, S, dim).
         """
         batch, length, dim = query.shape
         heads, levels, points = self.heads, self.levels, self.points
         value = self.value_proj(value).view(batch, length, heads, dim // heads)
-        # From here on in float32: half precision would move the points. A divisor along a
-        # longer row saves a CPU time.
+        # From here on in float32, because half precision would move the points. Dividing along
+        # a longer row is faster on a CPU.
         sizes = level_sizes(shapes, query.device)[:, None].expand(-1, points, -1).flatten()
         offsets = (self.sampling_offsets(query).float().view(batch, length, heads, -1)
                    / sizes).view(batch, length, heads, levels, points, 2)

@@ -28,15 +28,15 @@ from vl4ad_ros.bundle import Bundle
 from vl4ad_ros.bundle.manifest import FILE as MANIFEST, FORMAT, VERSION
 from vl4ad_ros.bundle.reference import OUTPUTS
 from vl4ad_ros.bundle.writer import write_manifest
-from vl4ad_workshop.network.classification import ABSENT, Classification
-from vl4ad_workshop.network.scoring import semantic_map
+from vl4ad_workshop.network.classification import Classification, EMPTY_CLASS_LOGIT
+from vl4ad_workshop.network.uncertainty import semantic_map
 from vl4ad_workshop.network.vl4ad import Texts, Vl4ad
 from vl4ad_workshop.network.weight_file import (
     page_out, Progress, round_to_half, silent, WeightFile)
 
 OPSET = 18
 # Values of the graph that are no outputs of the shipped file (nobody on a vehicle needs them)
-# but keep their names, so that a study can ask for them; see `vl4ad.Queries`.
+# but keep their names, so that a study can ask for them; see `vl4ad.QueryPredictions`.
 STUDY_OUTPUTS = ('mask_logits', 'in_vocabulary', 'void', 'out_vocabulary')
 WEIGHTS = 'weights.safetensors'
 # Values of one side of a map times channels: 8192 pixels of an image at stride 8, 128 channels.
@@ -65,8 +65,8 @@ class VisionGraph(nn.Module):
         semantic = semantic_map(queries.mask_logits[0].sigmoid(), queries.probability[0])
         index = torch.arange(self.classes, device=semantic.device)[:, None, None]
         used = concept_class.amax(0) + 1
-        known = torch.where(index < num_known, semantic, ABSENT)
-        anomaly = torch.where((index >= num_known) & (index < used), semantic, ABSENT)
+        known = torch.where(index < num_known, semantic, EMPTY_CLASS_LOGIT)
+        anomaly = torch.where((index >= num_known) & (index < used), semantic, EMPTY_CLASS_LOGIT)
         best_anomaly = torch.where(used > num_known, anomaly.argmax(0) - num_known, -1)
         anomaly_mass = torch.where(used > num_known, anomaly.amax(0), 0.0)
         study = (queries.mask_logits, queries.in_vocabulary, queries.void, queries.out_vocabulary)

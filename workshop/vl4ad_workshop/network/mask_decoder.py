@@ -20,7 +20,7 @@ from vl4ad_workshop.network.position import sine_encoding
 @dataclass(frozen=True)
 class Proposal:
     """
-    What a prediction head says of each query.
+    The output of one prediction head for every query.
 
     :ivar mask_logits: (B, N, H / 4, W / 4) float32.
     :ivar class_embedding: (B, N, D) un-normalised, in CLIP's space.
@@ -31,7 +31,7 @@ class Proposal:
 
 
 class MaskDecoder(nn.Module):
-    """Queries look for masks, layer by layer, on one level of features after another."""
+    """A transformer decoder whose layers attend to one level of features after another."""
 
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
@@ -52,32 +52,33 @@ class MaskDecoder(nn.Module):
         self.class_embed = _Mlp(dim, dim, config.embed_dim)
 
     def forward(self, mask_features: Tensor, levels: tuple[Tensor, ...]) -> Proposal:
-        """Return the last head's proposal; see `all_proposals` for the arguments."""
+        """Return the proposal of the last head; see `all_proposals` for the arguments."""
         for decoded, embedding in self._layers(mask_features, levels):
             pass
         return self._propose(decoded, embedding, mask_features)
 
     def all_proposals(self, mask_features: Tensor, levels: tuple[Tensor, ...]) -> list[Proposal]:
         """
-        Return every head's proposal, the first before any layer: deep supervision needs them.
+        Return the proposals of all heads, which deep supervision needs.
 
         :param mask_features: (B, dim, H / 4, W / 4).
         :param levels: (B, dim, H / s, W / s) at strides 32, 16, 8.
+        :return: the proposal before the first layer, then one after each layer.
         """
         return [self._propose(decoded, embedding, mask_features)
                 for decoded, embedding in self._layers(mask_features, levels)]
 
     def _layers(self, mask_features: Tensor,
                 levels: tuple[Tensor, ...]) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield the queries, normalised, and their mask embeddings before and after each layer."""
+        """Yield normalised queries and mask embeddings, before the first and after each layer."""
         batch, dim = mask_features.shape[:2]
         shapes = [x.shape[2:] for x in levels]
         positions = [sine_encoding(h, w, dim, mask_features.device).to(mask_features.dtype)
                      for h, w in shapes]
         sources = [x.flatten(2).transpose(1, 2) + self.level_embed.weight[i]
                    for i, x in enumerate(levels)]
-        # Resizing commutes with the product over channels, so one resize of the features per
-        # level replaces one resize of all masks per layer, with the same result.
+        # Resizing commutes with the product over channels. Resizing the features once for each
+        # level therefore gives the same result as resizing all masks in each layer.
         resized = [F.interpolate(mask_features, size=tuple(shape), mode='bilinear',
                                  align_corners=False).flatten(2) for shape in shapes]
         query_position = self.query_embed.weight
@@ -90,7 +91,7 @@ class MaskDecoder(nn.Module):
                 return
             level = i % 3
             blocked = torch.matmul(embedding, resized[level]).detach() < 0
-            # A query whose mask is empty attends everywhere instead of nowhere.
+            # A query with an empty mask attends to all cells instead of none.
             blocked = blocked & ~blocked.all(-1, keepdim=True)
             output = self.transformer_cross_attention_layers[i](
                 output, sources[level], query_position, positions[level], blocked)
@@ -106,7 +107,7 @@ class MaskDecoder(nn.Module):
 
 
 class _Attention(nn.Module):
-    """Multi-head attention with nn.MultiheadAttention's parameters, written for exporters."""
+    """Multi-head attention with the parameters of nn.MultiheadAttention, in exportable form."""
 
     def __init__(self, dim: int, heads: int) -> None:
         super().__init__()
@@ -120,14 +121,14 @@ class _Attention(nn.Module):
 
     def forward(self, query: Tensor, key: Tensor, value: Tensor,
                 blocked: Tensor | None = None) -> Tensor:
-        """Attend from (B, N, dim) to (B, S, dim); `blocked` (B, N, S) bool shuts keys out."""
+        """Attend from (B, N, dim) to (B, S, dim); `blocked` (B, N, S) bool excludes keys."""
         inputs = (query, key, value)
         q, k, v = (
             F.linear(x, w, b).unflatten(2, (self.heads, -1)).transpose(1, 2)
             for x, w, b in zip(inputs, self.in_proj_weight.chunk(3), self.in_proj_bias.chunk(3)))
         scores = torch.matmul(q / math.sqrt(q.shape[-1]), k.transpose(2, 3)).float()
         if blocked is not None:
-            # -1e4 rather than -inf: zero after the softmax, and never NaN.
+            # -1e4 is zero after the softmax too, but cannot give NaN as -inf can.
             scores = scores.masked_fill_(blocked[:, None], -1e4)
         out = torch.matmul(scores.softmax(-1).to(v.dtype), v)
         return self.out_proj(out.transpose(1, 2).flatten(2))

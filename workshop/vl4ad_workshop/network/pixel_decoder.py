@@ -14,7 +14,7 @@ from vl4ad_workshop.network.position import cell_centres, sine_encoding
 
 
 class PixelDecoder(nn.Module):
-    """Mix the features at strides 8, 16 and 32, then lift them to stride 4."""
+    """A transformer over the features at strides 8, 16 and 32, then one FPN step to stride 4."""
 
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
@@ -35,7 +35,7 @@ class PixelDecoder(nn.Module):
 
     def forward(self, features: tuple[Tensor, ...]) -> tuple[Tensor, tuple[Tensor, ...]]:
         """
-        Return mask features and the levels that the mask decoder attends to.
+        Compute mask features, and the levels that the mask decoder attends to.
 
         :param features: (B, C, H / s, W / s) at strides 4, 8, 16, 32.
         :return: mask features (B, dim, H / 4, W / 4); levels (B, dim, H / s, W / s) at strides
@@ -56,7 +56,7 @@ class PixelDecoder(nn.Module):
 
 
 class _ConvNorm(nn.Conv2d):
-    """A convolution that owns its norm, as the official parameter names have it."""
+    """A convolution with its norm as a child, as in the official parameter names."""
 
     def __init__(self, inputs: int, outputs: int, kernel: int, groups: int) -> None:
         super().__init__(inputs, outputs, kernel, padding=kernel // 2, bias=False)
@@ -68,7 +68,7 @@ class _ConvNorm(nn.Conv2d):
 
 
 def normalise(norm: nn.GroupNorm, x: Tensor) -> Tensor:
-    """Normalise in float32: sums over whole maps are beyond half precision."""
+    """Apply the norm in float32, because sums over whole maps exceed half precision."""
     return norm(x.float()).to(x.dtype)
 
 

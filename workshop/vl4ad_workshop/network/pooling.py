@@ -12,13 +12,13 @@ def mask_pool(features: Tensor, mask_logits: Tensor) -> tuple[Tensor, Tensor]:
     """
     Average features over each binarised mask.
 
-    The divisor is max(count, 1) where FC-CLIP adds 1e-8 to the count: equal for masks with a
-    pixel (to 1e-8) and for empty ones (zero), and it survives half precision and exporters,
-    which drop a constant so small. Dividing comes first: a sum over 65,536 pixels is more than
-    half precision holds.
+    The divisor is max(count, 1), where FC-CLIP adds 1e-8 to the count. Both give the same result
+    to 1e-8, and zero for empty masks, but a constant as small as 1e-8 is lost in half precision
+    and by exporters. The mask is divided before the sum, because a sum over 65,536 pixels exceeds
+    the range of half precision.
 
     :param features: (B, C, h, w).
-    :param mask_logits: (B, N, h, w); a pixel belongs where the logit is above 0.
+    :param mask_logits: (B, N, h, w); a mask holds the pixels whose logit is above 0.
     :return: pooled (B, N, C), zero where the mask is empty; count (B, N, 1) of pixels.
     """
     mask = (mask_logits.detach() > 0).float().flatten(2)

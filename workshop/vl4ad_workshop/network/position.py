@@ -1,6 +1,6 @@
 # Copyright 2026 vl4ad_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Where a cell is, as numbers a transformer can use."""
+"""Position encodings and centres of the cells of feature maps."""
 
 from __future__ import annotations
 
@@ -10,11 +10,17 @@ import torch
 from torch import Tensor
 
 
-def sine_encoding(height: int, width: int, dim: int, device=None) -> Tensor:
+def sine_encoding(height: int, width: int, dim: int,
+                  device: torch.device | None = None) -> Tensor:
     """
     Return DETR's sine position encoding, normalised to 2 pi, as (height * width, dim) float32.
 
     The first half of the channels encodes y, the second x (FC-CLIP, PositionEmbeddingSine).
+
+    :param height: rows of cells.
+    :param width: columns of cells.
+    :param dim: number of channels, even.
+    :param device: device of the result; None is the CPU.
     """
     half = dim // 2
     y = torch.arange(1, height + 1, dtype=torch.float32, device=device)
@@ -32,8 +38,9 @@ def sine_encoding(height: int, width: int, dim: int, device=None) -> Tensor:
     return torch.cat([rows, columns], -1).flatten(0, 1)
 
 
-def cell_centres(shapes: tuple[tuple[int, int], ...], device=None) -> Tensor:
-    """Return x, y in 0..1 of the centre of every cell of the levels, (S, 2) float32."""
+def cell_centres(shapes: tuple[tuple[int, int], ...],
+                 device: torch.device | None = None) -> Tensor:
+    """Return x, y in 0..1 of the centres of the cells of all levels, (S, 2) float32."""
     levels = []
     for height, width in shapes:
         y = (torch.arange(height, dtype=torch.float32, device=device) + 0.5) / height

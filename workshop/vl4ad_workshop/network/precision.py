@@ -1,6 +1,6 @@
 # Copyright 2026 vl4ad_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Half precision where it is safe: weights here, activations where the modules cast."""
+"""Convert weights to half precision where it is safe; the modules cast the activations."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from vl4ad_workshop.network.vl4ad import Vl4ad
 DTYPES: Mapping[str, torch.dtype] = {
     'fp16': torch.float16, 'bf16': torch.bfloat16, 'fp32': torch.float32}
 
-# Parts of float32 by the start of their parameters' names: the text tower and all that turns a
-# pooled vector into class logits; positions, which are summed in float32.
+# Parts that stay float32, by the prefixes of their parameters' names: the text tower, everything
+# that turns a pooled vector into class logits, and positions, which are summed in float32.
 _FLOAT32 = (
     'void_embedding.',
     'backbone.clip_model.',
@@ -32,11 +32,12 @@ _HEAD = ('backbone.clip_model.visual.trunk.head.', 'backbone.clip_model.visual.t
 
 def set_precision(network: Vl4ad, dtype: str) -> None:
     """
-    Turn a float32 network into half precision in place, but for islands of float32.
+    Convert a float32 network to half precision in place, except for some parts.
 
-    docs/method.md, "Precision and sampling forms", says which and why. Inputs and outputs keep
-    their types. 'fp32' changes nothing.
+    docs/method.md, "Precision and sampling forms", lists the parts that stay float32 and says
+    why. Inputs and outputs keep their types. 'fp32' changes nothing.
 
+    :param network: in evaluation mode; changed in place.
     :param dtype: one of `DTYPES`.
     :raises ValueError: for another dtype.
     """
@@ -55,9 +56,10 @@ def set_precision(network: Vl4ad, dtype: str) -> None:
 
 def _fold_batch_norms(network: nn.Module) -> None:
     """
-    Put every batch norm of evaluation mode into the convolution before it, in float32.
+    Merge every batch norm into the convolution before it, in float32.
 
-    Its statistics may be beyond half precision; the products are not.
+    The statistics of a batch norm may exceed the range of half precision; the merged weights do
+    not.
     """
     for module in list(network.modules()):
         children = list(module.named_children())
@@ -66,5 +68,5 @@ def _fold_batch_norms(network: nn.Module) -> None:
                 convolution.weight, convolution.bias = fuse_conv_bn_weights(
                     convolution.weight, convolution.bias, norm.running_mean, norm.running_var,
                     norm.eps, norm.weight, norm.bias)
-                # timm's norms hold the activation that follows them.
+                # The norms of timm contain the activation that follows them.
                 setattr(module, name, getattr(norm, 'act', nn.Identity()))

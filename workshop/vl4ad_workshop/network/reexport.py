@@ -1,6 +1,6 @@
 # Copyright 2026 vl4ad_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""`vl4ad export`: a bundle's network in another precision, form or size, in a new bundle."""
+"""`vl4ad export` writes a bundle's network in another precision, form or size as a new bundle."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ import re
 import shutil
 from tempfile import TemporaryDirectory
 
-import cv2
 import numpy as np
 import torch
 
 from vl4ad_ros import __version__
 from vl4ad_ros.bundle import Bundle, BundleError
 from vl4ad_ros.bundle.errors import REPAIR
-from vl4ad_ros.bundle.manifest import DTYPES, Graph, MAJOR, MINOR, SAMPLING, STORAGE, VERSION
+from vl4ad_ros.bundle.manifest import DTYPES, Graph, MAJOR, MINOR, STORAGE, VERSION
 from vl4ad_ros.bundle.prompt_encoder import PromptEncoder
 from vl4ad_ros.bundle.reference import (
-    Deviation, excess, Maps, measure, OUTPUTS, Reference, save_reference, TEXT_INPUTS)
+    Deviation, excess, load_reference, Maps, measure, OUTPUTS, Reference, save_reference,
+    TEXT_INPUTS)
 from vl4ad_ros.bundle.tokenizer import Tokenizer
 from vl4ad_ros.bundle.writer import write_manifest
 from vl4ad_ros.commands import Verb
@@ -33,40 +33,30 @@ from vl4ad_ros.inference.letterbox import Letterbox
 from vl4ad_workshop.network.checkpoint import empty_network
 from vl4ad_workshop.network.classification import Classification
 from vl4ad_workshop.network.config import NetworkConfig
-from vl4ad_workshop.network.convert import parse_size
+from vl4ad_workshop.network.deformable_sampling import set_sampling
 from vl4ad_workshop.network.export import export_vision, new_folder, store_bundle, VisionGraph
+from vl4ad_workshop.network.options import (
+    add_precision_arguments, forms_of, parse_size, read_pictures)
 from vl4ad_workshop.network.precision import set_precision
-from vl4ad_workshop.network.sampling import set_sampling
 from vl4ad_workshop.network.vl4ad import Vl4ad
 from vl4ad_workshop.network.weight_file import WeightFile
-from vl4ad_workshop.scenes.still import draw_still
 
 REFERENCE = 'reference.npz'
-ENGINE_FORMS = ('gather', 'plugin')
-"""Forms of sampling that are exported unless one is asked for."""
-_SEEDS = (0, 1, 2)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `vl4ad export`."""
     parser.add_argument('bundle', metavar='BUNDLE', help="'tiny' or a directory")
     parser.add_argument('--input-size', type=parse_size, metavar='HxW',
-                        help="pixels that the network sees (default: the bundle's)")
-    parser.add_argument('--dtype', choices=DTYPES, default='fp16',
-                        help='precision inside the network, for GPUs; the fp32 network for CPUs '
-                        'is always there too (default: %(default)s)')
-    parser.add_argument('--sampling', choices=SAMPLING,
-                        help='form of deformable attention (default: '
-                        f'{" and ".join(ENGINE_FORMS)}, which `vl4ad build` tries in this order)')
+                        help="size of the network's input in pixels (default: the bundle's)")
+    add_precision_arguments(parser, default='fp16')
     parser.add_argument('--store-dtype', choices=STORAGE,
                         help='format of large weights in the files of the new bundle: fp16 halves '
-                        'their size and rounds the weights, the network computes as before '
+                        'their size and rounds the weights; the network computes as before '
                         '(default: as in BUNDLE)')
     parser.add_argument('--out', type=Path, metavar='DIR',
                         help='folder of the new bundle, which must not exist yet (default: '
                         'NAME-HxW-DTYPE here)')
-    parser.add_argument('--frames', type=Path, nargs='+', default=(), metavar='IMAGE',
-                        help='pictures of your own camera, to compare engines on them too')
 
 
 def run(args: argparse.Namespace) -> int:
@@ -75,12 +65,12 @@ def run(args: argparse.Namespace) -> int:
     size = args.input_size or (bundle.vision.height, bundle.vision.width)
     name = re.sub(r'[^\w.-]+', '-', bundle.name)  # which may have slashes
     out = args.out or Path(f'{name}-{size[0]}x{size[1]}-{args.dtype}')
-    forms = (args.sampling,) if args.sampling else ENGINE_FORMS
-    pictures = [_read_picture(file) for file in args.frames]
+    forms = forms_of(args.sampling)
+    pictures = read_pictures(args.images) if args.images else ()
     deviation = export(bundle, out, size, args.dtype, forms, pictures,
                        lambda step: print(f'{step} ...', flush=True), args.store_dtype)
-    print(f'{out}: {args.dtype} in the form{"s" * (len(forms) > 1)} {" and ".join(forms)}\n'
-          f'against fp32 on the reference frames: {deviation}\n'
+    print(f'{out}: {args.dtype}, deformable attention as {" and ".join(forms)}\n'
+          f'deviation from fp32 on the reference frames: {deviation}\n'
           f'build its engine on the machine that will run it: vl4ad build {out}')
     return 0
 
@@ -89,18 +79,24 @@ def export(bundle: Bundle, out: Path, size: tuple[int, int], dtype: str, forms: 
            pictures: Sequence[np.ndarray] = (), say: Callable[[str], None] = lambda step: None,
            store: str | None = None) -> Deviation:
     """
-    Write a new bundle with the network in `dtype`, whole or not at all.
+    Write a new bundle with the image network in one more precision, whole or not at all.
 
-    The fp32 network is in it too, and those of other precisions unless the size is another. A
-    bundle of an older minor version has all of them written anew, since its graphs lack outputs.
+    The new bundle keeps the fp32 network, and those of other precisions unless the size is
+    another. Graphs of a bundle of an older minor version lack outputs, so all of them are written
+    anew.
 
-    :param size: (height, width) of the network's input, multiples of 32.
+    :param bundle: a bundle with weights that PyTorch loads.
+    :param out: folder of the new bundle, which must not exist yet.
+    :param size: (height, width) of the network's input in pixels, multiples of 32.
+    :param dtype: one of `DTYPES`.
     :param forms: of `SAMPLING`, one graph each.
-    :param pictures: uint8 (H, W, 3) RGB of any size, reference frames beside drawn ones.
-    :param say: told what is being done.
+    :param pictures: uint8 (H, W, 3) RGB of any size for the reference frames; without any, those
+        of the bundle's own reference are taken, or of the shipped bundle's if it has none.
+    :param say: called with one line for each step.
     :param store: format of large weights in the new bundle, one of `STORAGE`; None for that of
         `bundle`. Another format drops the graphs that were not asked for, except the fp32 network.
-    :return: how far the network in `dtype` is from fp32 on the reference frames, in PyTorch.
+    :return: the deviation of the network in `dtype` from fp32 on the reference frames, both
+        computed in PyTorch.
     :raises BundleError: if the bundle has no weights to export or its format is newer than this
         package's, or if a precision is too coarse.
     :raises ValueError: if `out` exists.
@@ -108,6 +104,7 @@ def export(bundle: Bundle, out: Path, size: tuple[int, int], dtype: str, forms: 
     if bundle.minor > MINOR:
         raise BundleError(f'{bundle.directory} has version {MAJOR}.{bundle.minor}, but this '
                           f'package writes {VERSION}; update vl4ad_ros to export it')
+    pictures = pictures if len(pictures) else _own_pictures(bundle)
     origin = bundle.digest
     with ExitStack() as stack:
         if store not in (None, bundle.network and bundle.network.store):
@@ -115,12 +112,22 @@ def export(bundle: Bundle, out: Path, size: tuple[int, int], dtype: str, forms: 
             out.parent.mkdir(parents=True, exist_ok=True)
             place = Path(stack.enter_context(TemporaryDirectory(prefix='.store.', dir=out.parent)))
             bundle = store_bundle(load_network(bundle)[0], bundle, place / 'bundle', size, store)
-        return _export(bundle, out, size, dtype, forms, pictures, say, origin)
+        folder = stack.enter_context(new_folder(out))
+        return write_graphs(bundle, folder, size, dtype, forms, pictures, say, origin)
 
 
-def _export(bundle: Bundle, out: Path, size: tuple[int, int], dtype: str, forms: Sequence[str],
-            pictures: Sequence[np.ndarray], say: Callable[[str], None], origin: str) -> Deviation:
-    """Do the work of `export`, for weights in the format of `bundle`."""
+def write_graphs(bundle: Bundle, folder: Path, size: tuple[int, int], dtype: str,
+                 forms: Sequence[str], pictures: Sequence[np.ndarray],
+                 say: Callable[[str], None], origin: str | None = None) -> Deviation:
+    """
+    Write what `export` writes into a folder that exists.
+
+    :param folder: an empty folder, or the bundle's own, to which graphs of `dtype` and reference
+        frames are then added.
+    :param origin: digest of the bundle that was exported; None for that of `bundle`.
+
+    Other arguments, result and errors are those of `export`.
+    """
     same_size = size == (bundle.vision.height, bundle.vision.width)
     new = [Graph(_file_of(dtype, form), dtype, form) for form in forms]
     asked = [(g.dtype, g.sampling) for g in new]
@@ -130,45 +137,43 @@ def _export(bundle: Bundle, out: Path, size: tuple[int, int], dtype: str, forms:
     if ('fp32', 'grid-sample') not in asked and not any(g.dtype == 'fp32' for g in graphs):
         graphs.append(Graph(_file_of('fp32', 'grid-sample'), 'fp32', 'grid-sample'))
     graphs += new
-    with new_folder(out) as folder:
-        say('reference frames in fp32')
-        reference = _reference(bundle, size, pictures)
-        save_reference(folder / REFERENCE, reference)
-        weights = [w for w in bundle.weights if w == bundle.network.weights
-                   or copied and w != _weights_of(dtype)]
+    say('reference frames in fp32')
+    reference = _reference(bundle, size, pictures)
+    save_reference(folder / REFERENCE, reference)
+    weights = [w for w in bundle.weights if w == bundle.network.weights
+               or copied and w != _weights_of(dtype)]
+    if folder != bundle.directory:
         for file in (bundle.text.file, bundle.text.embeddings, bundle.tokenizer, *weights,
                      *(g.file for g in copied)):
             if file is not None:
                 shutil.copyfile(bundle.directory / file, folder / file)
-        manifest = json.loads((bundle.directory / 'manifest.json').read_text(encoding='utf-8'))
-        del manifest['files']
-        exports = manifest['provenance'].setdefault('exports', [])
-        deviations: dict[str, Deviation] = {}
-        for precision in reversed(DTYPES):
-            written = [g for g in graphs if g.dtype == precision and g not in copied]
-            if not written:
-                continue
-            deviations[precision], files = _write(bundle, folder, size, written, reference, say)
-            weights += files
-            exports.append({
-                'dtype': precision, 'forms': [g.sampling for g in written],
-                'deviation': asdict(deviations[precision]),
-                'from_digest': origin, 'format': VERSION,
-                'vl4ad_ros': __version__, 'torch': version('torch'), 'onnx': version('onnx')})
-        manifest['vision'].update(height=size[0], width=size[1],
-                                  graphs=[asdict(g) for g in graphs])
-        manifest.update(version=VERSION, weights=list(dict.fromkeys(weights)),
-                        reference=REFERENCE)
-        write_manifest(folder, manifest)
-        Bundle.open(folder)  # refuses weights that are not finite in `dtype`
+    manifest = json.loads((bundle.directory / 'manifest.json').read_text(encoding='utf-8'))
+    del manifest['files']
+    exports = manifest['provenance'].setdefault('exports', [])
+    deviations: dict[str, Deviation] = {}
+    for precision in reversed(DTYPES):
+        written = [g for g in graphs if g.dtype == precision and g not in copied]
+        if not written:
+            continue
+        deviations[precision], files = _write(bundle, folder, size, written, reference, say)
+        weights += files
+        exports.append({
+            'dtype': precision, 'forms': [g.sampling for g in written],
+            'deviation': asdict(deviations[precision]),
+            'from_digest': origin or bundle.digest, 'format': VERSION,
+            'vl4ad_ros': __version__, 'torch': version('torch'), 'onnx': version('onnx')})
+    manifest['vision'].update(height=size[0], width=size[1], graphs=[asdict(g) for g in graphs])
+    manifest.update(version=VERSION, weights=list(dict.fromkeys(weights)), reference=REFERENCE)
+    write_manifest(folder, manifest)
+    Bundle.open(folder)  # refuses weights that are not finite in `dtype`
     return deviations[dtype]
 
 
 def _write(bundle: Bundle, folder: Path, size: tuple[int, int], graphs: Sequence[Graph],
            reference: Reference, say: Callable[[str], None]) -> tuple[Deviation, list[str]]:
-    """Write graphs of one precision if it is near the reference; return its weights' files too."""
+    """Write graphs of one precision if it agrees with the reference; also return weight files."""
     dtype, options = graphs[0].dtype, Classification(**bundle.network.classification)
-    # Each precision rounds weights in place, so each begins with those of the bundle.
+    # Each precision rounds weights in place, so each starts from the weights of the bundle.
     network, weights = load_network(bundle)
     files = [replace(weights, path=folder / weights.path.name)]
     if dtype != 'fp32':
@@ -182,7 +187,7 @@ def _write(bundle: Bundle, folder: Path, size: tuple[int, int], graphs: Sequence
         reference, _in_numpy(VisionGraph(network, bundle.capacity.classes, options)))
     if excess(deviation, dtype):
         raise BundleError(
-            f'{dtype} is too coarse for {bundle.directory}: {excess(deviation, dtype)}; '
+            f'{dtype} is too coarse for {bundle.name}: {excess(deviation, dtype)}; '
             f'choose another --dtype of {", ".join(d for d in DTYPES if d != dtype)}')
     for graph in graphs:
         say(graph.file)
@@ -194,8 +199,10 @@ def _write(bundle: Bundle, folder: Path, size: tuple[int, int], graphs: Sequence
 
 def load_network(bundle: Bundle) -> tuple[Vl4ad, WeightFile]:
     """
-    Build a bundle's network anew, in evaluation mode, its weights mapped from their file.
+    Build a bundle's network in PyTorch, in evaluation mode.
 
+    :param bundle: a bundle that `vl4ad convert` or `vl4ad train` wrote.
+    :return: the network, whose weights are mapped from their file, and that file.
     :raises BundleError: if the bundle has no weights for it, or they do not fit.
     """
     record = bundle.network
@@ -208,7 +215,7 @@ def load_network(bundle: Bundle) -> tuple[Vl4ad, WeightFile]:
         weights, state = WeightFile.read(bundle.directory / record.weights,
                                          widen=record.store == 'fp16')
         network.load_state_dict(state, assign=True)
-    except Exception as error:  # a record that is no network's fails in many ways
+    except Exception as error:  # a damaged record raises many kinds of errors
         raise BundleError(f'{bundle.directory / record.weights} does not fit the network of its '
                           f'manifest ({error}); {REPAIR}') from error
     return network.requires_grad_(False).eval(), weights
@@ -226,7 +233,7 @@ def _weights_of(dtype: str) -> str:
 
 def _reference(bundle: Bundle, size: tuple[int, int],
                pictures: Sequence[np.ndarray]) -> Reference:
-    """Answer the user's pictures, drawn ones, and the first of these as at night."""
+    """Return pictures at the network's size with the answers of the fp32 network in PyTorch."""
     network, _ = load_network(bundle)
     set_sampling(network, 'grid-sample')
 
@@ -239,20 +246,18 @@ def _reference(bundle: Bundle, size: tuple[int, int],
                           text.eot, text.pad)
     prompts = PromptEncoder(bundle, tokenizer, encode_text)(bundle.vocabulary)
     texts = {name: getattr(prompts, name) for name in TEXT_INPUTS}
-    drawn = [draw_still(np.random.default_rng(seed), size).image for seed in _SEEDS]
-    night = (drawn[0] * 0.15).astype(np.uint8)
     images = np.stack([
         Letterbox(p.shape[:2], size, bundle.vision.stride).to_network(p, bundle.padding_rgb)
-        for p in (*pictures, *drawn, night)])
+        for p in (pictures if len(pictures) else _own_pictures(bundle))])
     answer = _in_numpy(VisionGraph(network, bundle.capacity.classes,
                                    Classification(**bundle.network.classification)))
     return Reference(images, texts, tuple(answer(image, *texts.values()) for image in images))
 
 
 def _in_numpy(graph: VisionGraph) -> Callable[..., Maps]:
-    """Return the network as `inference.backend.Backend.run` is."""
+    """Return the network as a function of arrays, like `inference.backend.Backend.run`."""
     def answer(*inputs: np.ndarray) -> Maps:
-        # Prompts are read-only, which PyTorch warns of.
+        # Prompts are read-only arrays; PyTorch would warn about them.
         tensors = [torch.from_numpy(x.copy()) for x in inputs]
         with torch.inference_mode():
             return Maps(*(x.numpy() for x in graph(*tensors)[:len(OUTPUTS)]))
@@ -260,11 +265,9 @@ def _in_numpy(graph: VisionGraph) -> Callable[..., Maps]:
     return answer
 
 
-def _read_picture(file: Path) -> np.ndarray:
-    picture = cv2.imread(str(file), cv2.IMREAD_COLOR)
-    if picture is None:
-        raise ValueError(f"'{file}' is no picture that OpenCV reads; give JPEG or PNG files")
-    return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
+def _own_pictures(bundle: Bundle) -> np.ndarray:
+    """Return the bundle's reference frames, uint8 [n, h, w, 3], or else the shipped bundle's."""
+    return load_reference(bundle if bundle.reference else Bundle.open('tiny')).images
 
 
 VERB = Verb(add_arguments, run)

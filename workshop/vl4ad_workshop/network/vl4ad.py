@@ -21,10 +21,12 @@ from vl4ad_workshop.network.pixel_decoder import PixelDecoder
 @dataclass(frozen=True)
 class Texts:
     """
-    Text as an input of the network: changing it changes no weight.
+    The text inputs of the network. Other prompts need no other weights.
 
-    :ivar concepts: (P, D) unit rows. :ivar concept_class: (P,) int64, -1 for padding.
-    :ivar classes: number of class slots C. :ivar ensemble_weight: (C,) in 0..1.
+    :ivar concepts: (P, D) float32, one unit vector for each concept.
+    :ivar concept_class: (P,) int64, index of the class of each concept, -1 for padding.
+    :ivar classes: number of classes C, unused ones included.
+    :ivar ensemble_weight: (C,) float32 in 0..1, weight of CLIP's own classifier.
     """
 
     concepts: Tensor
@@ -34,14 +36,16 @@ class Texts:
 
 
 @dataclass(frozen=True)
-class Queries:
+class QueryPredictions:
     """
-    What the network says of N queries.
+    The predictions of the network for N queries.
 
     :ivar mask_logits: (B, N, H / 4, W / 4) of the padded image.
-    :ivar in_vocabulary: (B, N, C) logits. :ivar void: (B, N, 1) logit.
-    :ivar out_vocabulary: (B, N, C) logits; None where the options leave them out.
-    :ivar probability: (B, N, C), see `class_probability`.
+    :ivar in_vocabulary: (B, N, C) class logits of the decoder.
+    :ivar void: (B, N, 1) logit of the no-object class.
+    :ivar out_vocabulary: (B, N, C) class logits of CLIP's own classifier; None if the options do
+        not use it.
+    :ivar probability: (B, N, C) class probabilities in 0..1, see `class_probability`.
     """
 
     mask_logits: Tensor
@@ -84,12 +88,24 @@ class Vl4ad(nn.Module):
         return F.pad(x, (0, right, 0, below)) if right or below else x
 
     def decode(self, features: tuple[Tensor, ...]) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """Return mask features (B, dim, H / 4, W / 4) and levels at strides 32, 16, 8."""
+        """
+        Run the pixel decoder.
+
+        :param features: the trunk's features at strides 4, 8, 16, 32.
+        :return: mask features (B, dim, H / 4, W / 4), and levels (B, dim, H / s, W / s) at
+            strides 32, 16, 8.
+        """
         return self.sem_seg_head.pixel_decoder(features)
 
     def forward(self, image: Tensor, texts: Texts,
-                options: Classification = Classification()) -> Queries:
-        """Run the network on (B, H, W, 3) RGB pixels, 0..255."""
+                options: Classification = Classification()) -> QueryPredictions:
+        """
+        Run the network.
+
+        :param image: (B, H, W, 3) RGB, 0..255, uint8 or float.
+        :param texts: the embedded prompts.
+        :param options: how embeddings become class probabilities.
+        """
         features = self.backbone.features(self.normalise(image))
         predictor = self.sem_seg_head.predictor
         proposal = predictor(*self.decode(features))
@@ -101,13 +117,20 @@ class Vl4ad(nn.Module):
                 features[-1], proposal.mask_logits, texts, options.temperature)
             weight = options.out_weight(
                 texts.ensemble_weight, pixels, self.config.ensemble_on_valid_mask)
-        return Queries(
+        return QueryPredictions(
             proposal.mask_logits, in_vocabulary, void, out_vocabulary,
             class_probability(in_vocabulary, out_vocabulary, void, weight, options.keep_void))
 
     def classify(self, embedding: Tensor, texts: Texts,
                  temperature: float | None = None) -> tuple[Tensor, Tensor]:
-        """Return in-vocabulary logits (B, N, C) and void's (B, N, 1) of class embeddings."""
+        """
+        Classify embeddings with the decoder's classifier.
+
+        :param embedding: (B, N, D) class embeddings, of any length.
+        :param texts: the embedded prompts.
+        :param temperature: see `classification.inverse_temperature`.
+        :return: class logits (B, N, C), and the logit of the no-object class (B, N, 1).
+        """
         scale = self.sem_seg_head.predictor.logit_scale
         return (class_logits(embedding, texts.concepts, texts.concept_class, texts.classes, scale,
                              temperature),
@@ -115,7 +138,7 @@ class Vl4ad(nn.Module):
 
     def _out_of_vocabulary(self, dense: Tensor, mask_logits: Tensor, texts: Texts,
                            temperature: float | None) -> tuple[Tensor, Tensor]:
-        """Classify masks by CLIP's own frozen features (FC-CLIP); with each mask's pixels."""
+        """Return class logits from CLIP's frozen features (FC-CLIP), and pixels of each mask."""
         masks = F.interpolate(mask_logits, size=dense.shape[2:], mode='bilinear',
                               align_corners=False)
         embedding, pixels = self.backbone.embed_masks(dense, masks)

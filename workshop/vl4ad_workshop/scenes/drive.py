@@ -164,9 +164,9 @@ class Drive:
             end = self._ego(last)
             s = end.s + 1.5
             first = max(first, last - (_SEEN_FROM_M - 1.5) / self._speed)
-            aside = sprite.width / 2 + rng.uniform(.45, .95)
+            offset = sprite.width / 2 + rng.uniform(.45, .95)
             left = sprite.width < 1.1 and rng.random() < .4
-            t = end.t - aside if left else end.t + aside
+            t = end.t - offset if left else end.t + offset
             self._looks[number] = sprite
             self._world.taken.append((s, t, sprite.width / 2 + .8))
             yield Anomaly(number, kind, group, float(s), float(t), float(first), float(last))

@@ -1,6 +1,6 @@
 # Copyright 2026 vl4ad_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""`vl4ad train`: the tiny model from nothing, or the decoder on a real data set."""
+"""`vl4ad train` trains the tiny model on drawn pictures, or the decoder on a real data set."""
 
 from __future__ import annotations
 
@@ -18,45 +18,49 @@ from vl4ad_workshop.training.real.config import config_text, shipped, TrainingCo
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `vl4ad train`."""
     parser.add_argument('--config', default='tiny', metavar='C',
-                        help='%s (from drawn pictures), or real data: %s, or a YAML file '
-                             '(default: %%(default)s)' % (
-                                 ', '.join(RECIPES), ', '.join(shipped())))
+                        help=f'what to train: {", ".join(RECIPES)} (on drawn pictures), or on real '
+                        f'data: {", ".join(shipped())}, or a YAML file '
+                        '(default: %(default)s)')
     parser.add_argument('--work', type=Path, metavar='DIR',
-                        help='folder of all that is kept, where a stopped training resumes '
+                        help='folder of checkpoints, from which a stopped training continues '
                              '(default: out/train-CONFIG)')
     parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu',
-                        help='(default: %(default)s)')
+                        help='PyTorch device (default: %(default)s)')
     real = parser.add_argument_group('with real data')
     real.add_argument('--set', action='append', default=[], metavar='KEY=VALUE',
                       help='override the configuration, such as optimiser.learning_rate=1e-5')
     real.add_argument('--show', action='store_true',
-                      help='print the configuration, to copy it, and stop')
+                      help='print the whole configuration and exit')
     drawn = parser.add_argument_group('with drawn pictures')
     drawn.add_argument('--out', type=Path, metavar='DIR',
                        help='folder of the bundle (default: WORK/bundle)')
     drawn.add_argument('--short', type=int, metavar='N',
-                       help='divide pictures and steps by N, to try the pipeline out')
+                       help='divide the numbers of pictures and steps by N, for a trial run')
     drawn.add_argument('--seed', type=int, default=0, metavar='N',
-                       help='of weights, pictures and batches; a folder --work for each '
+                       help='of weights, pictures and batches; give each seed its own --work '
                             '(default: %(default)s)')
     drawn.add_argument('--image-tower', metavar='BUNDLE',
-                       help="take the image tower of this bundle ('tiny' or a directory) instead "
-                            'of training one; a folder --work of its own, too')
+                       help="use the image tower of this bundle ('tiny' or a directory) instead "
+                            'of training one; give it its own --work too')
 
 
 def run(args: argparse.Namespace) -> None:
-    """Train what the configuration names."""
+    """
+    Train as the configuration says.
+
+    :raises ValueError: for options that do not belong to the configuration.
+    """
     drawn = args.config in RECIPES
     foreign = (['--set', '--show'] if drawn else
                ['--out', '--short', '--seed', '--image-tower'])
     for option in foreign:
         if getattr(args, option[2:].replace('-', '_')):
-            raise ValueError(f'{option} does not go with --config {args.config}; leave it out')
+            raise ValueError(f'{option} has no effect with --config {args.config}; remove it')
     if args.show:
         print(config_text(args.config), end='')
         return
     work = args.work or Path('out') / f'train-{Path(args.config).stem}'
-    # Each kind of training needs libraries that the other does not.
+    # Imported here, because each kind of training needs libraries that the other does not.
     if drawn:
         from vl4ad_workshop.training.drawn.pipeline import train_drawn
         train_drawn(args.config, work, args.out or work / 'bundle', torch.device(args.device),
@@ -69,7 +73,7 @@ def run(args: argparse.Namespace) -> None:
     with processes(args.device) as group:
         Trainer(config, work, group).train()
         if group.first:
-            print(f'weights: {work / "model.pth"}; make a bundle of them with: '
+            print(f'weights: {work / "model.pth"}; make a bundle with: '
                   f'vl4ad convert {work / "model.pth"} --out BUNDLE')
 
 

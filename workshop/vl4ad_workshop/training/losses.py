@@ -13,12 +13,12 @@ import torch
 from torch import distributed, Tensor
 import torch.nn.functional as F
 
-from vl4ad_workshop.network.classification import ABSENT
-from vl4ad_workshop.training.sampling import EveryPixel, read, Sampler
+from vl4ad_workshop.network.classification import EMPTY_CLASS_LOGIT
+from vl4ad_workshop.training.point_sampling import EveryPixel, PointSampler, read
 
 EVERY_PIXEL = EveryPixel()
 NAMELESS = -1
-"""Kind of a target that no class names."""
+"""Kind of a target without a class."""
 Pairs = tuple[Tensor, Tensor, Tensor]
 """Picture, query and target index of each pair, (m,) int64 each."""
 
@@ -28,14 +28,16 @@ class Targets:
     """
     The segments of a batch of pictures, one row each.
 
-    :ivar picture: (t,) int64, sorted. :ivar kind: (t,) int64 class index; `NAMELESS`: no class,
-        and only the mask counts. Not part of FC-CLIP.
+    :ivar picture: (t,) int64, index of the picture, sorted.
+    :ivar kind: (t,) int64 class index. `NAMELESS` stands for a segment without a class, of which
+        only the mask counts. Not part of FC-CLIP.
     :ivar masks: (t, H, W) bool or float in 0..1, share of the cell that the segment covers. The
-        size is free where points are sampled; else it is the predicted masks', flat or not.
-    :ivar valid: (B, H, W) float, 0 where the picture has no label; None: every pixel counts, and
-        one without a label is outside of every mask (FC-CLIP).
-    :ivar hidden: (C,) bool, classes that count as not prompted for: they take no probability,
-        and what is theirs is to be void. None: no class. Not part of FC-CLIP.
+        size is free if points are sampled. Else it is that of the predicted masks, which may be
+        flattened.
+    :ivar valid: (B, H, W) float, 0 where the picture has no label. With None every pixel counts,
+        and a pixel without a label is outside of every mask (FC-CLIP).
+    :ivar hidden: (C,) bool, classes that are treated as not prompted: they take no probability,
+        and their segments are to be void. With None no class is hidden. Not part of FC-CLIP.
     """
 
     picture: Tensor
@@ -50,10 +52,14 @@ class Weights:
     """
     Weights of the class, mask and dice terms, in the loss and in the matching cost.
 
-    :ivar void: of a query without a target in the class term.
-    :ivar uncertain: share of the mask term that goes to pixels by how uncertain or wrong they
-        are, 0..1; the rest goes to all alike. It does for every pixel what PointRend's points do
-        for few (`sampling.RandomPoints`): edges and small things count.
+    :ivar classes: weight of the class term.
+    :ivar mask: weight of the mask term.
+    :ivar dice: weight of the dice term.
+    :ivar void: weight of a query without a target in the class term.
+    :ivar uncertain: share 0..1 of the mask term that is distributed over pixels in proportion to
+        how uncertain or wrong they are. The rest is distributed evenly. Like the points of
+        PointRend (`point_sampling.RandomPoints`), it gives weight to edges and small objects,
+        but it uses every pixel.
     """
 
     classes: float
@@ -64,11 +70,15 @@ class Weights:
 
 
 def match(logits: Tensor, masks: Tensor, targets: Targets, weights: Weights,
-          sampler: Sampler = EVERY_PIXEL) -> Pairs:
+          sampler: PointSampler = EVERY_PIXEL) -> Pairs:
     """
-    Assign each target the query that costs least, one query a target at most.
+    Assign a query to each target so that the total cost is lowest; no query is assigned twice.
 
-    :param logits: (B, N, C + 1), void last. :param masks: (B, N, h, w) logits.
+    :param logits: (B, N, C + 1) class logits, void last.
+    :param masks: (B, N, h, w) logits.
+    :param targets: the segments of the batch.
+    :param weights: of the terms of the cost.
+    :param sampler: chooses the points at which masks are compared.
     :return: picture, query and target index of each pair, (m,) int64 each.
     :raises FloatingPointError: if a cost is not finite.
     """
@@ -101,14 +111,19 @@ def match(logits: Tensor, masks: Tensor, targets: Targets, weights: Weights,
 
 
 def proposal_losses(logits: Tensor, masks: Tensor, targets: Targets, weights: Weights,
-                    sampler: Sampler = EVERY_PIXEL, count: float | None = None,
+                    sampler: PointSampler = EVERY_PIXEL, count: float | None = None,
                     pairs: Pairs | None = None) -> dict[str, Tensor]:
     """
     Return the weighted class, mask and dice losses of one prediction head.
 
-    :param logits: (B, N, C + 1), void last. :param masks: (B, N, h, w) logits.
-    :param count: what mask and dice losses are divided by; `mask_count` of the targets if None.
-    :param pairs: what `match` returned; None matches here.
+    :param logits: (B, N, C + 1) class logits, void last.
+    :param masks: (B, N, h, w) logits.
+    :param targets: the segments of the batch.
+    :param weights: of the terms.
+    :param sampler: chooses the points at which masks are compared.
+    :param count: divisor of the mask and dice losses; None takes `mask_count` of the targets.
+    :param pairs: result of `match`; None matches here.
+    :return: scalars under 'class', 'mask' and 'dice'.
     """
     picture, query, target = pairs or match(logits, masks, targets, weights, sampler)
     void = logits.shape[-1] - 1
@@ -121,8 +136,8 @@ def proposal_losses(logits: Tensor, masks: Tensor, targets: Targets, weights: We
     weight[picture, query] = named.to(weight)
     classes = (F.cross_entropy(_prompted(logits, targets).transpose(1, 2), wanted,
                                reduction='none') * weight).sum() / weight.sum()
-    # One gather for the whole batch: indexing picture by picture makes the backward pass fill
-    # the full tensor once for each.
+    # One gather for the whole batch. With one per picture, the backward pass would fill a full
+    # tensor for each of them.
     matched = masks[picture, query]
     points = sampler.for_loss(matched)
     x, truth = read(matched, points), read(targets.masks[target], points)
@@ -137,11 +152,17 @@ def proposal_losses(logits: Tensor, masks: Tensor, targets: Targets, weights: We
 
 
 def deep_losses(heads: Iterable[tuple[Tensor, Tensor]], targets: Targets, weights: Weights,
-                sampler: Sampler = EVERY_PIXEL, pairs: Pairs | None = None) -> dict[str, Tensor]:
+                sampler: PointSampler = EVERY_PIXEL, pairs: Pairs | None = None,
+                ) -> dict[str, Tensor]:
     """
-    Sum `proposal_losses` over the (logits, masks) of every head: deep supervision.
+    Sum `proposal_losses` over the (logits, masks) of every head, for deep supervision.
 
-    :param pairs: the matching that every head is held to; None matches each by itself (FC-CLIP).
+    :param heads: class logits and mask logits of each head, see `proposal_losses`.
+    :param targets: the segments of the batch.
+    :param weights: of the terms.
+    :param sampler: chooses the points at which masks are compared.
+    :param pairs: the matching of all heads; None matches each head separately (FC-CLIP).
+    :return: scalars under 'class', 'mask' and 'dice'.
     """
     count = mask_count(targets)
     terms: dict[str, Tensor] = {}
@@ -153,7 +174,7 @@ def deep_losses(heads: Iterable[tuple[Tensor, Tensor]], targets: Targets, weight
 
 
 def mask_count(targets: Targets) -> float:
-    """Return the number of targets, at least 1; the mean over processes where there are many."""
+    """Return the number of targets, at least 1; with several processes, their mean."""
     count = torch.tensor(float(len(targets.kind)), device=targets.kind.device)
     processes = 1
     if distributed.is_available() and distributed.is_initialized():
@@ -169,15 +190,15 @@ def _valid(targets: Targets, pictures: Tensor, points: Tensor | None, x: Tensor)
 
 
 def _prompted(logits: Tensor, targets: Targets) -> Tensor:
-    """Return (B, N, C + 1) logits in which hidden classes have no chance."""
+    """Return (B, N, C + 1) logits in which hidden classes have no probability."""
     if targets.hidden is None:
         return logits
-    return logits.masked_fill(F.pad(targets.hidden, (0, 1)), ABSENT)
+    return logits.masked_fill(F.pad(targets.hidden, (0, 1)), EMPTY_CLASS_LOGIT)
 
 
 @torch.no_grad()
 def _shares(x: Tensor, truth: Tensor, valid: Tensor, uncertain: float) -> Tensor:
-    """Return what each pixel counts in its mask's mean, (m, P): see `Weights.uncertain`."""
+    """Return the weight of each pixel in the mean over its mask, (m, P): `Weights.uncertain`."""
     share = valid / valid.sum(-1, keepdim=True).clamp(min=1)
     if uncertain:
         p = x.sigmoid()
@@ -192,14 +213,18 @@ def _dice(overlap: Tensor, predicted: Tensor, wanted: Tensor) -> Tensor:
 
 def semantic_loss(logits: Tensor, masks: Tensor, targets: Targets) -> Tensor:
     """
-    Return how unlikely the summed map makes the true kind of each pixel.
+    Return the negative log-likelihood of the true classes under the summed map.
 
-    The score sums mask x class probability over queries (VL4AD eq. 2), which matching alone
-    leaves unbounded: loose masks of unmatched queries pile up on things. So the map itself is
-    trained: -log of the true kind's mass, plus the mass above one, which is above none where the
-    true kind is hidden. What has no name does not count. Not part of FC-CLIP.
+    The anomaly score sums mask x class probability over queries (VL4AD eq. 2). Matching alone
+    does not bound this sum, because masks of unmatched queries can add up. The sum is therefore
+    trained itself: the loss is -log of the value of the true class, plus the amount by which all
+    classes together exceed one, or zero where the true class is hidden. Segments without a class
+    do not count. Not part of FC-CLIP.
 
-    :param logits: (B, N, C + 1), void last. :param masks: (B, N, h * w) logits.
+    :param logits: (B, N, C + 1) class logits, void last.
+    :param masks: (B, N, h * w) logits.
+    :param targets: the segments of the batch, with masks (t, h * w) and `valid` (B, h * w).
+    :return: a scalar, the mean over labelled pixels.
     """
     batch, _, pixels = masks.shape
     classes = logits.shape[-1] - 1

@@ -14,7 +14,7 @@ from vl4ad_ros.bundle import Bundle, BundleError  # noqa: E402
 from vl4ad_ros.bundle.tokenizer import Tokenizer  # noqa: E402
 from vl4ad_workshop.network.classification import class_probability  # noqa: E402
 from vl4ad_workshop.network.reexport import load_network  # noqa: E402
-from vl4ad_workshop.network.vl4ad import Queries, Vl4ad  # noqa: E402
+from vl4ad_workshop.network.vl4ad import QueryPredictions, Vl4ad  # noqa: E402
 from vl4ad_workshop.scenes.made_up import MADE_UP  # noqa: E402
 from vl4ad_workshop.training.drawn import loop, pipeline  # noqa: E402
 from vl4ad_workshop.training.drawn.calibration import knots  # noqa: E402
@@ -24,7 +24,8 @@ from vl4ad_workshop.training.drawn.gate import Accuracy, GateError, require  # n
 from vl4ad_workshop.training.drawn.pictures import PictureSet  # noqa: E402
 from vl4ad_workshop.training.drawn.pipeline import take_image_tower  # noqa: E402
 from vl4ad_workshop.training.drawn.recipe import RECIPES, StageRecipe  # noqa: E402
-from vl4ad_workshop.training.drawn.regions import cut, Regions, Segmented  # noqa: E402
+from vl4ad_workshop.training.drawn.segments import (  # noqa: E402
+    cut, SegmentedPictures, SegmentList)
 from vl4ad_workshop.training.drawn.selection import (  # noqa: E402
     _probability, Setting, soften, tasks)
 from vl4ad_workshop.training.drawn.tokens import special_ids, train_tokenizer  # noqa: E402
@@ -149,8 +150,9 @@ def test_tasks_are_groups_of_anomalies_and_each_known_kind_in_turn():
 
 def test_settings_are_tried_together_as_each_alone():
     torch.manual_seed(0)
-    answer = Queries(torch.zeros(1, 3, 2, 2), torch.randn(1, 3, 5), torch.randn(1, 3, 1),
-                     torch.randn(1, 3, 5), torch.zeros(1, 3, 5))
+    answer = QueryPredictions(
+        torch.zeros(1, 3, 2, 2), torch.randn(1, 3, 5), torch.randn(1, 3, 1),
+        torch.randn(1, 3, 5), torch.zeros(1, 3, 5))
     settings = [Setting(0.2, 0.8, 1.0, True), Setting(0.0, 1.0, 0.5, True)]
     kept, unseen = [0, 1, 3, 4], torch.tensor([False, True, False, True])
     for setting, row in zip(settings, _probability(answer, kept, unseen, settings)):
@@ -164,24 +166,24 @@ def test_settings_are_tried_together_as_each_alone():
 def two_halves() -> PictureSet:
     segments = np.zeros((1, 192, 320), np.int16)
     segments[:, :, 160:] = 1
-    segments[0, :5, :5] = 2  # too small for a region
+    segments[0, :5, :5] = 2  # too small to be listed
     return PictureSet(np.zeros((1, 192, 320, 3), np.uint8), segments, [['road', 'car', 'cow']])
 
 
 def test_regions_have_their_kind_and_area():
-    regions = Regions.of(two_halves(), ['car', 'road', 'cow'])
-    assert regions.kind.tolist() == [1, 0] and regions.area.tolist() == [192 * 160 - 25, 192 * 160]
-    assert regions.box.tolist() == [[0, 0, 160, 192], [160, 0, 320, 192]]
-    assert regions.whole.tolist() == [False, True]
+    listed = SegmentList.of(two_halves(), ['car', 'road', 'cow'])
+    assert listed.kind.tolist() == [1, 0] and listed.area.tolist() == [192 * 160 - 25, 192 * 160]
+    assert listed.box.tolist() == [[0, 0, 160, 192], [160, 0, 320, 192]]
+    assert listed.whole.tolist() == [False, True]
 
 
 def test_a_slender_thing_is_cut_where_it_is():
     segments = np.zeros((1, 192, 320), np.int16)
     segments[:, :, 150:160] = 1
     images = np.repeat(np.where(segments == 1, 0, 200)[..., None], 3, -1).astype(np.uint8)
-    regions = Regions.of(PictureSet(images, segments, [['road', 'pole']]), ['road', 'pole'])
-    assert not regions.whole.any()
-    crop = cut(PictureSet(images, segments, [['road', 'pole']]), regions, 1, 64,
+    listed = SegmentList.of(PictureSet(images, segments, [['road', 'pole']]), ['road', 'pole'])
+    assert not listed.whole.any()
+    crop = cut(PictureSet(images, segments, [['road', 'pole']]), listed, 1, 64,
                np.random.default_rng(0))
     # A square around it would show it on a twentieth.
     assert (crop < 100).mean() > 0.1
@@ -190,7 +192,7 @@ def test_a_slender_thing_is_cut_where_it_is():
 def test_features_are_pooled_under_true_masks_alike_in_both_stages():
     network = Vl4ad(RECIPES['tiny'].network).eval()
     pictures = two_halves()
-    batch = Segmented.of(pictures, [0], ['car', 'road', 'cow'])
+    batch = SegmentedPictures.of(pictures, [0], ['car', 'road', 'cow'])
     levels = tuple(torch.rand(1, c, 192 // s, 320 // s)
                    for c, s in zip(network.config.feature_channels, (4, 8, 16, 16)))
     targets = segment_targets(pictures, np.array([0]), ['car', 'road', 'cow'], 5,

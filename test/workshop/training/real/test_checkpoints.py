@@ -46,7 +46,7 @@ def test_a_write_that_fails_leaves_what_was_there(tmp_path):
 def test_another_training_is_refused(tmp_path):
     checkpoints = Checkpoints(tmp_path, keep=1)
     checkpoints.save(1, state())
-    with pytest.raises(ResumeError, match='seed: 0 then, 1 now'):
+    with pytest.raises(ResumeError, match='seed was 0 and is now 1'):
         checkpoints.newest({**COURSE, 'seed': 1}, 5)
     with pytest.raises(ResumeError, match='another frozen CLIP'):
         checkpoints.newest(COURSE, 6)

@@ -10,8 +10,8 @@ pytest.importorskip('open_clip')
 from small import SMALL  # noqa: E402
 from vl4ad_workshop.network.vl4ad import Texts, Vl4ad  # noqa: E402
 from vl4ad_workshop.training.losses import Targets, Weights  # noqa: E402
+from vl4ad_workshop.training.point_sampling import RandomPoints  # noqa: E402
 from vl4ad_workshop.training.real.supervision import Supervision  # noqa: E402
-from vl4ad_workshop.training.sampling import RandomPoints  # noqa: E402
 
 IMAGES = torch.randint(0, 256, (1, 64, 64, 3), generator=torch.Generator().manual_seed(0),
                        dtype=torch.uint8)

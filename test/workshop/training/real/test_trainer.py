@@ -214,7 +214,7 @@ def test_clip_stays_as_it_was_and_the_decoder_goes_on(file, tmp_path):
 
 def test_resuming_another_training_is_refused(file, tmp_path):
     train(file, tmp_path / 'w', 'optimiser.iterations=2')
-    with pytest.raises(ResumeError, match='loss.void: 0.1 then, 0.2 now'):
+    with pytest.raises(ResumeError, match='loss.void was 0.1 and is now 0.2'):
         Trainer(TrainingConfig.load(file, ['optimiser.iterations=2', 'loss.void=0.2']),
                 tmp_path / 'w', ALONE)
 

@@ -43,7 +43,7 @@ def test_a_file_and_overrides(tmp_path):
     ('optimiser.batch=0', 'of at least 1'),
     ('optimiser.clip_norm=.nan', 'expected a number of at least 0'),
     ('optimiser.precision=fp8', 'expected one of fp16, bf16, fp32'),
-    ('optimiser.steps=[20, 10]', 'iterations that rise'),
+    ('optimiser.steps=[20, 10]', 'increasing iterations'),
     ('loss.importance=2', 'expected a number in 0..1'),
     ('data.format=ade20k', 'expected one of coco_panoptic, cityscapes'),
     ('data.root=5', 'expected a text'),
@@ -51,7 +51,7 @@ def test_a_file_and_overrides(tmp_path):
     ('augmentation.size=[64, 100]', 'multiples of 32'),
     ('augmentation.scale=[2, 1]', 'smaller end first'),
     ('optimiser=5', 'expected keys and values'),
-    ('network.depth=5', 'is no key'),
+    ('network.depth=5', 'is not a key'),
     ('seed', 'expected KEY=VALUE')])
 def test_what_is_refused_and_why(override, said):
     with pytest.raises(ConfigError) as refusal:
@@ -63,7 +63,7 @@ def test_an_unknown_name_lists_the_known(tmp_path):
     with pytest.raises(ConfigError, match='tiny, cityscapes, coco_panoptic'):
         TrainingConfig.load('ade20k')
     (tmp_path / 'broken.yaml').write_text('a: [')
-    with pytest.raises(ConfigError, match='no YAML file'):
+    with pytest.raises(ConfigError, match='not a YAML file'):
         TrainingConfig.load(tmp_path / 'broken.yaml')
 
 

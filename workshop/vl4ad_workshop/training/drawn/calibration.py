@@ -32,10 +32,12 @@ THRESHOLDS = np.linspace(-0.8, -0.04, 20)
 @dataclass(frozen=True)
 class Choice:
     """
-    What validation chose.
+    The chosen threshold and its result on the validation drives.
 
     :ivar threshold: uncertainty above which a pixel is anomalous.
-    :ivar missed, false_alerts, anomalies: on the drives, with that threshold.
+    :ivar missed: number of anomalies without an alert.
+    :ivar false_alerts: number of alerts without an anomaly.
+    :ivar anomalies: number of anomalies.
     """
 
     threshold: float
@@ -46,10 +48,15 @@ class Choice:
 
 def calibrate(bundle: Path, pictures: PictureSet, drives: Sequence[Drive]) -> Choice:
     """
-    Rewrite the manifest's calibration by what does best on validation data.
+    Choose the calibration on validation data and write it to the manifest.
 
-    The score 0.5 is put where, on `drives` and with the demo's limits, missed anomalies and false
-    alerts together are fewest; 0 at the median of normal pixels and 1 near the top of the range.
+    The score is 0.5 at the threshold with the fewest missed anomalies plus false alerts on
+    `drives`, with the demo's limits. It is 0 at the median of normal pixels, and 1 near the
+    largest uncertainty of anomalous pixels.
+
+    :param bundle: folder of the bundle, whose manifest is replaced.
+    :param pictures: validation pictures.
+    :param drives: validation drives.
     """
     detector = Detector.open(bundle)
     prompts = detector.encode(detector.default_vocabulary)
@@ -80,7 +87,7 @@ def knots(normal: float, top: float, threshold: float) -> dict[str, list[float]]
 
 def choose_threshold(detector: Detector, drives: Sequence[Drive],
                      ends: tuple[float, float]) -> Choice:
-    """Return the threshold of fewest missed anomalies and false alerts."""
+    """Return the threshold with the fewest missed anomalies plus false alerts."""
     prompts = detector.encode(detector.default_vocabulary)
     counts = np.zeros((len(THRESHOLDS), 3), int)
     for number, drive in enumerate(drives):
@@ -95,7 +102,7 @@ def choose_threshold(detector: Detector, drives: Sequence[Drive],
         for row, threshold in zip(counts, THRESHOLDS):
             row += _alert_counts(predictions, truth, knots(*ends, float(threshold)))
     cost = counts[:, 0] + counts[:, 1]
-    # The middle of the best stretch is the least likely to be best by accident.
+    # If several thresholds are best, the middle one is the most robust choice.
     winner = np.flatnonzero(cost == cost.min())
     winner = int(winner[len(winner) // 2])
     missed, false_alerts, anomalies = map(int, counts[winner])
@@ -107,7 +114,7 @@ def _alert_counts(predictions: Sequence[Prediction], truth: Truth,
     """Return missed anomalies, false alerts and anomalies of one drive."""
     curve = Calibration(tuple(calibration['u']), tuple(calibration['score']))
     pipeline, limits = Pipeline(), Limits(RegionLimits(roi=ROAD_AHEAD), TRACK_LIMITS)
-    # Stamps of 0 are none: the bag time of the frames is their time.
+    # A stamp of 0 means that there is none, so the pipeline uses the bag time.
     results = [FrameResult.of(i, pipeline.process(
         replace(prediction, calibration=curve), 0, truth.times_ns[i], limits))
         for i, prediction in enumerate(predictions)]

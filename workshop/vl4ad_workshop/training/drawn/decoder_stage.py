@@ -1,6 +1,6 @@
 # Copyright 2026 vl4ad_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Stage two: CLIP frozen, the decoders learn open-vocabulary masks of everything named."""
+"""Third step: with CLIP frozen, train the pixel and mask decoders on masks named by text."""
 
 from __future__ import annotations
 
@@ -34,7 +34,15 @@ STRIDES = (4, 8, 16, 16)
 
 def train_decoder(network: Vl4ad, tokenizer: Tokenizer, recipe: Recipe, work: Path,
                   device: torch.device) -> None:
-    """Train everything but the frozen CLIP on the masks of known and everyday kinds."""
+    """
+    Train everything but the frozen CLIP on the masks of known and everyday kinds.
+
+    :param network: changed in place.
+    :param tokenizer: of the bundle.
+    :param recipe: sizes, steps and rates.
+    :param work: folder of pictures, features and checkpoints; a stopped training continues there.
+    :param device: where to train.
+    """
     stage = recipe.decoder
     modules = {'head': network.sem_seg_head, 'void': network.void_embedding}
     if load_finished(modules, stage, work / 'decoder.pt'):
@@ -59,7 +67,7 @@ def train_decoder(network: Vl4ad, tokenizer: Tokenizer, recipe: Recipe, work: Pa
         proposals = predictor.all_proposals(*network.decode(levels))
         heads = [(torch.cat(network.classify(p.class_embedding, texts), -1),
                   p.mask_logits.flatten(2)) for p in proposals]
-        # All heads are held to the last one's matching: it settles earlier than four do.
+        # All heads use the matching of the last one, which converges earlier than one per head.
         pairs = picture, query, target = match(*heads[-1], targets, weights)
         terms = deep_losses(heads, targets, weights, pairs=pairs)
         terms['semantic'] = recipe.semantic_loss * semantic_loss(*heads[-1], targets)
@@ -73,13 +81,13 @@ def train_decoder(network: Vl4ad, tokenizer: Tokenizer, recipe: Recipe, work: Pa
 
 @torch.no_grad()
 def embed_targets(network: Vl4ad, levels: tuple[Tensor, ...], targets: Targets) -> Tensor:
-    """Embed true masks (t, h * w) at stride 4 as CLIP does a mask's features: (t, D)."""
+    """Return CLIP's embeddings (t, D) of the true masks, (t, h * w) at stride 4."""
     dense = levels[-1]
     height, width = levels[0].shape[2:]
     share = F.adaptive_avg_pool2d(
         targets.masks.unflatten(1, (height, width)), dense.shape[2:]).flatten(1)
     share = share / share.sum(1, keepdim=True)
-    # Of all pictures and then of the right one: faster than to copy features for each target.
+    # Pooling over all pictures and then selecting is faster than copying features per target.
     pooled = torch.matmul(share, dense.flatten(2).transpose(1, 2))[
         targets.picture, torch.arange(len(share), device=share.device)]
     return network.backbone.embed_pooled(pooled[None])[0]
@@ -89,22 +97,22 @@ def likeness_loss(embedding: Tensor, clip: Tensor) -> Tensor:
     """
     Return 1 - cosine of the class embeddings (m, D) of matched queries and CLIP's own.
 
-    Texts of the training kinds alone leave the embedding of any other kind free to lie anywhere;
-    CLIP knows more words than have masks. Not part of FC-CLIP.
+    The texts of the training kinds alone would leave the embeddings of all other kinds
+    undetermined, and CLIP knows more words than have masks. Not part of FC-CLIP.
     """
     return 1 - F.cosine_similarity(embedding, clip, dim=-1).mean()
 
 
 def kind_texts(network: Vl4ad, tokenizer: Tokenizer, names: Sequence[str],
                device: torch.device) -> Texts:
-    """Embed all words of the kinds: one class a kind."""
+    """Embed all words of the kinds, with one class for each kind."""
     return class_texts(network, [KINDS[n].words for n in names], tokenizer, device)
 
 
 def segment_targets(pictures: PictureSet, batch: np.ndarray, names: Sequence[str], most: int,
                     device: torch.device, one_mask: Container[str] = ()) -> Targets:
     """
-    Turn the pictures' segments into targets at stride 4, the `most` largest of a picture.
+    Return targets at stride 4 for the `most` largest segments of each picture.
 
     :param one_mask: see `Recipe.one_mask`.
     """
@@ -140,7 +148,7 @@ class FeatureSet:
         """Open the features in `directory`, computing them first unless they are complete."""
         directory.mkdir(parents=True, exist_ok=True)
         marker = directory / 'features.json'
-        # Features of other pictures or CLIP weights must not be used: the sums stand for them.
+        # These sums identify pictures and CLIP weights: features of others must not be used.
         key = {'pictures': zlib.crc32(json.dumps(pictures.kinds).encode()), 'clip': float(sum(
             p.double().sum() for p in network.backbone.clip_model.visual.parameters()))}
         paths = [directory / f'stage{i}.npy' for i in range(len(STRIDES))]

@@ -1,6 +1,6 @@
 # Copyright 2026 vl4ad_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Whether the CLIP stage knows its words: no decoder can mend what it does not."""
+"""Measure the CLIP stage's zero-shot accuracy, and refuse to train a decoder on a poor one."""
 
 from __future__ import annotations
 
@@ -15,20 +15,21 @@ from vl4ad_workshop.network.classification import class_logits
 from vl4ad_workshop.network.vl4ad import Vl4ad
 from vl4ad_workshop.training.drawn.decoder_stage import kind_texts
 from vl4ad_workshop.training.drawn.pictures import PictureSet
-from vl4ad_workshop.training.drawn.regions import embed_all, STRIDE
+from vl4ad_workshop.training.drawn.segments import embed_all, STRIDE
 
-# A segment smaller than a cell of the trunk's last features is counted apart.
+# Segments smaller than a cell of the trunk's last features are counted separately.
 SMALL = STRIDE ** 2
 
 
 @dataclass(frozen=True)
 class Accuracy:
     """
-    Zero-shot top-1, mean over kinds.
+    Zero-shot top-1 accuracy, mean over kinds, 0..1.
 
-    :ivar crops: of cut-out segments of at least a cell of the trunk's last features.
-    :ivar dense: of these segments' features, pooled under true masks.
-    :ivar small_crops, small_dense: of smaller segments (60 to 255 px).
+    :ivar crops: of crops of segments of at least one cell of the trunk's last features.
+    :ivar dense: of features of these segments, pooled under true masks.
+    :ivar small_crops: of crops of smaller segments (60 to 255 px).
+    :ivar small_dense: of features of smaller segments.
     """
 
     crops: float
@@ -38,21 +39,24 @@ class Accuracy:
 
 
 class GateError(ValueError):
-    """The CLIP stage does not know its words well enough to train a decoder on."""
+    """The accuracy of the CLIP stage is too low to train a decoder."""
 
 
 def require(accuracy: Accuracy, crops: float, dense: float) -> None:
     """
-    Let a training pass that knows its words.
+    Check an accuracy against lower limits.
 
-    :param crops, dense: least top-1 of segments of at least a cell, 0 to 1.
-    :raises GateError: if either is missed; it says by how much, and what to try.
+    :param accuracy: what was measured.
+    :param crops: lowest accepted accuracy of crops of at least one cell, 0..1.
+    :param dense: the same for pooled features.
+    :raises GateError: if either is too low; it says by how much, and what to try.
     """
     missed = [f'{name} {found:.4f} (at least {least})' for name, found, least in (
         ('crops', accuracy.crops, crops), ('dense', accuracy.dense, dense)) if not found >= least]
     if missed:
         raise GateError(
-            f'CLIP knows too little for a decoder: zero-shot top-1 of {" and ".join(missed)}. '
+            f'the accuracy of the CLIP stage is too low to train a decoder: zero-shot top-1 of '
+            f'{" and ".join(missed)}. '
             "Train it longer ('steps' or 'pictures' of the image and text stages in "
             'training/drawn/recipe.py) or from another --seed, in a new --work folder')
 
@@ -60,7 +64,7 @@ def require(accuracy: Accuracy, crops: float, dense: float) -> None:
 def zero_shot_accuracy(network: Vl4ad, tokenizer: Tokenizer, pictures: PictureSet,
                        names: list[str], device: torch.device,
                        crop_size: int = 64) -> Accuracy:
-    """Classify every region of the pictures among all `names`."""
+    """Classify every segment of the pictures among all `names`."""
     texts = kind_texts(network, tokenizer, names, device)
     found: dict[str, list[np.ndarray]] = {'crop': [], 'dense': []}
     for form, embedding, kind, area in embed_all(network, pictures, names, device, crop_size):
@@ -74,5 +78,5 @@ def zero_shot_accuracy(network: Vl4ad, tokenizer: Tokenizer, pictures: PictureSe
 
 
 def mean_over_kinds(guess: np.ndarray, kind: np.ndarray) -> float:
-    """Return the mean over the kinds that occur of the share of right guesses."""
+    """Return the share of correct classifications, averaged over the kinds that occur."""
     return float(np.mean([(guess[kind == k] == k).mean() for k in np.unique(kind)]))

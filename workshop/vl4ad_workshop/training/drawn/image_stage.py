@@ -1,6 +1,6 @@
 # Copyright 2026 vl4ad_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Stage one a: the image tower learns to tell kinds apart, with one free vector a kind."""
+"""First step: train the image tower to classify kinds, with a free vector for each kind."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from vl4ad_workshop.scenes.kinds import kinds_in
 from vl4ad_workshop.training.drawn.loop import half, load_finished, optimise
 from vl4ad_workshop.training.drawn.pictures import PictureSet
 from vl4ad_workshop.training.drawn.recipe import Recipe
-from vl4ad_workshop.training.drawn.regions import cut, Regions, Segmented
+from vl4ad_workshop.training.drawn.segments import cut, SegmentedPictures, SegmentList
 
-# Batches that the statistics of batch norms are taken from, of crops and of pictures each.
+# Number of batches, of crops and of pictures each, from which batch norm statistics are taken.
 STATISTICS = 40
 
 
@@ -28,9 +28,14 @@ def train_image_tower(network: Vl4ad, recipe: Recipe, work: Path, device: torch.
     Train ``network.backbone.clip_model.visual``.
 
     A batch holds crops, which teach whole-image embeddings at one scale, and whole pictures,
-    whose last features are pooled under each segment: the decoder pools them like that. Words
-    come after (`text_stage`): a text tower that learns at the same time costs half of every
-    step and makes the target move.
+    whose last features are pooled under each segment as in the decoder. Words are learned
+    afterwards (`text_stage`), because training both towers at once takes twice the time per step
+    and changes the targets.
+
+    :param network: changed in place.
+    :param recipe: sizes, steps and rates.
+    :param work: folder of pictures and checkpoints; a stopped training continues there.
+    :param device: where to train.
     """
     stage = recipe.image
     names = [k.name for g in stage.groups for k in kinds_in(g)]
@@ -39,13 +44,13 @@ def train_image_tower(network: Vl4ad, recipe: Recipe, work: Path, device: torch.
         return
     pictures = PictureSet.draw(work / 'pictures-clip', stage.pictures, stage.seed, recipe.size,
                                stage.groups, crowded=stage.crowded)
-    regions = Regions.of(pictures, names)
-    by_kind = [np.flatnonzero(regions.kind == k) for k in range(len(names))]
+    segments = SegmentList.of(pictures, names)
+    by_kind = [np.flatnonzero(segments.kind == k) for k in range(len(names))]
     drawn = np.array([k for k, r in enumerate(by_kind) if len(r)])
     if len(drawn) < len(names):
-        print(f'no region of {sorted(set(names) - {names[k] for k in drawn})} in '
-              f'{len(pictures)} pictures: their words stay unlearnt')
-    count = np.bincount(regions.kind, minlength=len(names))
+        print(f'no segment of {sorted(set(names) - {names[k] for k in drawn})} in '
+              f'{len(pictures)} pictures; their words are not learned')
+    count = np.bincount(segments.kind, minlength=len(names))
     weight = torch.from_numpy(np.sqrt(count.mean() / np.maximum(count, 1))).float().to(device)
     visual.requires_grad_(True)
     torch.manual_seed(stage.seed)
@@ -62,14 +67,14 @@ def train_image_tower(network: Vl4ad, recipe: Recipe, work: Path, device: torch.
                 x.contiguous(memory_format=torch.channels_last))[-1].float()
 
     def crops_at(rng: np.random.Generator) -> tuple[np.ndarray, Tensor]:
-        # Every kind once before any kind twice: common ones would crowd out the rest.
+        # Every kind once before any kind twice, so that common kinds do not dominate.
         chosen = [rng.choice(by_kind[k])
                   for k in np.resize(rng.permutation(drawn), recipe.clip_crops)]
-        crops = np.stack([cut(pictures, regions, r, recipe.crop_size, rng) for r in chosen])
-        return crops, torch.from_numpy(regions.kind[chosen]).long().to(device)
+        crops = np.stack([cut(pictures, segments, r, recipe.crop_size, rng) for r in chosen])
+        return crops, torch.from_numpy(segments.kind[chosen]).long().to(device)
 
-    def pictures_at(rng: np.random.Generator) -> Segmented:
-        return Segmented.of(
+    def pictures_at(rng: np.random.Generator) -> SegmentedPictures:
+        return SegmentedPictures.of(
             pictures, rng.choice(len(pictures), recipe.clip_pictures, replace=False), names, rng)
 
     def logits(embedding: Tensor) -> Tensor:
@@ -86,8 +91,8 @@ def train_image_tower(network: Vl4ad, recipe: Recipe, work: Path, device: torch.
                 'dense': F.cross_entropy(logits(pooled), batch.kind.to(device), weight)}
 
     def prepare(step: int) -> None:
-        # Crops and pictures have statistics of their own, so running averages fit neither: they
-        # are measured once, and the last steps learn to live with them.
+        # Crops and pictures have different statistics, so running averages fit neither. The
+        # statistics are measured once and frozen for the last steps.
         visual.train(step < frozen_from)
         for norm in norms:
             norm.momentum = 0.0

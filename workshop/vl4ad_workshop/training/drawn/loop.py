@@ -1,6 +1,6 @@
 # Copyright 2026 vl4ad_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""One optimisation loop for all stages; stops and resumes at any step with the same result."""
+"""The optimisation loop of all stages; a resumed run gives the result of an uninterrupted one."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from tqdm import tqdm
 from vl4ad_workshop.training.drawn.recipe import StageRecipe
 
 SAVE_EVERY = 100
-# Part of the recipe, not of the machine: the parts of a batch decide what is normalised together.
+# Fixed for every machine, because batch norm depends on how a batch is divided.
 PARTS = 2
 
 
 def half(device: torch.device) -> torch.autocast:
-    """Return a context of bfloat16 where the device multiplies it faster than float32."""
+    """Return an autocast context that uses bfloat16 if the device accelerates it."""
     fast = device.type != 'cpu' or any(
         torch.cpu.get_capabilities().get(unit) for unit in ('avx512_bf16', 'amx_bf16'))
     return torch.autocast(device.type, torch.bfloat16, enabled=fast)
@@ -35,10 +35,16 @@ def optimise(modules: dict[str, nn.Module], loss_at: Callable[[int, int], dict[s
     """
     Minimise the mean over `PARTS` of the sum of ``loss_at(step, part)``'s terms.
 
-    The parts of a batch run in a thread each, on one core each: a small network gains more from
-    that than from cores that share every operation. `loss_at` draws its part from the two
-    numbers alone, so a resumed run sees what an uninterrupted one would. ``prepare(step)`` runs
-    before each step. `checkpoint` is written every 100 steps (atomically) and at the end.
+    Each part of a batch runs in its own thread on one core, which is faster for a small network
+    than dividing every operation among cores.
+
+    :param modules: what is trained, by name.
+    :param loss_at: returns the terms of the loss for a step and a part. It must depend on these
+        two numbers only, so that a resumed run sees the same data as an uninterrupted one.
+    :param recipe: steps and rates.
+    :param checkpoint: written every 100 steps, atomically, and at the end; if it exists, the run
+        continues from it.
+    :param prepare: called with the step before each step.
     """
     parameters = [p for m in modules.values() for p in m.parameters() if p.requires_grad]
     # No decay on biases, norms, scales and embeddings of queries (FC-CLIP's recipe).
@@ -97,7 +103,9 @@ def _load(checkpoint: Path, modules: dict[str, nn.Module]) -> dict[str, Any]:
     return state
 
 
-def _save(checkpoint: Path, step: int, modules, optimiser, schedule) -> None:
+def _save(checkpoint: Path, step: int, modules: dict[str, nn.Module],
+          optimiser: torch.optim.Optimizer,
+          schedule: torch.optim.lr_scheduler.LambdaLR) -> None:
     temporary = checkpoint.with_suffix('.tmp')
     torch.save({'step': step, 'modules': {k: m.state_dict() for k, m in modules.items()},
                 'optimiser': optimiser.state_dict(), 'schedule': schedule.state_dict()},

@@ -38,7 +38,18 @@ class PictureSet:
     def draw(directory: Path, count: int, seed: int, size: tuple[int, int],
              groups: Sequence[str], split: str = 'train',
              crowded: float = 0.0, made_up: float = 0.0) -> PictureSet:
-        """Open the set in `directory`, drawing it first unless it is there already."""
+        """
+        Open the set in `directory`, which is drawn first if it is not there.
+
+        :param directory: folder of the set.
+        :param count: number of pictures.
+        :param seed: the same seed gives the same pictures.
+        :param size: (height, width) in pixels.
+        :param groups: groups of kinds that are drawn.
+        :param split: 'train', 'validation' or 'test'.
+        :param crowded: share 0..1 of pictures that are yards full of objects.
+        :param made_up: share 0..1 of objects that belong to no kind.
+        """
         recipe = {'count': count, 'seed': seed, 'size': list(size), 'groups': list(groups),
                   'split': split, 'crowded': crowded, 'made_up': made_up}
         marker = directory / 'pictures.json'
@@ -59,7 +70,9 @@ def cell_cover(segments: np.ndarray, count: int, stride: int) -> np.ndarray:
     Return the share of each cell that each segment covers.
 
     :param segments: (H, W) int16 ids, -1 = ignore; H and W multiples of `stride`.
-    :return: (count + 1, H / stride * W / stride) float32; the last row is what is ignored.
+    :param count: number of segments.
+    :param stride: side of a cell in pixels.
+    :return: (count + 1, H / stride * W / stride) float32; the last row is the ignored area.
     """
     height, width = segments.shape
     columns = width // stride
@@ -67,13 +80,13 @@ def cell_cover(segments: np.ndarray, count: int, stride: int) -> np.ndarray:
     cell = np.arange(height)[:, None] // stride * columns + np.arange(width) // stride
     ids = segments.astype(np.int64)
     ids[ids < 0] = count
-    # One pass over the pixels, where a mask for each segment would take `count` of them.
+    # This needs one pass over the pixels; a mask for each segment would need `count` passes.
     pixels = np.bincount((ids * cells + cell).ravel(), minlength=(count + 1) * cells)
     return (pixels.reshape(count + 1, cells) / stride ** 2).astype(np.float32)
 
 
 def _draw_one(index: int, recipe: dict) -> tuple[np.ndarray, np.ndarray, list[str]]:
-    # The picture depends on its index alone, so any number of processes draws the same set.
+    # A picture depends on its index only, so the set does not depend on the number of processes.
     frame = draw_still(np.random.default_rng([recipe['seed'], index]), tuple(recipe['size']),
                        groups=tuple(recipe['groups']), split=recipe['split'],
                        crowded=recipe['crowded'], made_up=recipe['made_up'])
@@ -96,5 +109,5 @@ def _draw_all(directory: Path, recipe: dict) -> None:
             kinds.append(names)
     images.flush()
     segments.flush()
-    # Written last: a set without it was interrupted and is drawn anew.
+    # Written last: a set without this file is incomplete and is drawn again.
     (directory / 'pictures.json').write_text(json.dumps({'recipe': recipe, 'kinds': kinds}))

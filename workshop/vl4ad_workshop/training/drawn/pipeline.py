@@ -1,6 +1,6 @@
 # Copyright 2026 vl4ad_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""From drawn pictures to a bundle, in steps that each are kept and never done twice."""
+"""Train the tiny model from drawn pictures to a bundle; each finished step is kept on disk."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from vl4ad_workshop.training.drawn.tokens import special_ids, train_tokenizer
 VALIDATION_SEED, VALIDATION_PICTURES = 13, 400
 VALIDATION_DRIVES = (301, 302, 303)
 NOTICE = 'Trained on drawn scenes only: not for driving.'
-# Concepts per class of the default prompts for what does not belong.
+# Number of concepts of each anomaly class in the default prompts.
 ANOMALY_WORDS = 2
 
 
@@ -43,13 +43,15 @@ def train_drawn(name: str, work: Path, bundle: Path, device: torch.device,
     Train, export and calibrate.
 
     :param name: one of `RECIPES`.
-    :param work: folder of pictures, features and checkpoints, where a stopped training resumes.
-    :param divisor: divides pictures and steps, to try the pipeline out; above 1, what CLIP has
-        learnt is not asked for.
-    :param seed: of first weights, training pictures and batches; validation stays the same.
-    :param image_tower: bundle whose image tower is taken instead of training one.
-    :raises BundleError: if that bundle has none of the recipe's form.
-    :raises GateError: before the decoder is trained, if CLIP does not know its words.
+    :param work: folder of pictures, features and checkpoints; a stopped training continues there.
+    :param bundle: folder of the new bundle.
+    :param device: where to train.
+    :param divisor: divides the numbers of pictures and steps, for a trial run; above 1, the
+        accuracy of the CLIP stage is not checked.
+    :param seed: of initial weights, training pictures and batches; validation is not affected.
+    :param image_tower: bundle whose image tower is used instead of training one.
+    :raises BundleError: if that bundle's image tower has another form than the recipe's.
+    :raises GateError: before the decoder is trained, if the CLIP stage is not accurate enough.
     """
     recipe = reseeded(shortened(RECIPES[name], divisor), seed)
     work.mkdir(parents=True, exist_ok=True)
@@ -60,8 +62,8 @@ def train_drawn(name: str, work: Path, bundle: Path, device: torch.device,
     tokenizer_file = work / 'tokenizer.json'
     text_cfg = recipe.network.clip['text_cfg']
     if not tokenizer_file.exists():
-        # Ties between byte pairs fall by chance: a second one would read other tokens than the
-        # text tower has learnt.
+        # Kept, because ties between byte pairs are broken at random: a second tokenizer could give
+        # other tokens than the text tower was trained with.
         train_tokenizer((c.format(w) for k in learnt for w in k.words for c in CAPTIONS),
                         text_cfg['vocab_size'], tokenizer_file)
     tokenizer = Tokenizer(tokenizer_file, text_cfg['context_length'])
@@ -84,7 +86,7 @@ def train_drawn(name: str, work: Path, bundle: Path, device: torch.device,
     seen = {w for k in kinds_in(*recipe.decoder.groups) for w in k.words}
     setting = choose_setting(network, tokenizer, vocabulary, seen, validation, device)
     soften(network, setting.softer)
-    print(f'validation chose {setting}')
+    print(f'setting chosen on validation pictures: {setting}')
     known, anomaly = vocabulary.to_strings()
     export_bundle(
         network, bundle, recipe.size, recipe.capacity_concepts, recipe.capacity_classes,
@@ -100,11 +102,16 @@ def train_drawn(name: str, work: Path, bundle: Path, device: torch.device,
                     groups=('masks', 'words'), anomalies=4 if divisor == 1 else 0)
               for seed in VALIDATION_DRIVES]
     choice = calibrate(bundle, validation, drives)
-    print(f'on {len(drives)} drives validation chose {choice}\nbundle: {bundle}')
+    print(f'threshold chosen on {len(drives)} validation drives: {choice}\nbundle: {bundle}')
 
 
 def take_image_tower(network: Vl4ad, bundle: Bundle) -> None:
-    """Copy the image tower of a bundle; raise BundleError if it is of another form."""
+    """
+    Copy the image tower of a bundle into a network.
+
+    :param network: changed in place.
+    :raises BundleError: if the bundle's image tower has another form.
+    """
     source, _ = load_network(bundle)
     if source.config.clip['vision_cfg'] != network.config.clip['vision_cfg']:
         raise BundleError(f'{bundle.directory} has an image tower of another form; give a bundle '
@@ -114,7 +121,7 @@ def take_image_tower(network: Vl4ad, bundle: Bundle) -> None:
 
 
 def shortened(recipe: Recipe, divisor: int) -> Recipe:
-    """Return the recipe with fewer pictures and steps."""
+    """Return the recipe with the numbers of pictures and steps divided by `divisor`."""
     def cut(stage: StageRecipe) -> StageRecipe:
         return replace(stage, pictures=max(stage.pictures // divisor, 16),
                        steps=max(stage.steps // divisor, 4))
@@ -123,7 +130,7 @@ def shortened(recipe: Recipe, divisor: int) -> Recipe:
 
 
 def reseeded(recipe: Recipe, seed: int) -> Recipe:
-    """Return the recipe with other pictures and batches in every stage."""
+    """Return the recipe with other random pictures and batches in every stage."""
     def other(stage: StageRecipe) -> StageRecipe:
         return replace(stage, seed=1000 * seed + stage.seed)
     return replace(recipe, image=other(recipe.image), text=other(recipe.text),
@@ -131,7 +138,7 @@ def reseeded(recipe: Recipe, seed: int) -> Recipe:
 
 
 def default_vocabulary(known: tuple[Kind, ...], anomaly: tuple[Kind, ...]) -> Vocabulary:
-    """Return the bundle's prompts: all words of known kinds, the first ones of the others."""
+    """Return the default prompts: all words of known kinds, the first ones of anomaly kinds."""
     return Vocabulary(
         tuple(PromptClass(k.name, k.words) for k in known),
         tuple(PromptClass(k.name, k.words[:ANOMALY_WORDS]) for k in anomaly))
@@ -139,13 +146,13 @@ def default_vocabulary(known: tuple[Kind, ...], anomaly: tuple[Kind, ...]) -> Vo
 
 def provenance(recipe: Recipe, accuracy: Accuracy, setting: Setting,
                image_tower: Bundle | None) -> dict[str, Any]:
-    """Return what a reader of the bundle needs to know of its making."""
+    """Return the manifest's entry `provenance`: how the bundle was made."""
     def rounded(record: object) -> dict[str, Any]:
         return {k: round(v, 4) for k, v in asdict(record).items()}
     stages = {name: {'pictures': s.pictures, 'steps': s.steps, 'seed': s.seed}
               for name, s in ((n, getattr(recipe, n)) for n in ('image', 'text', 'decoder'))}
     if image_tower is not None:
-        # Whoever takes it from there again is still told where it was trained.
+        # Keeps the origin of an image tower that is copied from bundle to bundle.
         stages['image'] = {'bundle': image_tower.digest, **image_tower.provenance['image']}
     return {
         'command': f'vl4ad train --config {recipe.network.name}'

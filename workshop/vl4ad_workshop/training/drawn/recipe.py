@@ -1,6 +1,6 @@
 # Copyright 2026 vl4ad_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Every number of the tiny model's training that is not a size of the network."""
+"""The hyperparameters of the tiny model's training; `network.config` has the network's sizes."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from vl4ad_workshop.network.config import NetworkConfig, TINY
 @dataclass(frozen=True)
 class StageRecipe:
     """
-    One stage: AdamW with linear warm-up and cosine decay to zero.
+    A stage, trained by AdamW with linear warm-up and cosine decay to zero.
 
-    :ivar seed: of the stage's pictures and batches. :ivar groups: kinds that are drawn in them.
-    :ivar crowded: share of pictures that are yards full of things (`scenes.still.draw_still`).
-    :ivar made_up: share of objects that are of no kind: they teach masks and no words.
+    :ivar seed: of the stage's pictures and batches.
+    :ivar groups: groups of kinds that are drawn.
+    :ivar crowded: share of pictures that are yards full of objects (`scenes.still.draw_still`).
+    :ivar made_up: share of objects that belong to no kind; they teach masks but no words.
     """
 
     seed: int
@@ -34,23 +35,30 @@ class StageRecipe:
 @dataclass(frozen=True)
 class Recipe:
     """
-    A whole training, in stages that mirror FC-CLIP's: CLIP (its towers one by one), decoder.
+    A whole training in stages that correspond to FC-CLIP's: CLIP's two towers, then the decoder.
 
-    Numbers "of a part" hold for each of `loop.PARTS` parts of a batch.
+    A batch has `loop.PARTS` parts; some numbers below count within one part.
 
-    :ivar size: (height, width) of the drawn pictures, which is the network's input.
-    :ivar clip_crops, clip_pictures: of a part in the image tower's stage.
-    :ivar frozen_norms: share of that stage's steps, the last ones, with fixed batch norms.
-    :ivar text_embeddings: of each kind in a part of the text tower's stage.
-    :ivar gate_crops, gate_dense: zero-shot top-1 that the decoder's stage asks of CLIP (`gate`).
-    :ivar decoder_pictures: of a part in the decoder's stage.
-    :ivar one_mask: kinds of which a picture's segments are one target together, as in Cityscapes'
-        semantic labels: many are small, and a road scene has no use for telling them apart.
-    :ivar hidden_kinds: share of the kinds that a part of the decoder's stage has no prompt for.
-    :ivar class_loss, mask_loss, dice_loss, void_weight: FC-CLIP's (its section 2.10).
-    :ivar uncertain: share of the mask loss that goes where a mask is uncertain or wrong.
+    :ivar size: (height, width) of the drawn pictures and of the network's input, in pixels.
+    :ivar clip_crops: crops in a part of the image tower's stage.
+    :ivar clip_pictures: whole pictures in a part of the image tower's stage.
+    :ivar crop_size: side of a crop in pixels.
+    :ivar frozen_norms: share of the steps of that stage, the last ones, with frozen batch norms.
+    :ivar text_embeddings: embeddings of each kind in a part of the text tower's stage.
+    :ivar gate_crops: lowest zero-shot top-1 accuracy of crops to train a decoder (`gate`).
+    :ivar gate_dense: the same for pooled features.
+    :ivar decoder_pictures: pictures in a part of the decoder's stage.
+    :ivar one_mask: kinds whose segments in a picture are one target together, as in Cityscapes'
+        semantic labels, because they are many, small, and need not be told apart.
+    :ivar hidden_kinds: share of the kinds without a prompt in a part of the decoder's stage.
+    :ivar class_loss: weight of the class loss; this and the next three are FC-CLIP's (its
+        section 2.10).
+    :ivar mask_loss: weight of the mask loss.
+    :ivar dice_loss: weight of the dice loss.
+    :ivar void_weight: weight of the no-object class.
+    :ivar uncertain: share of the mask loss where a mask is uncertain or wrong.
     :ivar semantic_loss: weight of the likelihood of the summed map (`losses.semantic_loss`).
-    :ivar likeness_loss: weight of the class embeddings' distance from CLIP's own.
+    :ivar likeness_loss: weight of the distance of class embeddings from CLIP's own.
     """
 
     network: NetworkConfig

@@ -1,6 +1,6 @@
 # Copyright 2026 vl4ad_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Choose temperature, void and ensemble weights by validation pictures, before the export."""
+"""Choose temperature, void and ensemble weights on validation pictures, before the export."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from vl4ad_ros.bundle.tokenizer import Tokenizer
 from vl4ad_ros.evaluation.pixel_metrics import IGNORE, PixelMetrics, PixelScores
 from vl4ad_ros.prompts.vocabulary import Vocabulary
 from vl4ad_workshop.network.classification import class_probability
-from vl4ad_workshop.network.scoring import semantic_map, vl4ad
-from vl4ad_workshop.network.vl4ad import Queries, Vl4ad
+from vl4ad_workshop.network.uncertainty import semantic_map, uncertainty
+from vl4ad_workshop.network.vl4ad import QueryPredictions, Vl4ad
 from vl4ad_workshop.scenes.kinds import KINDS, NEAR
 from vl4ad_workshop.training.drawn.pictures import PictureSet
 from vl4ad_workshop.training.texts import class_texts
 
-# What is tried. FC-CLIP's exponents are 0.4 for classes seen in training and 0.8 for others.
+# The values to choose from. FC-CLIP's exponents are 0.4 for classes seen in training, else 0.8.
 ALPHAS, BETAS = (0.0, 0.2, 0.4, 0.6), (0.0, 0.4, 0.6, 0.8, 1.0)
 SOFTER, KEEP_VOID = (0.5, 0.7, 1.0, 1.4, 2.0), (True, False)
 STRIDE = 4
@@ -37,9 +37,11 @@ class Setting:
     """
     How embeddings become class probabilities.
 
-    :ivar alpha, beta: exponents of the out-of-vocabulary classifier, for classes with masks in
-        training and for others. :ivar softer: factor of both learned temperatures.
-    :ivar keep_void: see `Classification`. :ivar merit: AP less FPR95, mean over tasks.
+    :ivar alpha: exponent of the out-of-vocabulary classifier for classes with masks in training.
+    :ivar beta: the same for other classes.
+    :ivar softer: factor of both learned temperatures.
+    :ivar keep_void: see `Classification`.
+    :ivar merit: AP minus FPR95, mean over tasks.
     """
 
     alpha: float
@@ -52,11 +54,11 @@ class Setting:
 @dataclass(frozen=True)
 class Task:
     """
-    What a score is asked of a picture.
+    A picture with labels for one kind of anomaly.
 
-    :ivar name: the group whose kinds are anomalies, but for `kinds.NEAR`, which are `NEAR_OOD`;
-        `LEFT_OUT`: a known kind without its prompt.
-    :ivar without: the known kind whose prompt is taken away, if any.
+    :ivar name: the group whose kinds are anomalies; `NEAR_OOD` for the kinds in `kinds.NEAR`;
+        `LEFT_OUT` for a known kind whose prompt is removed.
+    :ivar without: the known kind whose prompt is removed, or None.
     :ivar labels: (H, W) uint8, 1 = anomaly, 0 = other known kinds, 255 = neither.
     """
 
@@ -67,10 +69,10 @@ class Task:
 
 def tasks(segments: np.ndarray, kinds: Sequence[str], index: int) -> list[Task]:
     """
-    Return a picture's tasks: each group of anomalies in it, and one known kind left out.
+    Return the tasks of a picture: one for each group of anomalies, and one known kind left out.
 
-    That is one after the other of those in the picture by `index`, so that over many pictures
-    each has its turn: a model is to listen when words are taken away, too.
+    `index` selects the kind that is left out, so that many pictures cover all kinds. A model has
+    to respond when words are removed, too.
     """
     known = sorted({k for k in kinds if KINDS[k].group == 'known'})
     left = known[index % len(known)]
@@ -94,11 +96,13 @@ def anomaly_labels(segments: np.ndarray, kinds: Sequence[str], anomalies: Contai
 def choose_setting(network: Vl4ad, tokenizer: Tokenizer, vocabulary: Vocabulary, seen: set[str],
                    pictures: PictureSet, device: torch.device) -> Setting:
     """
-    Return the setting of highest AP less FPR95, averaged over the `tasks` of the pictures.
+    Return the setting with the highest AP minus FPR95, averaged over the `tasks` of pictures.
 
-    AP alone is blind to anomalies that score below nearly everything else.
+    AP alone does not notice anomalies that score lower than nearly all other pixels.
 
-    :param vocabulary: the prompts. :param seen: words that had masks in training.
+    :param vocabulary: the prompts.
+    :param seen: words that had masks in training.
+    :param pictures: validation pictures.
     """
     texts = class_texts(network, [c.concepts for c in vocabulary.classes], tokenizer, device)
     names = [c.name for c in vocabulary.classes]
@@ -119,7 +123,7 @@ def choose_setting(network: Vl4ad, tokenizer: Tokenizer, vocabulary: Vocabulary,
                 some = [s for s in settings if s.keep_void == keep_void]
                 probability = _probability(answer, kept, unseen[kept], some)
                 for setting, p in zip(some, probability[..., :known]):
-                    u = vl4ad(semantic_map(masks, p)).cpu().numpy()
+                    u = uncertainty(semantic_map(masks, p)).cpu().numpy()
                     metrics[setting][task.name].add(u, task.labels)
     merit = {s: float(np.mean([_margin(m.result()) for m in of_task.values()]))
              for s, of_task in metrics.items()}
@@ -133,9 +137,9 @@ def _margin(scores: PixelScores) -> float:
     return scores.ap - scores.fpr95
 
 
-def _probability(answer: Queries, classes: Sequence[int], unseen: Tensor,
+def _probability(answer: QueryPredictions, classes: Sequence[int], unseen: Tensor,
                  settings: Sequence[Setting]) -> Tensor:
-    """Return (S, N, C) for settings that treat void alike: all at once, as there are many."""
+    """Return (S, N, C) for S settings with the same `keep_void`, computed together for speed."""
     alpha, beta, softer = (
         torch.tensor([getattr(s, name) for s in settings], device=unseen.device)[:, None, None]
         for name in ('alpha', 'beta', 'softer'))
@@ -146,6 +150,6 @@ def _probability(answer: Queries, classes: Sequence[int], unseen: Tensor,
 
 @torch.no_grad()
 def soften(network: Vl4ad, factor: float) -> None:
-    """Multiply both learned temperatures."""
+    """Multiply both learned temperatures by `factor`, in place."""
     for scale in (network.sem_seg_head.predictor.logit_scale, network.backbone.logit_scale):
         scale.copy_(scale.exp().clamp(max=100.0).log() - math.log(factor))

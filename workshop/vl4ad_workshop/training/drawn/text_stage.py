@@ -1,6 +1,6 @@
 # Copyright 2026 vl4ad_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Stage one b: the text tower learns to say what the locked image tower sees (LiT)."""
+"""Second step: fit the text tower to the frozen image tower by contrastive training (LiT)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from vl4ad_workshop.scenes.kinds import KINDS, kinds_in
 from vl4ad_workshop.training.drawn.loop import load_finished, optimise
 from vl4ad_workshop.training.drawn.pictures import PictureSet
 from vl4ad_workshop.training.drawn.recipe import Recipe
-from vl4ad_workshop.training.drawn.regions import embed_all
+from vl4ad_workshop.training.drawn.segments import embed_all
 
 # Sentences of this stage; the bundle's templates are among them.
 CAPTIONS = (
@@ -31,8 +31,14 @@ def train_text_tower(network: Vl4ad, tokenizer: Tokenizer, recipe: Recipe, work:
     """
     Train everything of ``network.backbone.clip_model`` but its image tower.
 
-    Contrastive tuning against a locked image tower (LiT, arXiv 2111.07991): the images' embeddings
-    are computed once.
+    With the image tower frozen (LiT, arXiv 2111.07991), the embeddings of the images are computed
+    only once.
+
+    :param network: changed in place.
+    :param tokenizer: of the bundle.
+    :param recipe: sizes, steps and rates.
+    :param work: folder of pictures and checkpoints; a stopped training continues there.
+    :param device: where to train.
     """
     stage = recipe.text
     names = [k.name for g in stage.groups for k in kinds_in(g)]
@@ -55,12 +61,12 @@ def train_text_tower(network: Vl4ad, tokenizer: Tokenizer, recipe: Recipe, work:
 
     def loss_at(step: int, part: int) -> dict[str, Tensor]:
         rng = np.random.default_rng([stage.seed, step, part])
-        # Readings say every word of every kind once: a word that is drawn now and then only can
-        # stay where it was thrown at first, beside a kind that it does not mean.
+        # Every step uses every word of every kind. A word that is drawn only now and then can keep
+        # its first embedding, next to a kind that it does not mean.
         words = [rng.permutation(np.resize(KINDS[n].words, readings)) for n in names]
         captions = [rng.choice(CAPTIONS).format(w) for reading in zip(*words) for w in reading]
         tokens = torch.from_numpy(tokenizer(captions)).to(device)
-        # No token sees what follows it: what pads the longest caption is not worth its time.
+        # A token does not attend to later ones, so padding after the longest caption is cut off.
         texts = F.normalize(network.backbone.encode_text(
             tokens[:, :int(tokens.argmax(1).max()) + 1]), dim=-1).unflatten(0, (readings, -1))
         chosen = np.concatenate(
@@ -76,9 +82,10 @@ def train_text_tower(network: Vl4ad, tokenizer: Tokenizer, recipe: Recipe, work:
 
 def contrastive_loss(logits: Tensor, kind: Tensor) -> Tensor:
     """
-    Return CLIP's symmetric loss with several images to a text.
+    Return CLIP's symmetric loss for several images per text.
 
-    :param logits: (n, K) images against one caption of every kind. :param kind: (n,) int64.
+    :param logits: (n, K), images against one caption of each of K kinds.
+    :param kind: (n,) int64, kind of each image.
     """
     to_text = F.cross_entropy(logits, kind)
     positive = F.one_hot(kind, logits.shape[1]).to(logits.dtype)

@@ -1,6 +1,6 @@
 # Copyright 2026 vl4ad_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""A small byte-pair tokenizer in CLIP's layout: any word can be written, known words are short."""
+"""Train a small byte-pair tokenizer in CLIP's layout, which can encode any word."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ WORD_END = '</w>'
 
 def train_tokenizer(texts: Iterable[str], vocab_size: int, path: Path) -> None:
     """
-    Learn merges from `texts` and write `tokenizer.json`, whole or not at all.
+    Learn merges from `texts` and write the tokenizer, completely or not at all.
 
     Order of ids as in CLIP (arXiv 2103.00020): 256 bytes, the 256 bytes that end a word,
     merges, start, end. The end has the highest id of a text because open_clip pools there
@@ -28,7 +28,8 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int, path: Path) -> None:
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     room = vocab_size - 2 * len(alphabet) - 2
     if room <= 0:
-        raise ValueError(f'vocab_size {vocab_size}: expected more than {2 * len(alphabet) + 2}')
+        raise ValueError(f'vocab_size is {vocab_size}; expected more than '
+                         f'{2 * len(alphabet) + 2}')
     learner = _tokenizer(models.BPE(end_of_word_suffix=WORD_END))
     learner.train_from_iterator(texts, trainers.BpeTrainer(
         vocab_size=vocab_size, end_of_word_suffix=WORD_END, initial_alphabet=alphabet,

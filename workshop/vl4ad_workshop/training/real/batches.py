@@ -1,6 +1,6 @@
 # Copyright 2026 vl4ad_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Batches: which pictures an iteration sees depends on seed and iteration alone."""
+"""Batches of pictures, which depend on the seed and the iteration only."""
 
 from __future__ import annotations
 
@@ -24,11 +24,13 @@ from vl4ad_workshop.training.real.labelled import Dataset, Labelled
 @dataclass(frozen=True)
 class Batch:
     """
-    Augmented pictures and the segments that are learnt from.
+    Augmented pictures and their segments.
 
-    :ivar images: (B, H, W, 3) uint8. :ivar segments: (B, H, W) int16.
-    :ivar picture, segment, kind: (t,) int64: a target's picture, its value in `segments` and
-        its class.
+    :ivar images: (B, H, W, 3) uint8 RGB.
+    :ivar segments: (B, H, W) int16, number of the segment of each pixel, -1 without a label.
+    :ivar picture: (t,) int64, index of the picture of each target.
+    :ivar segment: (t,) int64, its value in `segments`.
+    :ivar kind: (t,) int64, its class.
     :ivar names: paths of the pictures.
     """
 
@@ -49,10 +51,10 @@ class Batch:
 
 class Samples:
     """
-    Endless augmented samples by number, in the order of one shuffle of the data after another.
+    An endless sequence of augmented samples; each epoch has its own random order.
 
-    Crowds and unlabelled pixels make no target. A segment that the crop has lost keeps its
-    target, with an empty mask: FC-CLIP's mapper for COCO panoptic does so.
+    Crowds and unlabelled pixels produce no target. A segment outside of the crop keeps its target
+    with an empty mask, as in FC-CLIP's mapper for COCO panoptic.
     """
 
     def __init__(self, dataset: Dataset, config: TrainingConfig) -> None:
@@ -60,7 +62,7 @@ class Samples:
         self._epoch, self._order = -1, np.zeros(0, int)
 
     def picture(self, number: int) -> int:
-        """Return the data set's index of a sample."""
+        """Return the index of a sample's picture in the data set."""
         epoch, place = divmod(number, len(self._dataset))
         if epoch != self._epoch:
             rng = np.random.default_rng([self._config.seed, epoch])
@@ -79,14 +81,14 @@ class Samples:
 def batches(dataset: Dataset, config: TrainingConfig, processes: Processes,
             start: int) -> Iterator[Batch]:
     """
-    Return this process' share of the batches of iterations `start` and on.
+    Return this process's share of the batches from iteration `start` on.
 
-    :raises ValueError: if the batch cannot be shared equally.
+    :raises ValueError: if the batch cannot be divided equally among the processes.
     """
     batch = config.optimiser.batch
     if batch % processes.count:
         raise ValueError(f'optimiser.batch is {batch} for {processes.count} processes; set it to '
-                         'a multiple of these')
+                         'a multiple of their number')
     share = batch // processes.count
     numbers = [range(first, first + share) for first in range(
         start * batch + processes.rank * share, config.optimiser.iterations * batch, batch)]
@@ -96,11 +98,11 @@ def batches(dataset: Dataset, config: TrainingConfig, processes: Processes,
 
 
 def _start_worker(number: int) -> None:
-    # A signal to all processes must leave the reading ones to the training one, which still has
-    # an iteration to finish and to save.
+    # Workers ignore signals, because the training process still has to finish and save its
+    # iteration, and stops them afterwards.
     for stop in (signal.SIGTERM, signal.SIGINT):
         signal.signal(stop, signal.SIG_IGN)
-    # Workers are as many as there are cores to use already.
+    # There is already one worker for each core in use.
     cv2.setNumThreads(0)
 
 

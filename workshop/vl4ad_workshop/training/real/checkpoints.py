@@ -1,6 +1,6 @@
 # Copyright 2026 vl4ad_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Checkpoints of a training: written whole or not at all, the last few kept."""
+"""Checkpoints of a training, which are written completely or not at all."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ import torch
 
 
 class ResumeError(ValueError):
-    """A checkpoint that does not belong to this training; the message names what differs."""
+    """A checkpoint of another training; the message names the differences."""
 
 
 def write_whole(path: Path, content: Any) -> None:
-    """Write `content` so that `path` holds all of it or what it held before."""
+    """Write `content` atomically: `path` holds all of it, or its former content."""
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_suffix('.unfinished')
     with open(unfinished, 'wb') as file:
@@ -33,7 +33,7 @@ class Checkpoints:
         self._folder, self._keep = folder, keep
 
     def save(self, iteration: int, state: dict[str, Any]) -> Path:
-        """Write the state after `iteration` iterations and drop the oldest files."""
+        """Write the state after `iteration` iterations and delete the oldest files."""
         path = self._folder / f'{iteration:08d}.pt'
         write_whole(path, {'iteration': iteration, **state})
         for old in self._files()[:-self._keep]:
@@ -44,15 +44,15 @@ class Checkpoints:
         """
         Return the newest state, or None before the first one.
 
-        :param course: what decides the result; must be what the state was made with.
+        :param course: the settings that affect the result.
         :param frozen: checksum of the frozen weights.
-        :raises ResumeError: if either is not.
+        :raises ResumeError: if the state was made with other settings or frozen weights.
         """
         files = self._files()
         if not files:
             return None
         state = torch.load(files[-1], map_location='cpu', weights_only=True)
-        differing = [f'{k}: {state["course"].get(k)} then, {course.get(k)} now'
+        differing = [f'{k} was {state["course"].get(k)} and is now {course.get(k)}'
                      for k in {**state['course'], **course}
                      if state['course'].get(k) != course.get(k)]
         if differing:

@@ -15,7 +15,7 @@ from vl4ad_workshop.training.real.labelled import (
 LAYOUT = """  leftImg8bit/SPLIT/CITY/*_leftImg8bit.png
   gtFine/SPLIT/CITY/*_gtFine_instanceIds.png   (SPLIT is train or val)"""
 
-# Label ids of the 19 evaluated classes; things come as separate instances.
+# Label ids of the 19 evaluated classes; objects ("things") are labelled as separate instances.
 STUFF = {7: 'road', 8: 'sidewalk', 11: 'building', 12: 'wall', 13: 'fence', 17: 'pole',
          19: 'traffic light', 20: 'traffic sign', 21: 'vegetation', 22: 'terrain', 23: 'sky'}
 THINGS = {24: 'person', 25: 'rider', 26: 'car', 27: 'truck', 28: 'bus', 31: 'train',
@@ -23,7 +23,7 @@ THINGS = {24: 'person', 25: 'rider', 26: 'car', 27: 'truck', 28: 'bus', 31: 'tra
 
 
 class Cityscapes:
-    """One split; a label belongs to the vocabulary's class that has its name as a concept."""
+    """One split; a label belongs to the class of the vocabulary that lists its name."""
 
     def __init__(self, root: Path, split: str, vocabulary: Vocabulary) -> None:
         images = require(root / 'leftImg8bit' / split, LAYOUT)
@@ -52,7 +52,7 @@ class Cityscapes:
         label = self._labels / image.parent.name / image.name.replace(
             '_leftImg8bit', '_gtFine_instanceIds')
         ids = read_png(label).astype(np.int64)
-        # An instance is label id * 1000 + number; a bare id is stuff, or a group of things.
+        # An instance is label id * 1000 + number; an id alone is stuff, or a group of objects.
         present = np.unique(ids)
         label_id = np.where(present < 1000, present, present // 1000)
         known = np.isin(label_id, list(self._kind))

@@ -19,7 +19,7 @@ LAYOUT = """  annotations/panoptic_SPLIT.json
 
 
 class CocoPanoptic:
-    """One split; its categories, sorted by id, are the vocabulary's classes in order."""
+    """One split; its categories, sorted by id, correspond to the classes of the vocabulary."""
 
     def __init__(self, root: Path, split: str, vocabulary: Vocabulary) -> None:
         path = require(root / 'annotations' / f'panoptic_{split}.json', LAYOUT)
@@ -31,14 +31,14 @@ class CocoPanoptic:
             annotations = content['annotations']
             rows = [(s['id'], s['category_id'], s['iscrowd'])
                     for a in annotations for s in a['segments_info']]
-            # Kept as arrays: a million segments as dictionaries would fill every worker.
+            # Kept as arrays, because a million dictionaries would need much memory per worker.
             self._files = [a['file_name'] for a in annotations]
             self._ends = np.cumsum([0] + [len(a['segments_info']) for a in annotations])
         except (ValueError, KeyError, TypeError) as error:
             raise DatasetError(f'{path} is not an annotation file of COCO panoptic ({error!r}); '
-                               'extract panoptic_annotations_trainval2017.zip anew') from None
+                               'extract panoptic_annotations_trainval2017.zip again') from None
         if not self._files:
-            raise DatasetError(f'{path} lists no picture; extract it anew')
+            raise DatasetError(f'{path} lists no picture; extract it again')
         _check(categories, vocabulary, path)
         table = np.array(rows, np.int64).reshape(-1, 3)
         self._ids, self._crowd = table[:, 0], table[:, 2].astype(bool)
@@ -46,7 +46,7 @@ class CocoPanoptic:
         strange = set(table[:, 1].tolist()) - set(categories)
         if strange:
             raise DatasetError(f'{path} has segments of categories {sorted(strange)}, which it '
-                               'does not list; extract it anew')
+                               'does not list; extract it again')
         self._kinds = np.searchsorted(known, table[:, 1])
 
     def __len__(self) -> int:

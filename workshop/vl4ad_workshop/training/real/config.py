@@ -1,6 +1,6 @@
 # Copyright 2026 vl4ad_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What one training on real data does: read from YAML, checked, and then never changed."""
+"""The configuration of a training on real data: read from YAML, validated, immutable."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PRECISIONS = ('fp16', 'bf16', 'fp32')
 
 
 class ConfigError(ValueError):
-    """A configuration that cannot be used; the message names the key and the cure."""
+    """A configuration that cannot be used; the message names the key and what to change."""
 
 
 def _number(default: Any, low: float, high: float = float('inf')) -> Any:
@@ -37,7 +37,8 @@ class DataConfig:
     The data set.
 
     :ivar root: its folder, in the layout that docs/training.md shows for `format`.
-    :ivar train, validation: names of the splits.
+    :ivar train: name of the split to train on.
+    :ivar validation: name of the split to validate on.
     :ivar vocabulary: name or file of the classes and their concepts.
     """
 
@@ -53,9 +54,9 @@ class AugmentationConfig:
     """
     Large-scale jitter.
 
-    :ivar size: (height, width) in pixels of what the network sees, multiples of 32.
-    :ivar scale: range of the picture's size, 1 being the largest that fits into `size`.
-    :ivar flip: share of pictures that are mirrored.
+    :ivar size: (height, width) of the network's input in pixels, multiples of 32.
+    :ivar scale: range of the picture's size; 1 is the largest size that fits into `size`.
+    :ivar flip: share of pictures that are mirrored, 0..1.
     """
 
     size: tuple[int, int] = (1024, 1024)
@@ -74,10 +75,11 @@ class AugmentationConfig:
 @dataclass(frozen=True)
 class LossConfig:
     """
-    Weights of the terms, in the loss and in matching, and the points that masks are compared at.
+    Weights of the terms in the loss and in matching, and the points at which masks are compared.
 
-    :ivar void: weight of "no object" among the classes.
-    :ivar points: of each mask; `oversample` and `importance` as in `sampling.RandomPoints`.
+    :ivar void: weight of the no-object class.
+    :ivar points: points of each mask; `oversample` and `importance` are those of
+        `point_sampling.RandomPoints`.
     """
 
     classes: float = _number(2.0, 0)
@@ -94,12 +96,12 @@ class OptimiserConfig:
     """
     AdamW and its schedule.
 
-    :ivar batch: pictures of one iteration, all processes together.
-    :ivar clip_norm: largest norm of the whole network's gradient.
-    :ivar warmup_factor: share of the learning rate at iteration 0; it rises to 1 linearly.
+    :ivar batch: pictures of one iteration in all processes together.
+    :ivar clip_norm: largest norm of the gradient over all parameters.
+    :ivar warmup_factor: share of the learning rate at iteration 0, from which it rises linearly.
     :ivar steps: iterations at which the learning rate is multiplied by `decay`.
     :ivar precision: ``fp16`` (GPUs only; a CPU then computes in fp32), ``bf16`` or ``fp32``.
-    :ivar ema: decay of the weights' moving average, such as 0.9999; 0 is none.
+    :ivar ema: decay of the moving average of the weights, such as 0.9999; 0 switches it off.
     """
 
     batch: int = _number(16, 1)
@@ -116,8 +118,8 @@ class OptimiserConfig:
 
     def __post_init__(self) -> None:
         if list(self.steps) != sorted(set(self.steps)):
-            raise ConfigError(f'optimiser.steps is {list(self.steps)}; expected iterations that '
-                              'rise, such as [327778, 355092]')
+            raise ConfigError(f'optimiser.steps is {list(self.steps)}; expected increasing '
+                              'iterations, such as [327778, 355092]')
 
 
 @dataclass(frozen=True)
@@ -125,11 +127,12 @@ class ValidationConfig:
     """
     How mIoU is measured.
 
-    :ivar every: iterations between two measurements; 0 is at the end only.
-    :ivar short_side, long_side: pictures are resized to this short side unless the long one
-        would become longer than that.
-    :ivar ensemble_weight: of the out-of-vocabulary classifier (FC-CLIP's alpha for seen classes).
-    :ivar pictures: the first so many of the split; 0 is all.
+    :ivar every: iterations between two measurements; 0 measures at the end only.
+    :ivar short_side: pictures are resized to this short side in pixels ...
+    :ivar long_side: ... unless their long side would become longer than this.
+    :ivar ensemble_weight: weight of the out-of-vocabulary classifier (FC-CLIP's alpha for seen
+        classes), 0..1.
+    :ivar pictures: number of pictures, from the start of the split; 0 uses all.
     """
 
     every: int = _number(5000, 0)
@@ -142,10 +145,11 @@ class ValidationConfig:
 @dataclass(frozen=True)
 class RunConfig:
     """
-    What changes no number of the result, so a resumed training may change it.
+    Settings that do not affect the result; a resumed training may change them.
 
     :ivar workers: processes that read pictures, for each training process.
-    :ivar save_every: iterations between checkpoints. :ivar keep: how many are kept.
+    :ivar save_every: iterations between checkpoints.
+    :ivar keep: number of checkpoints that are kept.
     :ivar log_every: iterations between entries for TensorBoard.
     """
 
@@ -158,12 +162,12 @@ class RunConfig:
 @dataclass(frozen=True)
 class TrainingConfig:
     """
-    A whole training; the defaults are FC-CLIP's recipe (arXiv 2308.02487 and its code).
+    The configuration of a training; the defaults are FC-CLIP's recipe (arXiv 2308.02487).
 
     :ivar network: architecture, one of `network.config.NETWORKS`.
-    :ivar weights: what to start from: an FC-CLIP checkpoint, to fine-tune its decoder, or CLIP
-        weights of open_clip, to train a decoder from nothing.
-    :ivar seed: of the data's order, of augmentation, points and fresh weights.
+    :ivar weights: file to start from: an FC-CLIP checkpoint to fine-tune its decoder, or CLIP
+        weights of open_clip to train a decoder from random weights.
+    :ivar seed: determines the order of the data, augmentation, points and random weights.
     """
 
     network: str = 'convnext_large_d_320'
@@ -179,15 +183,17 @@ class TrainingConfig:
     @staticmethod
     def load(name: str | Path, overrides: Sequence[str] = ()) -> TrainingConfig:
         """
-        Read a shipped configuration by its name, or a file; then apply ``key=value``s.
+        Read a configuration and change some of its values.
 
+        :param name: a shipped configuration or a YAML file.
+        :param overrides: ``key=value`` each.
         :raises ConfigError: if there is none, a key is unknown or a value is out of range.
         """
         text = config_text(name)
         try:
             values = yaml.safe_load(text) or {}
         except yaml.YAMLError as error:
-            raise ConfigError(f'{name} is no YAML file: {error}') from None
+            raise ConfigError(f'{name} is not a YAML file: {error}') from None
         for override in overrides:
             key, equals, value = override.partition('=')
             if not equals:
@@ -198,13 +204,13 @@ class TrainingConfig:
             for section in sections:
                 place = place.setdefault(section, {}) if isinstance(place, dict) else None
             if not isinstance(place, dict):
-                raise ConfigError(f"--set '{override}': '{key}' is no key of a training "
-                                  'configuration; --show prints them all')
+                raise ConfigError(f"--set '{override}': '{key}' is not a key of a training "
+                                  'configuration; --show prints all keys')
             place[last] = yaml.safe_load(value)
         return _read(TrainingConfig, values, '')
 
     def course(self) -> dict[str, Any]:
-        """Return what decides the result, flat: a resumed training must have the same."""
+        """Return the settings that affect the result, flat; a resumed training must not differ."""
         values = dataclasses.asdict(self)
         del values['run'], values['validation'], values['data']['root'], values['weights']
         return {f'{section}.{key}' if section else key: list(v) if isinstance(v, tuple) else v
@@ -213,7 +219,7 @@ class TrainingConfig:
 
 
 def shipped() -> list[str]:
-    """Return the names of the configurations that come with the package."""
+    """Return the names of the shipped configurations."""
     folder = resources.files('vl4ad_workshop.training') / 'configs'
     return sorted(f.name[:-5] for f in folder.iterdir() if f.name.endswith('.yaml'))
 
@@ -246,7 +252,7 @@ def _read(cls: type, values: Any, where: str) -> Any:
             close = difflib.get_close_matches(str(key), fields, 1)
             hint = f"did you mean '{prefix}{close[0]}'?" if close else (
                 'known here: ' + ', '.join(fields))
-            raise ConfigError(f"'{prefix}{key}' is no key of a training configuration; {hint}")
+            raise ConfigError(f"'{prefix}{key}' is not a key of a training configuration; {hint}")
     return cls(**{
         key: _read(hints[key], value, prefix + key) if dataclasses.is_dataclass(hints[key])
         else _convert(hints[key], value, prefix + key, fields[key].metadata)

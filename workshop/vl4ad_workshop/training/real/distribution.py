@@ -1,6 +1,6 @@
 # Copyright 2026 vl4ad_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""One process or many: what `torchrun` started, and what they tell each other."""
+"""Communication between the processes that `torchrun` started."""
 
 from __future__ import annotations
 
@@ -16,9 +16,11 @@ from torch import distributed, Tensor
 @dataclass(frozen=True)
 class Processes:
     """
-    This process among all.
+    This process and the number of all processes.
 
-    :ivar rank: 0 writes files and talks. :ivar count: of all machines together.
+    :ivar rank: number of this process, from 0; process 0 writes files and prints.
+    :ivar count: number of processes on all machines together.
+    :ivar device: device of this process.
     """
 
     rank: int
@@ -27,7 +29,7 @@ class Processes:
 
     @property
     def first(self) -> bool:
-        """Whether this process writes and talks for all."""
+        """Whether this process writes files and prints."""
         return self.rank == 0
 
     def mean(self, x: Tensor) -> Tensor:
@@ -42,7 +44,7 @@ class Processes:
         return x
 
     def wait(self) -> None:
-        """Wait for all."""
+        """Wait until all processes have arrived here."""
         if self.count > 1:
             distributed.barrier()
 
@@ -50,9 +52,9 @@ class Processes:
 @contextmanager
 def processes(device: str) -> Iterator[Processes]:
     """
-    Join the other processes where `torchrun` started several; alone otherwise.
+    Join the other processes if `torchrun` started several, and leave them at the end.
 
-    :param device: ``cuda``: each process takes the one of its local rank; or ``cpu``.
+    :param device: ``cpu`` or ``cuda``; each of several processes takes the GPU of its local rank.
     """
     count, local = int(os.environ.get('WORLD_SIZE', 1)), int(os.environ.get('LOCAL_RANK', 0))
     where = torch.device(device, local) if device == 'cuda' and count > 1 else torch.device(device)

@@ -12,19 +12,22 @@ from torchvision.transforms.v2 import functional
 
 from vl4ad_workshop.training.real.config import AugmentationConfig
 
-# What FC-CLIP fills pictures with that are smaller than the crop.
+# The value with which FC-CLIP fills the rest of a crop around a smaller picture.
 GREY = 128
 
 
 def jitter(image: np.ndarray, segments: np.ndarray, config: AugmentationConfig,
            rng: np.random.Generator) -> tuple[Tensor, Tensor]:
     """
-    Mirror, resize and cut or fill a picture and its segments alike.
+    Flip, resize and crop or pad a picture and its segments in the same way.
 
-    One random number places the crop in both directions, and what is missing is added right and
-    below (detectron2's fixed-size crop).
+    One random number positions the crop in both directions, and padding is added at the right and
+    the bottom (detectron2's fixed-size crop).
 
-    :param image: (H, W, 3) uint8. :param segments: (H, W) int16, -1 without a label.
+    :param image: (H, W, 3) uint8 RGB.
+    :param segments: (H, W) int16, -1 without a label.
+    :param config: ranges of the augmentation.
+    :param rng: source of the random numbers.
     :return: (h, w, 3) uint8 and (h, w) int16 of the configured size.
     """
     flip = rng.random() < config.flip
@@ -43,6 +46,6 @@ def jitter(image: np.ndarray, segments: np.ndarray, config: AugmentationConfig,
 
     pixels = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))
     ids = torch.from_numpy(segments.astype(np.int32))[None]
-    # Nearest by cell centres, as in PIL, with which FC-CLIP resizes labels.
+    # "Nearest exact" uses cell centres like PIL, with which FC-CLIP resizes labels.
     return (apply(pixels, InterpolationMode.BILINEAR, GREY).permute(1, 2, 0).contiguous(),
             apply(ids, InterpolationMode.NEAREST_EXACT, -1)[0].short())

@@ -1,6 +1,6 @@
 # Copyright 2026 vl4ad_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""A picture with its segments, as every data set gives it, and reading its files."""
+"""Pictures with labelled segments, as every data set returns them, and reading their files."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy as np
 
 
 class DatasetError(ValueError):
-    """A data set that cannot be used; the message names the path and the cure."""
+    """A data set that cannot be used; the message names the path and says what to do."""
 
 
 @dataclass(frozen=True)
@@ -23,8 +23,8 @@ class Labelled:
 
     :ivar image: (H, W, 3) uint8 RGB.
     :ivar segments: (H, W) int16, index into `kinds`; -1 has no label.
-    :ivar kinds: class index of each segment. :ivar crowd: whether it is several things that
-        are not told apart, which no mask is learnt from.
+    :ivar kinds: class index of each segment.
+    :ivar crowd: whether a segment is a group of objects, which is not used for masks.
     """
 
     image: np.ndarray
@@ -71,16 +71,20 @@ def read_image(path: Path | str) -> np.ndarray:
 def labelled(image: Path | str, label: Path | str, ids: np.ndarray, known: np.ndarray,
              kinds: np.ndarray, crowd: np.ndarray) -> Labelled:
     """
-    Put a picture and its label together.
+    Combine a picture and its label.
 
-    :param ids: (H, W) segment ids as the label file has them.
-    :param known: (s,) ids of the segments with a class; `kinds` and `crowd` are theirs.
+    :param image: file of the picture.
+    :param label: file of the label, for error messages.
+    :param ids: (H, W) segment ids of the label file.
+    :param known: (s,) ids of the segments with a class.
+    :param kinds: (s,) class index of each of them.
+    :param crowd: (s,) bool, whether each is a group of objects.
     :raises DatasetError: if sizes differ.
     """
     pixels = read_image(image)
     if pixels.shape[:2] != ids.shape:
         raise DatasetError(f'{image} is {pixels.shape[1]}x{pixels.shape[0]} pixels but its label '
-                           f'{label} is {ids.shape[1]}x{ids.shape[0]}; extract both anew')
+                           f'{label} is {ids.shape[1]}x{ids.shape[0]}; extract both again')
     order = np.argsort(known)
     place = np.searchsorted(known, ids, sorter=order).clip(max=max(len(known) - 1, 0))
     index = order[place] if len(known) else np.zeros(ids.shape, int)
@@ -91,9 +95,10 @@ def labelled(image: Path | str, label: Path | str, ids: np.ndarray, known: np.nd
 
 def require(path: Path, layout: str) -> Path:
     """
-    Return `path`.
+    Return `path` if it exists.
 
-    :raises DatasetError: if it is missing, with the layout that it belongs to.
+    :param layout: the expected files, for the error message.
+    :raises DatasetError: if it is missing.
     """
     if not path.exists():
         raise DatasetError(f"'{path}' is missing; expected below data.root:\n{layout}\n"
@@ -105,5 +110,5 @@ def _read(path: Path | str, flags: int) -> np.ndarray:
     pixels = cv2.imread(str(path), flags)
     if pixels is None:
         state = 'cannot be decoded' if Path(path).exists() else 'is missing'
-        raise DatasetError(f'{path} {state}; extract the data set anew')
+        raise DatasetError(f'{path} {state}; extract the data set again')
     return pixels

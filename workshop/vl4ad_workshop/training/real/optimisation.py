@@ -1,6 +1,6 @@
 # Copyright 2026 vl4ad_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Which parameters decay, and how the learning rate goes."""
+"""Weight decay of each parameter, and the schedule of the learning rate."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from torch import nn
 
 from vl4ad_workshop.training.real.config import OptimiserConfig
 
-# What FC-CLIP's training exempts from weight decay, biases and learned positions being no
-# exception unless they belong to one of these.
+# The modules that FC-CLIP's training exempts from weight decay. Biases and learned positions
+# decay, unless they belong to one of these.
 EXEMPT = (nn.GroupNorm, nn.LayerNorm, nn.Embedding)
 
 
 def parameter_groups(network: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """Return AdamW's groups of the parameters that learn: with decay, then without."""
+    """Return parameter groups for AdamW: with weight decay, then without."""
     decaying, exempt = [], []
     for module in network.modules():
         group = exempt if isinstance(module, EXEMPT) else decaying

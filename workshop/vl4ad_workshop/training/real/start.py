@@ -1,6 +1,6 @@
 # Copyright 2026 vl4ad_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""What a training starts from: an FC-CLIP checkpoint, or CLIP alone."""
+"""The network at the start of a training: from an FC-CLIP checkpoint, or from CLIP weights."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from vl4ad_workshop.training.real.config import ConfigError, TrainingConfig
 
 def build_network(config: TrainingConfig) -> Vl4ad:
     """
-    Return the configured network with the weights it starts from.
+    Return the configured network with its initial weights.
 
-    :raises ConfigError: if there is no such network or the weights are another's.
+    :raises ConfigError: if there is no such network or the weights belong to another one.
     :raises vl4ad_workshop.network.checkpoint.CheckpointError: if the file cannot be read, or
         with a table of keys if it belongs to no network.
     """
-    # The tiny network has a vocabulary of its own drawn world and not CLIP's tokenizer.
+    # The tiny network does not use CLIP's tokenizer, and is trained on drawn pictures only.
     known = [name for name in NETWORKS if name != 'tiny']
     if config.network not in known:
         raise ConfigError(f"network is '{config.network}'; expected one of {', '.join(known)}")

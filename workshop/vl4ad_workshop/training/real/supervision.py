@@ -1,6 +1,6 @@
 # Copyright 2026 vl4ad_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The network with its losses: what one iteration differentiates."""
+"""The network together with its losses, as one module for data-parallel training."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from torch import nn, Tensor
 
 from vl4ad_workshop.network.vl4ad import Texts, Vl4ad
 from vl4ad_workshop.training.losses import deep_losses, Targets, Weights
-from vl4ad_workshop.training.sampling import Sampler
+from vl4ad_workshop.training.point_sampling import PointSampler
 
 
 class Supervision(nn.Module):
-    """Pictures and targets in, the weighted terms of all prediction heads out."""
+    """Maps pictures and targets to the weighted loss terms of all prediction heads."""
 
-    def __init__(self, network: Vl4ad, texts: Texts, weights: Weights, sampler: Sampler,
+    def __init__(self, network: Vl4ad, texts: Texts, weights: Weights, sampler: PointSampler,
                  half: torch.dtype | None) -> None:
-        """Take the 16-bit type to compute in; None computes in float32."""
+        """Compute in the 16-bit type `half`, or in float32 if it is None."""
         super().__init__()
         self.network = network
         self._texts, self._weights, self._sampler, self._half = texts, weights, sampler, half

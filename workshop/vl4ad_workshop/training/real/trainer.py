@@ -1,6 +1,6 @@
 # Copyright 2026 vl4ad_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The training loop: stops at any iteration and goes on as if it had not."""
+"""The training loop; a resumed training gives the result of an uninterrupted one."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from vl4ad_ros.prompts import reader as vocabularies
 from vl4ad_ros.prompts.vocabulary import Vocabulary
 from vl4ad_workshop.network.vl4ad import Vl4ad
 from vl4ad_workshop.training.losses import Weights
+from vl4ad_workshop.training.point_sampling import RandomPoints
 from vl4ad_workshop.training.real.batches import Batch, batches
 from vl4ad_workshop.training.real.checkpoints import Checkpoints, write_whole
 from vl4ad_workshop.training.real.cityscapes import Cityscapes
@@ -33,35 +34,37 @@ from vl4ad_workshop.training.real.optimisation import learning_rate_factor, para
 from vl4ad_workshop.training.real.start import build_network, frozen_sum
 from vl4ad_workshop.training.real.supervision import Supervision
 from vl4ad_workshop.training.real.validation import validate
-from vl4ad_workshop.training.sampling import RandomPoints
 from vl4ad_workshop.training.texts import class_texts
 
 FORMATS = {'coco_panoptic': CocoPanoptic, 'cityscapes': Cityscapes}
 
 
 class Diverged(RuntimeError):
-    """A loss or gradient that is not finite; the message names iteration and batch."""
+    """A loss or gradient is not finite; the message names the iteration and the batch."""
 
 
 class Trainer:
     """
-    One training in one folder.
+    A training in a folder.
 
-    Every random number depends on seed, iteration and process alone, so a resumed training needs
-    no generator's state to equal an uninterrupted one.
+    Every random number depends on seed, iteration and process only, so no state of a random
+    generator has to be saved to resume a training.
     """
 
     def __init__(self, config: TrainingConfig, work: Path, processes: Processes) -> None:
         """
         Read data sets and weights, and resume if `work` holds checkpoints.
 
+        :param config: the whole configuration.
+        :param work: folder of checkpoints, weights and logs.
+        :param processes: this process and the number of all.
         :raises ValueError: if configuration, data, weights and checkpoints do not go together.
         """
         self._config, self._work, self._processes = config, work, processes
         known = vocabularies.open_list(config.data.vocabulary).known
         if known is None:
-            raise ConfigError(f"data.vocabulary '{config.data.vocabulary}' has no list known:; "
-                              'choose one that has, such as coco_panoptic')
+            raise ConfigError(f"data.vocabulary '{config.data.vocabulary}' has no list "
+                              "'known'; choose one that has, such as coco_panoptic")
         vocabulary = Vocabulary(known)
         self._data, self._validation_data = (
             _open(config, split, vocabulary)
@@ -128,7 +131,7 @@ class Trainer:
                     if self._stopping:
                         if first:
                             tqdm.write(f'stopped after iteration {self.iteration}, which is '
-                                       'saved: the same command goes on from there')
+                                       'saved; the same command continues from there')
                         raise KeyboardInterrupt
                     if config.validation.every and (
                             self.iteration % config.validation.every == 0):
@@ -141,7 +144,7 @@ class Trainer:
             log.close()
 
     def _iterate(self, batch: Batch) -> dict[str, float]:
-        """Learn from one batch and return what is logged of it."""
+        """Train on one batch and return the values for the log."""
         optimiser, iteration = self._config.optimiser, self.iteration
         torch.manual_seed(int(np.random.SeedSequence(
             [self._config.seed, iteration, self._processes.rank]).generate_state(1)[0]))
@@ -171,7 +174,7 @@ class Trainer:
         if self._average:
             self._average.update_parameters(self._learner)
         self.iteration += 1
-        # One process was told to stop: all do, at the same iteration.
+        # If one process was told to stop, all stop at the same iteration.
         self._stopping = stopping > 0
         return {**dict(zip(['loss', *(f'loss/{name}' for name in terms)], values)),
                 'learning_rate': rate, 'gradient_norm': norm}
@@ -184,7 +187,7 @@ class Trainer:
 
     def _save(self) -> None:
         if self._processes.first:
-            # Before the checkpoint, with which the training counts as this far.
+            # Written before the checkpoint, because the checkpoint marks the iteration as saved.
             with self._averaged():
                 write_whole(self._work / 'model.pth', {'model': self.network.state_dict()})
             self._checkpoints.save(self.iteration, {
@@ -223,7 +226,7 @@ class Trainer:
 
     @contextmanager
     def _averaged(self) -> Iterator[None]:
-        """Put the moving average in the network's place, where there is one."""
+        """Use the moving average as the weights of the network, if there is one."""
         if not self._average:
             yield
             return

@@ -1,6 +1,6 @@
 # Copyright 2026 vl4ad_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""MIoU of a network on a data set's split."""
+"""Mean IoU of a network on a split of a data set."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from vl4ad_workshop.training.real.labelled import Dataset, Labelled
 @dataclass(frozen=True)
 class Agreement:
     """
-    How predictions and labels agree, pixel by pixel.
+    The confusion matrix of predictions and labels.
 
-    :ivar confusion: (C, C) pixels, label by prediction.
+    :ivar confusion: (C, C) int64, number of pixels; rows are labels, columns are predictions.
     """
 
     confusion: np.ndarray
@@ -39,7 +39,7 @@ class Agreement:
 
     @property
     def mean_iou(self) -> float:
-        """Return the mean over classes that are in the labels."""
+        """Return the mean IoU over the classes that occur in the labels."""
         return float(np.nanmean(self.iou)) if self.confusion.any() else 0.0
 
 
@@ -48,9 +48,9 @@ def validate(network: Vl4ad, texts: Texts, dataset: Dataset, config: ValidationC
              processes: Processes,
              look: Callable[[int, Labelled, np.ndarray], None] = lambda *_: None) -> Agreement:
     """
-    Predict every picture, each process its share, and compare.
+    Predict all pictures, divided among the processes, and compare with the labels.
 
-    :param look: called on the first process, with the place in its share, the picture and the
+    :param look: called in the first process with the position in its share, the picture and the
         predicted classes (H, W).
     """
     classes = texts.classes
@@ -78,7 +78,7 @@ def predict(network: Vl4ad, texts: Texts, image: np.ndarray, config: ValidationC
     pixels = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1))).to(device)
     pixels = functional.resize(pixels, size, antialias=True).permute(1, 2, 0)[None]
     queries = network(pixels, texts)
-    # Summed at stride 4 and then enlarged; docs/method.md has the difference to the other order.
+    # Summed at stride 4 and then enlarged; docs/method.md compares this with the other order.
     scores = torch.einsum('bnc,bnhw->bchw', queries.probability, queries.mask_logits.sigmoid())
     scores = F.interpolate(scores, scale_factor=4, mode='bilinear', align_corners=False)
     scores = F.interpolate(scores[..., :size[0], :size[1]], (height, width), mode='bilinear',

@@ -1,6 +1,6 @@
 # Copyright 2026 vl4ad_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Segments of drawn pictures as CLIP sees them: cut out, or pooled from a picture's features."""
+"""Segments of drawn pictures as input of CLIP: as crops, or pooled from features of a picture."""
 
 from __future__ import annotations
 
@@ -26,13 +26,16 @@ MIN_PATCH = 12
 
 
 @dataclass(frozen=True)
-class Regions:
+class SegmentList:
     """
-    Every segment that can be cut out.
+    The segments that are large enough to be cropped.
 
-    :ivar picture, segment, kind, area: (r,) int, area in px.
-    :ivar whole: (r,) bool, False for surfaces and slender things: a square around them shows
-        mostly other things.
+    :ivar picture: (r,) int32, index of the picture.
+    :ivar segment: (r,) int32, number of the segment in the picture.
+    :ivar kind: (r,) int32, index of the kind.
+    :ivar area: (r,) int32, in px.
+    :ivar whole: (r,) bool, False for surfaces and slender objects, because a square around them
+        shows mostly other objects.
     :ivar box: (r, 4) int x0, y0, x1, y1 (exclusive).
     """
 
@@ -44,7 +47,7 @@ class Regions:
     box: np.ndarray
 
     @staticmethod
-    def of(pictures: PictureSet, names: Sequence[str]) -> Regions:
+    def of(pictures: PictureSet, names: Sequence[str]) -> SegmentList:
         """List the segments of at least `MIN_AREA` px and `MIN_SIDE` px a side."""
         index = {name: i for i, name in enumerate(names)}
         rows = []
@@ -59,25 +62,27 @@ class Regions:
                         whole = KINDS[name].role != 'surface' and max(w, h) <= SLENDER * min(w, h)
                         rows.append((i, s, index[name], area, whole, x, y, x + w, y + h))
         table = np.array(rows, np.int32).reshape(-1, 9)
-        return Regions(*table[:, :4].T, table[:, 4] == 1, table[:, 5:])
+        return SegmentList(*table[:, :4].T, table[:, 4] == 1, table[:, 5:])
 
 
-def cut(pictures: PictureSet, regions: Regions, region: int, size: int,
+def cut(pictures: PictureSet, segments: SegmentList, number: int, size: int,
         rng: np.random.Generator | None = None) -> np.ndarray:
     """
-    Cut a square out, whole things or the inside of what is no `Regions.whole` one.
+    Return a square crop of a segment: around it if it is `whole`, else from its inside.
 
-    :param rng: varies context, place, flip and light; without, the middle of each range is taken.
+    :param number: index of the segment in the list.
+    :param size: side of the crop in pixels.
+    :param rng: varies context, position, flip and light; None takes the middle of each range.
     :return: (size, size, 3) uint8 RGB.
     """
-    picture, segment = regions.picture[region], regions.segment[region]
-    x0, y0, x1, y1 = regions.box[region]
+    picture, segment = segments.picture[number], segments.segment[number]
+    x0, y0, x1, y1 = segments.box[number]
     image = pictures.images[picture]
 
     def between(low: float, high: float) -> float:
         return (low + high) / 2 if rng is None else rng.uniform(low, high)
 
-    if regions.whole[region]:
+    if segments.whole[number]:
         side = max(x1 - x0, y1 - y0) * between(1.0, 1.8)
         cx = (x0 + x1) / 2 + between(-0.1, 0.1) * side
         cy = (y0 + y1) / 2 + between(-0.1, 0.1) * side
@@ -99,21 +104,22 @@ def cut(pictures: PictureSet, regions: Regions, region: int, size: int,
 
 
 def jitter(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Vary brightness, contrast and colour balance of (H, W, 3) uint8."""
+    """Vary brightness, contrast and colour balance of an image (H, W, 3) uint8."""
     gain = rng.uniform(0.75, 1.25) * rng.uniform(0.92, 1.08, 3)
-    # One table of 256 a channel: a tenth of the time of arithmetic on the pixels.
+    # One table of 256 entries per channel takes a tenth of the time of arithmetic on the pixels.
     table = np.clip(np.arange(256)[:, None] * gain + rng.uniform(-20, 20), 0, 255)
     return cv2.LUT(np.ascontiguousarray(image), table.astype(np.uint8)[:, None])
 
 
 @dataclass(frozen=True)
-class Segmented:
+class SegmentedPictures:
     """
-    Whole pictures and where their segments lie in the trunk's last features.
+    Whole pictures and the cells that their segments cover in the trunk's last features.
 
     :ivar images: (B, H, W, 3) uint8.
-    :ivar shares: for each picture (s, cells) float32, a segment's row adds up to one.
-    :ivar kind, area: (r,) of all segments in order; area in px.
+    :ivar shares: for each picture (s, cells) float32; each row is a segment and adds up to one.
+    :ivar kind: (r,) int64, kinds of all segments in order.
+    :ivar area: (r,) areas of all segments in px.
     """
 
     images: np.ndarray
@@ -123,8 +129,8 @@ class Segmented:
 
     @staticmethod
     def of(pictures: PictureSet, batch: Sequence[int], names: Sequence[str],
-           rng: np.random.Generator | None = None) -> Segmented:
-        """Take the segments of at least `MIN_AREA` px; with `rng` flip and relight at random."""
+           rng: np.random.Generator | None = None) -> SegmentedPictures:
+        """Use segments of at least `MIN_AREA` px; `rng` flips and changes light at random."""
         index = {name: i for i, name in enumerate(names)}
         images, shares, kinds, areas = [], [], [], []
         for i in batch:
@@ -141,7 +147,8 @@ class Segmented:
                 cover[large] / cover[large].sum(1, keepdims=True)))
             kinds += [index[pictures.kinds[i][s]] for s in large]
             areas.append(area[large])
-        return Segmented(np.stack(images), shares, torch.tensor(kinds), np.concatenate(areas))
+        return SegmentedPictures(
+            np.stack(images), shares, torch.tensor(kinds), np.concatenate(areas))
 
     def embed(self, network: Vl4ad, dense: Tensor) -> Tensor:
         """Pool (B, C, h, w) features under each segment: (r, D) un-normalised embeddings."""
@@ -154,20 +161,20 @@ class Segmented:
 def embed_all(network: Vl4ad, pictures: PictureSet, names: Sequence[str], device: torch.device,
               crop_size: int) -> Iterator[tuple[str, Tensor, np.ndarray, np.ndarray]]:
     """
-    Embed every region twice, cut out and pooled.
+    Embed every segment twice: as a crop, and pooled from the features of its picture.
 
     Yields batches: 'crop' or 'dense', (r, D) un-normalised embeddings, kind and area (px) (r,).
     """
     clip = network.backbone.clip_model
-    regions = Regions.of(pictures, names)
-    for part in np.array_split(np.arange(len(regions.kind)), len(regions.kind) // 128 + 1):
+    segments = SegmentList.of(pictures, names)
+    for part in np.array_split(np.arange(len(segments.kind)), len(segments.kind) // 128 + 1):
         if len(part):
-            crops = np.stack([cut(pictures, regions, r, crop_size) for r in part])
+            crops = np.stack([cut(pictures, segments, r, crop_size) for r in part])
             images = network.normalise(torch.from_numpy(crops).to(device))
-            yield 'crop', clip.encode_image(images), regions.kind[part], regions.area[part]
+            yield 'crop', clip.encode_image(images), segments.kind[part], segments.area[part]
     for part in np.array_split(np.arange(len(pictures)), len(pictures) // 8 + 1):
         if len(part):
-            batch = Segmented.of(pictures, part, names)
+            batch = SegmentedPictures.of(pictures, part, names)
             dense = network.backbone.features(
                 network.normalise(torch.from_numpy(batch.images).to(device)))[-1]
             yield 'dense', batch.embed(network, dense), batch.kind.numpy(), batch.area

@@ -5,10 +5,10 @@ Multi-scale deformable sampling in three forms with equal results.
 
 A function of `FORMS` returns, for every query, each head's weighted sum of bilinear samples:
 
-:param value: (B, S, heads, d), the levels' cells one after another.
+:param value: (B, S, heads, d), the cells of all levels, one level after another.
 :param shapes: (height, width) of each level; their areas add up to S.
 :param locations: (B, Q, heads, levels, points, 2) float32 x, y; 0..1 spans a level from edge to
-    edge. Outside of it everything is zero.
+    edge. Values outside of the level are zero.
 :param weights: (B, Q, heads, levels, points) float32.
 :return: (B, Q, heads * d) of value's dtype.
 """
@@ -24,20 +24,20 @@ import torch.nn.functional as F
 
 Shapes = Sequence[tuple[int, int]]
 
-# The plugin's first version is in every TensorRT from 8.6 to 11 (github.com/NVIDIA/TensorRT,
-# plugin/multiscaleDeformableAttnPlugin); the second one, the same but for its C++ interface,
-# came with 10.11, too late for JetPack 6's 10.3.
+# Version 1 of the plugin is in every TensorRT from 8.6 to 11 (github.com/NVIDIA/TensorRT,
+# plugin/multiscaleDeformableAttnPlugin). Version 2 differs in its C++ interface only and came with
+# TensorRT 10.11; JetPack 6 has 10.3.
 PLUGIN, PLUGIN_VERSION = 'MultiscaleDeformableAttnPlugin_TRT', '1'
 
 
 def grid_sample(value: Tensor, shapes: Shapes, locations: Tensor, weights: Tensor) -> Tensor:
-    """Sample with grid_sample, in float32: its half-precision arithmetic moves the points."""
+    """Sample with grid_sample, in float32 because half precision would move the points."""
     batch, _, heads, channels = value.shape
     queries, points = locations.shape[1], locations.shape[4]
     sampled = []
     for level, (part, (height, width)) in enumerate(
             zip(value.float().split([h * w for h, w in shapes], 1), shapes)):
-        # Points before queries: the sum over points then runs along contiguous queries.
+        # With points before queries, the sum over points runs along contiguous queries.
         grid = (2 * locations[:, :, :, level] - 1).permute(0, 2, 3, 1, 4).flatten(0, 1)
         plane = part.permute(0, 2, 3, 1).reshape(batch * heads, channels, height, width)
         values = F.grid_sample(plane, grid, 'bilinear', 'zeros', align_corners=False)
@@ -52,16 +52,16 @@ def gather(value: Tensor, shapes: Shapes, locations: Tensor, weights: Tensor) ->
     """
     Sample with one Gather of all corners and one product with their weights.
 
-    For engines: TensorRT was seen to miscompile GridSample (github.com/NVIDIA/TensorRT issues
-    4813 and 4646).
+    This form is for engines, because TensorRT was reported to miscompile GridSample
+    (github.com/NVIDIA/TensorRT issues 4813 and 4646).
     """
     batch, cells, heads, channels = value.shape
     queries, device = locations.shape[1], value.device
     sizes = level_sizes(shapes, device)
     column, share_x = _corners(locations[..., 0:1], sizes[:, None, 0:1])
     row, share_y = _corners(locations[..., 1:2], sizes[:, None, 1:2])
-    # A table in value's order needs no transposition; its rows are counted in int32, which holds
-    # them for any picture.
+    # A table in the order of `value` needs no transposition. int32 is large enough for its row
+    # numbers at any supported input size.
     level = torch.cat([torch.full((1,), start * heads, dtype=torch.int32, device=device)
                        for start in _starts(shapes)])
     frame = torch.arange(batch, dtype=torch.int32, device=device) * (cells * heads)
@@ -72,7 +72,7 @@ def gather(value: Tensor, shapes: Shapes, locations: Tensor, weights: Tensor) ->
              + (column * heads)[..., None, :])
     share = share_y[..., :, None] * share_x[..., None, :] * weights[..., None, None]
     table = value.reshape(batch * cells * heads, channels)
-    # Not index_select, which is exported with a cast of all indices to int64.
+    # index_select would be exported with a cast of all indices to int64.
     samples = F.embedding(index.view(batch * queries * heads, -1), table)
     share = share.to(value.dtype).view(batch * queries * heads, 1, -1)
     return torch.matmul(share, samples).view(batch, queries, heads * channels)
@@ -80,10 +80,10 @@ def gather(value: Tensor, shapes: Shapes, locations: Tensor, weights: Tensor) ->
 
 def plugin(value: Tensor, shapes: Shapes, locations: Tensor, weights: Tensor) -> Tensor:
     """
-    Sample with TensorRT's own plugin in an exported graph, with `grid_sample` elsewhere.
+    Sample with TensorRT's own plugin in an exported graph, and with `grid_sample` elsewhere.
 
-    All in float32: in half the plugin computes positions in half too, and bfloat16 it does not
-    take.
+    Everything is float32: in half precision the plugin would compute positions in half precision
+    too, and it does not support bfloat16.
     """
     if not torch.compiler.is_exporting():
         return grid_sample(value, shapes, locations, weights)
@@ -101,8 +101,8 @@ FORMS: Mapping[str, Callable[[Tensor, Shapes, Tensor, Tensor], Tensor]] = {
     'grid-sample': grid_sample, 'gather': gather, 'plugin': plugin}
 
 
-class Sampler(nn.Module):
-    """Deformable sampling in the form that `set_sampling` chose; grid-sample at first."""
+class DeformableSampler(nn.Module):
+    """Deformable sampling in the form that `set_sampling` chose; the default is grid-sample."""
 
     form = 'grid-sample'
 
@@ -114,14 +114,16 @@ class Sampler(nn.Module):
 
 def set_sampling(network: nn.Module, form: str) -> None:
     """
-    Let every deformable attention of a network sample in one of `FORMS`.
+    Choose the form of sampling of every deformable attention in a network.
 
+    :param network: changed in place.
+    :param form: one of `FORMS`.
     :raises ValueError: for a form that is not known.
     """
     if form not in FORMS:
         raise ValueError(f'sampling is {form!r}; choose one of ' + ', '.join(map(repr, FORMS)))
     for module in network.modules():
-        if isinstance(module, Sampler):
+        if isinstance(module, DeformableSampler):
             module.form = form
 
 
@@ -129,14 +131,15 @@ def level_sizes(shapes: Shapes, device: torch.device) -> Tensor:
     """
     Return x, y in cells of each level, (levels, 2) float32.
 
-    Filled on the device: a copy from the host would keep a CUDA graph from being captured.
+    The values are filled in on the device, because a copy from the host would prevent capturing a
+    CUDA graph.
     """
     return torch.cat([torch.full((1,), float(side), device=device)
                       for height, width in shapes for side in (width, height)]).view(-1, 2)
 
 
 def _starts(shapes: Shapes) -> list[int]:
-    """Return where each level begins among all cells."""
+    """Return the index of the first cell of each level."""
     return [0, *itertools.accumulate(h * w for h, w in shapes)][:-1]
 
 
@@ -144,9 +147,10 @@ def _corners(location: Tensor, size: Tensor) -> tuple[Tensor, Tensor]:
     """
     Return the two cells around each location on one axis.
 
-    :param location: (..., levels, points, 1) float32. :param size: (levels, 1, 1), cells.
-    :return: their numbers (..., levels, points, 2) int32, within the level; their shares of the
-        sample, zero for a cell that is outside.
+    :param location: (..., levels, points, 1) float32, 0..1 over the level.
+    :param size: (levels, 1, 1) float32, number of cells.
+    :return: indices of the cells (..., levels, points, 2) int32, within the level; their shares
+        of the sample, which are zero for a cell outside of the level.
     """
     position = location * size - 0.5
     cell = position.floor() + torch.arange(2, device=size.device)

@@ -1,6 +1,6 @@
 # Copyright 2026 vl4ad_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Where masks are compared: at every pixel, or at points that PointRend's rule draws."""
+"""The points at which masks are compared: every pixel, or points drawn as in PointRend."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from torch import Tensor
 import torch.nn.functional as F
 
 
-class Sampler(Protocol):
-    """Chooses points as (n, P, 2), x and y in 0..1; None stands for all pixels in order."""
+class PointSampler(Protocol):
+    """Chooses points (n, P, 2), x and y in 0..1; None stands for all pixels in order."""
 
     def for_matching(self, masks: Tensor) -> Tensor | None:
         """Return one set of points, (1, P, 2), at which all of (N, h, w) masks are compared."""
@@ -24,7 +24,7 @@ class Sampler(Protocol):
 
 
 class EveryPixel:
-    """All pixels: for small masks, and for masks of which not every pixel has a label."""
+    """Uses all pixels, for small masks and for masks in which some pixels have no label."""
 
     def for_matching(self, masks: Tensor) -> None:
         """Return None, which is all pixels."""
@@ -37,10 +37,13 @@ class RandomPoints:
     """
     Points as Mask2Former draws them (arXiv 2112.01527, section 3.3).
 
-    Matching sees uniform points, the same for all masks of a picture. The loss sees
-    `importance` * `count` points where the mask is least certain, out of `oversample` times
-    `count` uniform ones, and uniform ones for the rest (PointRend, arXiv 1912.08193).
+    Matching uses uniform points, the same for all masks of a picture. The loss uses
+    `importance` * `count` points at which the mask is least certain, out of `oversample` times
+    `count` uniform ones, and further uniform points (PointRend, arXiv 1912.08193).
 
+    :ivar count: points of each mask.
+    :ivar oversample: at least 1.
+    :ivar importance: 0..1.
     :ivar uniform: draws numbers in 0..1 like `torch.rand`.
     """
 
@@ -67,7 +70,7 @@ class RandomPoints:
 
 def read(maps: Tensor, points: Tensor | None) -> Tensor:
     """
-    Return what maps hold at points, bilinearly, as (n, P) of a floating type.
+    Return the values of maps at points, interpolated bilinearly, as (n, P) floats.
 
     :param maps: (n, h, w), or (n, P) where `points` is None; zero outside.
     :param points: (n or 1, P, 2), x and y in 0..1 over the map; None reads every pixel.
@@ -76,7 +79,7 @@ def read(maps: Tensor, points: Tensor | None) -> Tensor:
     if points is None:
         return maps.flatten(1)
     if len(points) == 1:
-        # One set of points for all: the maps are channels of one picture.
+        # With one set of points for all, the maps are channels of one picture.
         grid = 2 * points[:, :, None] - 1
         return F.grid_sample(maps[None], grid, align_corners=False)[0, :, :, 0]
     grid = 2 * points[:, :, None] - 1
