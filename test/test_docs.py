@@ -115,7 +115,8 @@ def exists(dotted: str) -> bool:
     if file.exists():
         parts.pop(0)
     else:
-        file = place / '__init__.py'
+        # What a package exports is defined in another file, so are the attributes of it.
+        return parts[0] in defined_in(place / '__init__.py')
     names = defined_in(file)
     return all(part in names for part in parts)
 

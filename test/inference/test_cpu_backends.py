@@ -46,6 +46,7 @@ OPEN = {
 TOLERANCE, OTHER_CELLS = 5e-5, 1e-3
 SIGNALLED = """
 import os, signal
+from vl4ad_ros.bundle import Bundle
 from vl4ad_ros.inference.backend import open_backend
 signal.signal(signal.SIGUSR1, lambda number, frame: print('signal', number))
 bundle = Bundle.open('tiny')

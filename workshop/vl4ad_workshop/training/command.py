@@ -18,8 +18,8 @@ from vl4ad_workshop.training.real.config import config_text, shipped, TrainingCo
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `vl4ad train`."""
     parser.add_argument('--config', default='tiny', metavar='C',
-                        help=f'what to train: {", ".join(RECIPES)} (on drawn pictures), or on real '
-                        f'data: {", ".join(shipped())}, or a YAML file '
+                        help=f'what to train: {", ".join(RECIPES)} (on drawn pictures), or on '
+                        f'real data: {", ".join(shipped())}, or a YAML file '
                         '(default: %(default)s)')
     parser.add_argument('--work', type=Path, metavar='DIR',
                         help='folder of checkpoints, from which a stopped training continues '
