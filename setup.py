@@ -38,9 +38,8 @@ setup(
     install_requires=['setuptools', 'numpy', 'opencv-python-headless<5', 'PyYAML'],
     extras_require={
         'runtime': ['onnxruntime', 'openvino', 'tokenizers'],
-        'bags': ['rosbags', 'scipy', 'tqdm'],
+        'bags': ['rosbags', 'tqdm'],
         'tensorrt': ['cuda-python>=12.9.1', 'onnxruntime', 'tensorrt', 'tokenizers'],
-        'tensorrt-rtx': ['cuda-python>=12.9.1', 'onnxruntime', 'tensorrt-rtx', 'tokenizers'],
         'test': ['flake8', 'pydocstyle', 'pytest<9'],
     },
     entry_points={

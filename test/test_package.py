@@ -26,7 +26,7 @@ DISTRIBUTIONS = {'cuda': 'cuda-python', 'cv2': 'opencv-python-headless', 'yaml':
 ROSDEP_KEYS = {'cv2': 'python3-opencv', 'numpy': 'python3-numpy',
                'onnxruntime': 'python3-onnxruntime-pip', 'tqdm': 'python3-tqdm',
                'yaml': 'python3-yaml'}
-WITHOUT_ROSDEP_KEY = {'cuda', 'openvino', 'rosbags', 'tensorrt', 'tensorrt_rtx', 'tokenizers'}
+WITHOUT_ROSDEP_KEY = {'cuda', 'openvino', 'rosbags', 'tensorrt', 'tokenizers'}
 FIRST_PARTY = {'vl4ad_ros', 'vl4ad_workshop'}
 
 

@@ -52,7 +52,7 @@ _WORKSHOP_PACKAGE = 'vl4ad_workshop'
 
 _TORCH = ('torch', 'torchvision', 'open_clip', 'onnx', 'onnx_ir', 'onnxscript', 'timm',
           'safetensors', 'tensorboard')
-_BAGS = ('rosbags', 'scipy', 'tqdm')
+_BAGS = ('rosbags', 'tqdm')
 _ROS_SUFFIXES = ('_msgs', '_interfaces')
 
 
