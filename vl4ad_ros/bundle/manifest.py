@@ -318,9 +318,9 @@ def _minor_version(root: Fields) -> int:
     if not version:
         root.refuse('version', "of the form '1.0'")
     if int(version[1]) != MAJOR:
-        cure = 'update vl4ad_ros' if int(version[1]) > MAJOR else 'convert the bundle again'
+        remedy = 'update vl4ad_ros' if int(version[1]) > MAJOR else 'convert the bundle again'
         raise BundleError(f'{root.where}: version {root.text("version")}, but this package reads '
-                          f'{MAJOR}.x; {cure}')
+                          f'{MAJOR}.x; {remedy}')
     return int(version[2])
 
 

@@ -197,10 +197,10 @@ def script_warnings(vocabulary: Vocabulary, known: Sequence[str] = ('Latin',)) -
         scripts = ' and '.join(sorted(scripts_of(concept) - set(known)))
         if scripts:
             unknown.setdefault(scripts, []).append(concept)
-    cure = 'write them in English' if tuple(known) == ('Latin',) else 'use words that it knows'
+    remedy = 'write them in English' if tuple(known) == ('Latin',) else 'use words that it knows'
     all_known = ' and '.join(filter(None, (', '.join(known[:-1]), known[-1])))
     return [f'the text model knows {all_known} script only, not {scripts}, and so does not know '
-            f'{_enumerated(concepts)}; {cure}' for scripts, concepts in unknown.items()]
+            f'{_enumerated(concepts)}; {remedy}' for scripts, concepts in unknown.items()]
 
 
 def _parse_all(entries: Sequence[str], where: str) -> tuple[PromptClass, ...]:

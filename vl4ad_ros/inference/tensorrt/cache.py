@@ -145,14 +145,14 @@ class EngineCache:
             key, engine_facts = record['key'], record['engine']
             size, expected = engine_facts['bytes'], engine_facts['sha256']
             dict(key)
-            told = record['deviation']
+            recorded = record['deviation']
         except FileNotFoundError:
             return None
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise refuse(f'{sidecar.name} cannot be read ({type(error).__name__}: {error})'
                          ) from error
         try:
-            deviation = Deviation(**told)
+            deviation = Deviation(**recorded)
         except TypeError as error:
             raise refuse(f'its deviation from the reference cannot be read ({error})') from error
         if content is None and Key(key).name != name:

@@ -82,11 +82,11 @@ def explain_failed_writes(folder: Path, size: int) -> Iterator[None]:
                 free = f'{shutil.disk_usage(folder).free >> 20} MiB free'
             except OSError:
                 free = 'unknown space free'
-            cure = (f'{-(-size >> 20)} MiB needed, {free}; free some space (vl4ad build --prune '
+            remedy = (f'{-(-size >> 20)} MiB needed, {free}; free some space (vl4ad build --prune '
                     'removes engines that are of no use) or choose another --cache-dir')
         else:
-            cure = 'choose a --cache-dir that you may write to'
-        raise BackendError(f'{folder} cannot be written ({error.strerror or error}): {cure}'
+            remedy = 'choose a --cache-dir that you may write to'
+        raise BackendError(f'{folder} cannot be written ({error.strerror or error}): {remedy}'
                            ) from error
 
 
