@@ -7,8 +7,9 @@ import importlib
 
 import pytest
 
-MODULES = ['vl4ad_ros.evaluation.alert_metrics', 'vl4ad_ros.evaluation.pixel_metrics',
-           'vl4ad_ros.inference.detector', 'vl4ad_ros.obstacles.pipeline']
+MODULES = ['vl4ad_ros.bundle.bundle', 'vl4ad_ros.evaluation.alert_metrics',
+           'vl4ad_ros.evaluation.pixel_metrics', 'vl4ad_ros.inference.detector',
+           'vl4ad_ros.obstacles.pipeline', 'vl4ad_ros.prompts.vocabulary']
 
 
 @pytest.mark.parametrize('name', MODULES)

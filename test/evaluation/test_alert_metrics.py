@@ -2,12 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tables of alerts against ground truth."""
 
-import doctest
 
 import numpy as np
 import pytest
 
-from vl4ad_ros.evaluation import alert_metrics
 from vl4ad_ros.evaluation.alert_metrics import (
     Alert, AlertLog, FrameResult, score_alerts, Truth, TruthFrame)
 
@@ -111,8 +109,3 @@ def test_an_alert_is_called_by_its_class_or_anomaly_each_with_its_own_score():
     assert Alert('1', 0.9, ON, 'cow', 0.4).caption == 'cow 0.40'
     assert Alert('1', 0.9, ON).caption == 'anomaly 0.90'
     assert (Alert('1', 0.9, ON).label, Alert('1', 0.9, ON, 'cow', 0.4).label) == ('anomaly', 'cow')
-
-
-def test_the_examples_of_the_docstrings_are_true():
-    done = doctest.testmod(alert_metrics)
-    assert done.attempted and not done.failed
