@@ -132,7 +132,7 @@ def test_live_lines(make_replay):
         printer.add(result)
     assert lines == [
         '   0.6 s  raised   #1 cow, 16 x 16 px at (68, 48), 0.36 s after anomaly 300 appeared',
-        '   1.2 s  raised   #2 dog, 20 x 20 px at (130, 70), false: no object is there',
+        '   1.2 s  raised   #2 dog, 20 x 20 px at (130, 70), no object is there so far',
         '   1.3 s  cleared  #2 dog, after 0.1 s']
 
 

@@ -55,7 +55,7 @@ class AlertPrinter:
         if event.objects:
             name = self._truth.name(min(event.objects))
             return f', overlaps {name}, which is too small to be counted'
-        return ', on ignored pixels' if event.excused else ', false: no object is there'
+        return ', on ignored pixels' if event.excused else ', no object is there so far'
 
     def _seconds(self, index: int) -> float:
         return (self._times[index] - self._times[0]) / 1e9
