@@ -3,6 +3,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # Run a command with ROS 2 and this package in its environment.
 set -e
+# shellcheck source=/dev/null
 . "/opt/ros/$ROS_DISTRO/setup.sh"
+# shellcheck source=/dev/null
 . /opt/vl4ad/install/local_setup.sh
 exec "$@"

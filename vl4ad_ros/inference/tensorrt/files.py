@@ -83,7 +83,7 @@ def explain_failed_writes(folder: Path, size: int) -> Iterator[None]:
             except OSError:
                 free = 'unknown space free'
             remedy = (f'{-(-size >> 20)} MiB needed, {free}; free some space (vl4ad build --prune '
-                    'removes engines that are of no use) or choose another --cache-dir')
+                      'removes engines that are of no use) or choose another --cache-dir')
         else:
             remedy = 'choose a --cache-dir that you may write to'
         raise BackendError(f'{folder} cannot be written ({error.strerror or error}): {remedy}'
