@@ -90,8 +90,11 @@ def test_projections_of_an_input_become_one(dtype):
     ([*linear(0), ('MatMul', ['x', 'w1'], 'y1', {})], ['y0', 'y1'], ((4, 3), (4, 2))),
     ([*linear(0), *linear(1), ('Neg', ['m1'], 'z', {})], ['y0', 'y1', 'z'], ((4, 3), (4, 2))),
     ([*linear(0), *linear(1)], ['y0', 'y1', 'm1'], ((4, 3), (4, 2))),
-    ([*linear(0), *linear(1)], ['y0', 'y1'], ((4, 3), (1, 4, 2)))],
-    ids=['another input', 'no constant', 'no bias', 'used twice', 'an output', 'a stack'])
+    ([*linear(0), *linear(1)], ['y0', 'y1'], ((4, 3), (1, 4, 2))),
+    ([*linear(0), ('MatMul', ['x', 'w1'], 'm1', {}), ('Add', ['m1', 'b2'], 'y1', {})],
+     ['y0', 'y1'], ((4, 3), (4, 2), (4, 1)))],
+    ids=['another input', 'no constant', 'no bias', 'used twice', 'an output', 'a stack',
+         'a broadcast bias'])
 def test_other_products_stay(nodes, outputs, weights):
     model = model_of(nodes, outputs, weights=weights)
     before = [node.op_type for node in model.graph]

@@ -3,11 +3,11 @@
 """
 Compute linear projections of the same input as one product in an exported graph.
 
-In the network these are queries and keys of self-attention, offsets and weights of deformable
-attention, and the keys and the values of all cross-attentions to the same level. One larger
-product needs fewer kernels than several small ones. Above all, TensorRT 10.13.3.9 (JetPack 7.0 and
-7.1) was reported to merge such products by itself and to do it wrongly at batch size 1
-(github.com/NVIDIA/TensorRT-Edge-LLM issue 151); it cannot merge what is one product already.
+In the network these are the queries and keys of self-attention, the offsets and weights of
+deformable attention, and the keys and values of all cross-attentions to the same level. One large
+product needs fewer kernels than several small ones. TensorRT also merges such products by itself,
+and 10.13.3.9 (JetPack 7.0 and 7.1) was reported to do this wrongly at batch size 1
+(github.com/NVIDIA/TensorRT-Edge-LLM issue 151). One product leaves it nothing to merge.
 
 Only the graph changes. Parameters keep their names and their places in the weight file: the graph
 concatenates them, which inference libraries compute once, when they load it.
@@ -78,10 +78,11 @@ def _projection(node: onnx_ir.Node, constants: set[onnx_ir.Value]) -> _Projectio
     if len(users) != 1 or users[0].op_type != 'Add' or node.outputs[0].is_graph_output():
         return None
     projection = _Projection(node, users[0])
-    shapes = projection.weight.shape, projection.bias.shape
-    if projection.bias not in constants or None in shapes or [len(s) for s in shapes] != [2, 1]:
+    shapes = node.inputs[0].shape, projection.weight.shape, projection.bias.shape
+    if projection.bias not in constants or None in shapes or len(shapes[1]) != 2:
         return None
-    return projection
+    # A bias of another shape would be broadcast.
+    return projection if list(shapes[2]) == [shapes[1][1]] else None
 
 
 def _fuse(graph: onnx_ir.Graph, source: onnx_ir.Value, group: list[_Projection]) -> None:
