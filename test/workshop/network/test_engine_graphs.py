@@ -211,6 +211,35 @@ def check_operators(model, form):
     return plugins
 
 
+def check_products(model):
+    """
+    No input has two projections, which TensorRT 10.13.3.9 was reported to merge wrongly.
+
+    There are two exceptions, and neither could be one product with constant weights: the features
+    of a level multiply the masks' embeddings of successive layers, each of which depends on the
+    one before; and the prompts, which are an input of the graph, multiply the embeddings of both
+    classifiers, one of which is compared with the embedding of void too.
+    """
+    constants = constants_of(model)
+    made = {v: node for node in model.graph.node for v in node.output}
+    takers = {}
+    for node in model.graph.node:
+        if node.op_type in ('MatMul', 'Gemm'):
+            for value in set(node.input[:2]) - constants.keys():
+                takers.setdefault(value, []).append(node)
+    shared = {value: nodes for value, nodes in takers.items() if len(nodes) > 1}
+    assert shared  # the exceptions, without which this would look at nothing
+    for value, nodes in shared.items():
+        prompts = [v for node in nodes for v in node.input
+                   if v in made and made[v].op_type == 'Transpose' and 'concepts' in made[v].input]
+        factors = [v for node in nodes for v in node.input[:2] if v != value]
+        features = all(node.input[1] == value for node in nodes)
+        assert prompts or features, [(node.name, list(node.input)) for node in nodes]
+        # Of the products with an exception, one may have a constant factor: the embedding of void,
+        # or those of the masks before the first layer, which no image has changed yet.
+        assert len(constants.keys() & factors) <= 1
+
+
 def check_types_and_shapes(path, half):
     model = onnx.load(path)
     # An older opset has no bfloat16 convolutions; all else in these graphs is the same in 22.
@@ -247,10 +276,15 @@ def check_islands(path, config):
 @pytest.mark.parametrize('dtype, form', GRAPHS)
 def test_operators(dtype, form, graph_of):
     model = onnx.load(graph_of(dtype, form))
+    check_products(model)
     plugins = check_operators(model, form)
     assert plugins == (TINY.pixel_decoder_layers if form == 'plugin' else 0)
     assert {(o.domain, o.version) for o in model.opset_import} == (
         {('', 18), ('trt', 1)} if plugins else {('', 18)})
+
+
+def test_products_of_the_shipped_graph():
+    check_products(onnx.load(Bundle.open('tiny').directory / 'vision.onnx'))
 
 
 @pytest.mark.parametrize('dtype, form', GRAPHS)
@@ -327,6 +361,7 @@ def test_the_trunks_of_official_models(trunk, trunks, tmp_path):
     reference, _ = reference_of(network, images, texts, CLASSES)
     path = write(network, 'fp16', 'gather', tmp_path / 'vision.onnx', (64, 96))
     check_operators(onnx.load(path), 'gather')
+    check_products(onnx.load(path))
     check_types_and_shapes(path, TensorProto.FLOAT16)
     assert_within(measure(reference, runner(path)), 0.1, 0.05, 0.05, 0.02)
     Rtx().build(path)
@@ -390,6 +425,8 @@ def test_full_network(tmp_path):
     config = network.config
     del network
     check_operators(onnx.load(path), 'gather')
+    check_products(onnx.load(path))
+    check_products(onnx.load(path))
     check_types_and_shapes(path, TensorProto.FLOAT16)
     check_islands(path, config)
     assert_within(measure(reference, runner(path)), 0.03, 0.01, 0.02, 0.01)

@@ -29,6 +29,7 @@ from vl4ad_ros.bundle.manifest import FILE as MANIFEST, FORMAT, VERSION
 from vl4ad_ros.bundle.reference import OUTPUTS
 from vl4ad_ros.bundle.writer import write_manifest
 from vl4ad_workshop.network.classification import Classification, EMPTY_CLASS_LOGIT
+from vl4ad_workshop.network.fused_projections import fuse_projections
 from vl4ad_workshop.network.uncertainty import semantic_map
 from vl4ad_workshop.network.vl4ad import Texts, Vl4ad
 from vl4ad_workshop.network.weight_file import (
@@ -241,6 +242,7 @@ def _export(module: nn.Module, example: tuple[Tensor, ...], path: Path, inputs: 
     _simplify(model, parameters)
     _tidy(model, outputs)
     make_gelu_fusible(model)
+    fuse_projections(model)
     for file in weights:
         file.lend(model)
     onnx_ir.save(model, path)
