@@ -16,6 +16,7 @@ from torch import Tensor
 
 Answer = Callable[[], Sequence[Tensor]]
 
+
 class CudaDevice:
     """
     An NVIDIA GPU.

@@ -81,30 +81,35 @@ class Models:
         """
         self.arch, self.device = arch, device
         self.config, self.sizes = NETWORKS[arch], ARCHES[arch]
+        self._graphs: dict[tuple[Variant, torch.device], VisionGraph] = {}
 
     @functools.cached_property
     def _state(self) -> dict[str, Tensor]:
         return drawn_state(self.config)
 
-    def network(self, variant: Variant, device: Device | None = None) -> Vl4ad:
-        """
-        Return a network.
-
-        :param variant: how to run it.
-        :param device: where to put it; None for the device of the models.
-        """
+    @torch.inference_mode(False)  # such tensors would be of use in inference mode only
+    def _network(self, variant: Variant, device: Device) -> Vl4ad:
+        """Return a new network on a device."""
         network = empty_network(self.config)
         network.load_state_dict(self._state, assign=True)
         network.requires_grad_(False).eval()
         # Half precision replaces weights, so the drawn ones stay as they are.
         set_precision(network, variant.precision)
         set_sampling(network, variant.form)
-        return network.to((device or self.device).torch, memory_format=variant.layout)
+        return network.to(device.torch, memory_format=variant.layout)
 
-    @functools.cache  # noqa: B019 - there is one object, which lives as long as the process
     def graph(self, variant: Variant, device: Device | None = None) -> VisionGraph:
-        """Return `network` from pixels to maps, the same object for the same arguments."""
-        return VisionGraph(self.network(variant, device), CLASSES).eval()
+        """
+        Return a network from pixels to maps, the same object for the same arguments.
+
+        :param variant: how to run it.
+        :param device: where it is; None for the device of the models.
+        """
+        device = device or self.device
+        key = variant, device.torch
+        if key not in self._graphs:
+            self._graphs[key] = VisionGraph(self._network(variant, device), CLASSES).eval()
+        return self._graphs[key]
 
     def prompts(self, seed: int = 0) -> Prompts:
         """Return random prompts; what they say changes no cost."""
@@ -114,16 +119,18 @@ class Models:
         return Prompts(VOCABULARY, concepts, np.arange(CONCEPTS) * CLASSES // CONCEPTS,
                        np.array([KNOWN]), np.full(CLASSES, 0.4, np.float32), '')
 
+    @torch.inference_mode(False)
     def inputs(self, image: np.ndarray, device: Device | None = None) -> tuple[Tensor, ...]:
         """
         Return the inputs of `graph` on its device.
 
         :param image: uint8 (H, W, 3).
-        :param device: as for `network`.
+        :param device: as for `graph`.
         """
         arrays = image, *text_inputs(self.prompts())
         return tuple(torch.from_numpy(a.copy()).to((device or self.device).torch) for a in arrays)
 
+    @torch.inference_mode(False)
     def texts(self) -> Texts:
         """Return the prompts of `inputs` on the device, as the network takes them."""
         prompts = self.prompts()

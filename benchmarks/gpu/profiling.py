@@ -133,15 +133,19 @@ def roofline(report: Report, models: Models, size: tuple[int, int], runs: int) -
     Return work, time and share of the roofline of every part of the network.
 
     Operations are those of products and convolutions, a multiplication and an addition each.
-    Norms, activations, softmax, resizing, sampling and sums are not counted. The limit of a part is the
-    longer one of two times: its operations at the rate of a large product of matrices, and its
-    weights, inputs and outputs once at the rate of a large copy. Both rates were measured before.
+    Norms, activations, softmax, resizing, sampling and sums are not counted. The limit of a part
+    is the longer one of two times: its operations at the rate of a large product of matrices, and
+    its weights, inputs and outputs once at the rate of a large copy. Both rates were measured
+    before.
 
     :param report: has these rates.
     """
     device, precision = models.device, models.device.precision
-    product = report.get('machine', precision)['tflop_per_s']
-    copy = report.get('machine', 'copy')['gb_per_s']
+    product = report.get('machine', precision).get('tflop_per_s')
+    copy = report.get('machine', 'copy').get('gb_per_s')
+    if product is None or copy is None:
+        raise RuntimeError(f'the rate of a product in {precision} or of a copy is missing, '
+                           'without which there is no limit; see the section of the machine')
     rows: dict[str, Figures] = {}
     with torch.no_grad(), tf32(False):
         for name, part in _parts(models, size).items():

@@ -187,10 +187,15 @@ class Report:
 
 
 def _tables(rows: Mapping[str, Figures]) -> list[str]:
-    """Return the numbers of all rows as one table, and each list of rows as a table below."""
-    columns = list(dict.fromkeys(
-        key for figures in rows.values() for key, value in figures.items() if _scalar(value)))
-    lines = _table(rows, columns) if columns else []
+    """Return a table of each kind of rows, and below them each table that is in a row."""
+    kinds: dict[str, dict[str, Figures]] = {}
+    for name, figures in rows.items():
+        kinds.setdefault(next(iter(figures), ''), {})[name] = figures
+    lines: list[str] = []
+    for kind in kinds.values():
+        columns = dict.fromkeys(
+            key for figures in kind.values() for key, value in figures.items() if _scalar(value))
+        lines += ['', *_table(kind, list(columns))] if lines else _table(kind, list(columns))
     for name, figures in rows.items():
         for key, value in figures.items():
             if not _scalar(value):
