@@ -16,15 +16,15 @@ figures of a GPU. docs/benchmarks.md describes what is measured.
 from __future__ import annotations
 
 import argparse
+import functools
 from pathlib import Path
 import sys
-import traceback
 
 from benchmarks.gpu import (
     compiler, correctness, latency, machine, memory, pipeline, profiling)
 from benchmarks.gpu.device import open_device
 from benchmarks.gpu.models import ARCHES, Models
-from benchmarks.gpu.report import Report
+from benchmarks.gpu.report import Report, SECTIONS
 
 from vl4ad_ros.signals import stoppable, Stopped
 
@@ -62,10 +62,6 @@ def main() -> int:
     except Stopped:
         report.end('was stopped by a signal')
         return 130
-    except Exception as error:  # what is not the error of one figure
-        report.say(traceback.format_exc())
-        report.end(f'was ended by an error ({type(error).__name__}: {error})')
-        return 1
     report.end(f'is complete; {report.failures} figures failed')
     return int(report.failures > 0)
 
@@ -78,16 +74,12 @@ def measure(report: Report, models: Models, runs: int) -> None:
     :param models: the networks.
     :param runs: measurements of each latency.
     """
-    for section, names in (
-            ('machine', machine.NAMES), ('correctness', correctness.NAMES),
-            ('latency', latency.names(models)), ('pipeline', pipeline.names(models)),
-            ('profile', profiling.names(models)), ('memory', [memory.NAME]),
-            ('compile', compiler.names(models))):
-        report.plan(section, names)
-    machine.run(report, models, runs)
-    correctness.run(report, models)
-    for part in (latency, pipeline, profiling, memory, compiler):
-        part.run(report, models, runs)
+    parts = dict(zip(SECTIONS, (
+        machine, correctness, latency, pipeline, profiling, memory, compiler), strict=True))
+    for section, part in parts.items():
+        report.plan(section, part.names(models))
+    for section, part in parts.items():
+        report.section(section, functools.partial(part.run, report, models, runs))
 
 
 if __name__ == '__main__':

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 import functools
+from pathlib import Path
 
 from benchmarks.gpu.captured import CapturedNetwork
 from benchmarks.gpu.device import CpuDevice, Device, tf32
@@ -16,21 +17,29 @@ from benchmarks.official_order import difference, official_network, our_network
 import numpy as np
 import torch
 
+import vl4ad_ros
 from vl4ad_ros.bundle import Bundle
 from vl4ad_ros.bundle.reference import (
     excess, load_reference, Maps, measure, Reference, TEXT_INPUTS)
 
 CASES = {f'{precision}, {form}': Variant(precision, form)
          for precision in ('fp32', 'fp16', 'bf16') for form in ('grid-sample', 'gather')}
+# By its path, because its name is known only where the package is installed.
+TINY = Path(vl4ad_ros.__file__).parent / 'models' / 'tiny'
 PLUGIN = 'plugin form of sampling'
 ORDERS = 'official order against ours, fp32'
 DRAWN, TRAINED = 'drawn weights', 'trained tiny model'
-NAMES = (*(f'{source}: {case}' for source in (DRAWN, TRAINED) for case in CASES), ORDERS, PLUGIN)
 
 Opener = Callable[[Device, Variant], CapturedNetwork]
 
 
-def run(report: Report, models: Models) -> None:
+def names(models: Models) -> list[str]:
+    """Return the names of all figures."""
+    return [*(f'{source}: {case}' for source in (DRAWN, TRAINED) for case in CASES), ORDERS,
+            PLUGIN]
+
+
+def run(report: Report, models: Models, runs: int) -> None:
     """
     Compare every case with float32 on the CPU, on a scene and on frames without one.
 
@@ -39,7 +48,7 @@ def run(report: Report, models: Models) -> None:
     """
     seconds = 3.0 if models.arch == 'tiny' else 20.0
     size = models.sizes[0]
-    bundle = Bundle.open('tiny')
+    bundle = Bundle.open(TINY)
     own = bundle.vision.height, bundle.vision.width
     texts = dict(zip(TEXT_INPUTS, text_inputs(models.prompts())))
 

@@ -22,10 +22,14 @@ import torch
 CEILINGS = {'fp32': (torch.float32, False), 'fp32 with TF32': (torch.float32, True),
             'fp16': (torch.float16, False), 'bf16': (torch.bfloat16, False)}
 """Products of large matrices that are timed: the type, and whether TF32 is allowed."""
-NAMES = ('facts', 'copy', *CEILINGS)
 # Rows of a square matrix, and bytes of a copy, that fill the device and exceed its caches.
 _SIDE = {'cuda': 8192, 'cpu': 512}
 _BYTES = {'cuda': 2 ** 30, 'cpu': 2 ** 26}
+
+
+def names(models: Models) -> list[str]:
+    """Return the names of all figures."""
+    return ['facts', 'copy', *CEILINGS]
 
 
 def run(report: Report, models: Models, runs: int) -> None:

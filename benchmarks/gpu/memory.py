@@ -18,6 +18,11 @@ _SCENES = 4
 _SAMPLES = 10
 
 
+def names(models: Models) -> list[str]:
+    """Return the names of all figures."""
+    return [NAME]
+
+
 def run(report: Report, models: Models, runs: int) -> None:
     """Measure at the first size."""
     size = models.sizes[0]

@@ -10,6 +10,7 @@ import math
 import os
 from pathlib import Path
 import time
+import traceback
 from typing import Any
 
 from vl4ad_ros.signals import check, undisturbed
@@ -133,6 +134,23 @@ class Report:
         if figures is not None:
             self.put(section, name, figures)
         return 'failed' not in self.get(section, name)
+
+    def section(self, section: str, work: Callable[[], None]) -> None:
+        """
+        Measure a section, and go on after an error that is not of one figure alone.
+
+        :param section: one of `SECTIONS`; what it lacks afterwards counts as failed.
+        :param work: puts the figures.
+        """
+        try:
+            work()
+        except Exception as error:
+            check()
+            for line in traceback.format_exc().splitlines():
+                self.say(line)
+            for name, figures in self._data['sections'][section].items():
+                if figures == {'skipped': NOT_REACHED}:
+                    self.fail(section, name, f'{type(error).__name__}: {error}'.strip()[:2000])
 
     def too_long(self, seconds: float) -> str:
         """Return the reason for skipping what would take so many seconds."""

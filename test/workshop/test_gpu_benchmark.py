@@ -136,6 +136,7 @@ def test_a_failure_is_recorded_and_the_run_goes_on(tmp_path):
 
     report = Report(tmp_path, {'device': 'cpu'}, 1)
     report.plan('memory', ['a', 'b', 'c', 'd'])
+    report.plan('compile', ['e', 'f'])
     assert not report.item('memory', 'a', 0, fail)
     assert report.item('memory', 'b', 0, lambda: {'ms': 1.0})
     assert not report.item('memory', 'c', 0, lambda: {'ms': float('nan')})
@@ -145,6 +146,10 @@ def test_a_failure_is_recorded_and_the_run_goes_on(tmp_path):
     assert found['b'] == {'ms': 1.0}
     assert 'not finite' in found['c']['failed'] and '61 s' in found['d']['skipped']
     assert report.failures == 2
+    report.put('compile', 'e', {'ms': 2.0})
+    report.section('compile', fail)
+    assert read(tmp_path)['sections']['compile'] == {
+        'e': {'ms': 2.0}, 'f': {'failed': 'RuntimeError: CUDA error: out of memory'}}
     table = (tmp_path / 'gpu.md').read_text()
     assert 'out of memory' in table and '| b | 1 |' in table
 
