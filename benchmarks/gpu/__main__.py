@@ -35,7 +35,8 @@ def main() -> int:
 
     :return: 0, or 1 if something failed, or 2 without a GPU, or 130 after a signal.
     """
-    parser = argparse.ArgumentParser(description=__doc__.split('\n\n')[0])
+    parser = argparse.ArgumentParser(
+        'python -m benchmarks.gpu', description=__doc__.split('\n\n')[0])
     parser.add_argument('--out', type=Path, required=True, metavar='DIR',
                         help='folder of the results, which are overwritten')
     parser.add_argument('--minutes', type=float, default=8.0,
