@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The command for figures of a GPU, on a CPU: every line runs, and no figure goes missing."""
 
+import functools
 import json
 import os
 from pathlib import Path
@@ -9,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from unittest.mock import create_autospec, MagicMock
 
 import pytest
 
@@ -16,8 +18,9 @@ torch = pytest.importorskip('torch')
 pytest.importorskip('open_clip')
 
 from benchmarks.gpu import __main__ as command, compiler, correctness  # noqa: E402, I100
-from benchmarks.gpu.device import CpuDevice, tf32  # noqa: E402
+from benchmarks.gpu.device import CpuDevice, CudaDevice, tf32  # noqa: E402
 from benchmarks.gpu.models import Models  # noqa: E402
+from benchmarks.gpu.pipeline import EndToEnd  # noqa: E402
 from benchmarks.gpu.report import NOT_REACHED, Report, SECTIONS  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -152,6 +155,58 @@ def test_a_failure_is_recorded_and_the_run_goes_on(tmp_path):
         'e': {'ms': 2.0}, 'f': {'failed': 'RuntimeError: CUDA error: out of memory'}}
     table = (tmp_path / 'gpu.md').read_text()
     assert 'out of memory' in table and '| b | 1 |' in table
+
+
+@pytest.fixture
+def stand_in(monkeypatch):
+    """Return a GPU whose CUDA has the real signatures, and computes on the CPU."""
+    for name in ('set_device', 'synchronize', 'current_stream', 'reset_peak_memory_stats',
+                 'empty_cache', 'CUDAGraph', 'graph'):
+        monkeypatch.setattr(torch.cuda, name, create_autospec(getattr(torch.cuda, name)))
+    for name in ('Event', 'Stream'):  # a new one for each call
+        monkeypatch.setattr(torch.cuda, name, create_autospec(
+            getattr(torch.cuda, name), side_effect=functools.partial(
+                create_autospec, getattr(torch.cuda, name), instance=True)))
+    monkeypatch.setattr(torch.cuda, 'stream', MagicMock())  # a context
+    for name, value in (('device_count', 1), ('mem_get_info', (60, 100)), ('memory_allocated', 10),
+                        ('memory_reserved', 20), ('max_memory_allocated', 15)):
+        monkeypatch.setattr(torch.cuda, name, create_autospec(
+            getattr(torch.cuda, name), return_value=value))
+    device = CudaDevice()
+    device.torch, device.host, device.precision = torch.device('cpu'), CpuDevice().host, 'fp32'
+    return device
+
+
+def test_the_calls_of_cuda_have_the_right_arguments(stand_in):
+    done = []
+    start, end = (torch.cuda.Event() for _ in range(2))
+    start.elapsed_time.return_value = 1.5
+    torch.cuda.Event.side_effect = [start, end]
+    assert stand_in.milliseconds(lambda: done.append(1)) == 1.5 and done == [1]
+    torch.cuda.Event.assert_called_with(enable_timing=True)
+    start.elapsed_time.assert_called_once_with(end)
+    replay, (output,) = stand_in.capture(lambda: (torch.ones(2),))
+    assert output.tolist() == [1, 1]
+    replay()
+    torch.cuda.CUDAGraph.return_value.replay.assert_called_once_with()
+    torch.cuda.graph.assert_called_once_with(torch.cuda.CUDAGraph.return_value)
+    assert stand_in.memory() | {'host': 0} == {
+        'tensors': 10, 'held': 20, 'device': 40, 'host': 0}
+    assert stand_in.peak_of(lambda: None) == 5 and stand_in.held() == 20
+    stand_in.release()
+
+
+def test_the_stages_of_a_frame_wait_for_one_another(stand_in):
+    bench = EndToEnd(Models('tiny', stand_in), (64, 96))
+    figures = bench.rate(2, 5)
+    assert figures['runs'] == 5 and figures['frames_per_s'] > 0
+    upload, compute, download = bench._queues
+    assert not upload.wait_event.called
+    for queue, before in ((compute, upload), (download, compute)):
+        marks = [call.args[0] for call in queue.wait_event.call_args_list]
+        assert len(marks) == 5
+        for mark in marks:
+            mark.record.assert_called_once_with(before)
 
 
 def test_tf32_is_switched_for_products_and_convolutions_alike():
