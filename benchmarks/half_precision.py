@@ -47,8 +47,7 @@ def main() -> int:
     args = parser.parse_args()
     frames = {'drawn': [draw_still(np.random.default_rng(seed), args.size, split='test').image
                         for seed in range(args.pictures)],
-              'empty': [np.full((*args.size, 3), v, np.uint8) for v in (128, 0, 255)]
-              + [np.random.default_rng(0).integers(0, 256, (*args.size, 3), np.uint8)]}
+              'empty': frames_without_a_scene(args.size)}
     network, texts, classes = _load(args.network)
     references = {}
     for kind, images in frames.items():
@@ -65,6 +64,12 @@ def main() -> int:
             result[f'{dtype} {kind}'] = _deviations(reference, _runner(network, classes))
     print(json.dumps(result))
     return 0
+
+
+def frames_without_a_scene(size: tuple[int, int]) -> list[np.ndarray]:
+    """Return a grey, a black and a white frame, and noise: uint8 (H, W, 3) each."""
+    return [np.full((*size, 3), v, np.uint8) for v in (128, 0, 255)] + [
+        np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)]
 
 
 def _load(name: str) -> tuple[Vl4ad, dict[str, np.ndarray], int]:

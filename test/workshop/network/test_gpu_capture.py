@@ -5,10 +5,12 @@ No operation of the network prevents its capture as a CUDA graph; needs torch, n
 
 A graph cannot contain a copy from pageable host memory, or a value that Python waits for. Fake
 tensors run the operations on a 'cuda' device without memory, values or a driver. The last test
-captures the network on a real GPU (benchmarks/torch_capture.py).
+captures the network (benchmarks/gpu/captured.py), on a real GPU if there is one.
 """
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import pytest
 
@@ -24,6 +26,7 @@ from vl4ad_workshop.network.deformable_sampling import set_sampling  # noqa: E40
 from vl4ad_workshop.network.export import VisionGraph  # noqa: E402
 from vl4ad_workshop.network.precision import set_precision  # noqa: E402
 from vl4ad_workshop.network.reexport import load_network  # noqa: E402
+from vl4ad_workshop.network.vl4ad import Vl4ad  # noqa: E402
 
 
 class Watch(TorchDispatchMode):
@@ -44,9 +47,15 @@ class Watch(TorchDispatchMode):
 
 @pytest.mark.parametrize('form', ['grid-sample', 'gather'])
 @pytest.mark.parametrize('precision', ['fp32', 'fp16', 'bf16'])
-def test_network_never_touches_the_host(precision, form):
+@pytest.mark.parametrize('trunk', ['tiny', 'ConvNeXt', 'ResNet'])
+def test_network_never_touches_the_host(trunk, precision, form, trunks):
     bundle = Bundle.open('tiny')
-    network, _ = load_network(bundle)
+    if trunk == 'tiny':
+        network, _ = load_network(bundle)
+    else:
+        network = Vl4ad(trunks[trunk]).requires_grad_(False).eval()
+    signature = bundle.vision_signature
+    concepts = signature.inputs[1].shape[0], network.config.embed_dim
     set_precision(network, precision)
     set_sampling(network, form)
     with FakeTensorMode(), torch.no_grad():
@@ -57,14 +66,15 @@ def test_network_never_touches_the_host(precision, form):
             for name, value in module.named_buffers(recurse=False):
                 module._buffers[name] = torch.empty(
                     value.shape, dtype=value.dtype, device='cuda')
-        inputs = [torch.zeros(t.shape, dtype=getattr(torch, t.dtype), device='cuda')
-                  for t in bundle.vision_signature.inputs]
+        inputs = [torch.zeros(concepts if t.name == 'concepts' else t.shape,
+                              dtype=getattr(torch, t.dtype), device='cuda')
+                  for t in signature.inputs]
         graph = VisionGraph(
             network, bundle.capacity.classes, Classification(**bundle.network.classification))
         with Watch() as watch:
-            outputs = graph(*inputs)[:len(bundle.vision_signature.outputs)]
+            outputs = graph(*inputs)[:len(signature.outputs)]
     assert not watch.found
-    for value, expected in zip(outputs, bundle.vision_signature.outputs):
+    for value, expected in zip(outputs, signature.outputs):
         assert value.is_cuda and tuple(value.shape) == expected.shape
         assert str(value.dtype) == f'torch.{expected.dtype}'
 
@@ -88,11 +98,20 @@ def test_value_that_python_waits_for_would_be_seen():
             x.sum().item()
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason='needs a CUDA GPU')
+@pytest.mark.parametrize('place', ['cpu', pytest.param('cuda', marks=pytest.mark.skipif(
+    not torch.cuda.is_available(), reason='needs a CUDA GPU'))])
 @pytest.mark.parametrize('precision', ['fp32', 'fp16', 'bf16'])
-def test_cuda_graph_agrees_with_the_reference_frames(precision):
-    from benchmarks.torch_capture import CapturedNetwork
+def test_captured_network_agrees_with_the_reference_frames(precision, place):
+    from benchmarks.gpu.captured import CapturedNetwork
+    from benchmarks.gpu.device import open_device
+    from benchmarks.gpu.models import Variant
     bundle = Bundle.open('tiny')
-    network = CapturedNetwork(bundle, precision)
-    assert not excess(measure(load_reference(bundle), network.run), precision)
+    reference = load_reference(bundle)
+    if place == 'cpu':  # where half precision may take seconds for a frame
+        reference = replace(
+            reference, images=reference.images[:1], answers=reference.answers[:1])
+    network = CapturedNetwork.of_bundle(open_device(place), bundle, Variant(precision))
+    assert not excess(measure(reference, network.run), precision)
     assert set(network.stages) == {'upload', 'network', 'download'}
+    with pytest.raises(ValueError, match='expected an input of shape'):
+        network.run(reference.images[0][:1])

@@ -205,7 +205,7 @@ def test_scoring_before_enlarging_is_bounded_by_the_masks_own_slopes():
 
     So they are equal where the masks are flat, and differ at edges only.
     """
-    benchmark = pytest.importorskip('benchmarks.scoring')
+    benchmark = pytest.importorskip('benchmarks.official_order')
     generator = torch.Generator().manual_seed(0)
     masks = 3 * torch.randn(20, 6, 8, generator=generator)
     masks[:, :, :4] = masks[:, :1, :1]  # flat in the left half
@@ -222,8 +222,8 @@ def test_scoring_before_enlarging_is_bounded_by_the_masks_own_slopes():
 
 @torch.no_grad()
 def test_the_official_order_of_operations_gives_the_same_network(tiny):
-    """What benchmarks/scoring.py times against ours computes the same."""
-    benchmark = pytest.importorskip('benchmarks.scoring')
+    """What benchmarks/official_order.py has to be timed against ours computes the same."""
+    benchmark = pytest.importorskip('benchmarks.official_order')
     network, image, texts = tiny
     queries = network(image, texts)
     expected = benchmark.official_score(

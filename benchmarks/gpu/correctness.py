@@ -1,0 +1,112 @@
+# Copyright 2026 vl4ad_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""How far each precision and form of sampling is from float32 on the CPU."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+import functools
+from pathlib import Path
+
+from benchmarks.gpu.captured import CapturedNetwork
+from benchmarks.gpu.device import CpuDevice, Device, tf32
+from benchmarks.gpu.models import KNOWN, Models, scenes, text_inputs, Variant
+from benchmarks.gpu.report import Figures, Report
+from benchmarks.half_precision import frames_without_a_scene
+from benchmarks.official_order import difference, official_network, our_network
+import numpy as np
+import torch
+
+import vl4ad_ros
+from vl4ad_ros.bundle import Bundle
+from vl4ad_ros.bundle.reference import (
+    excess, load_reference, Maps, measure, Reference, TEXT_INPUTS)
+
+CASES = {f'{precision}, {form}': Variant(precision, form)
+         for precision in ('fp32', 'fp16', 'bf16') for form in ('grid-sample', 'gather')}
+# By its path, because its name is known only where the package is installed.
+TINY = Path(vl4ad_ros.__file__).parent / 'models' / 'tiny'
+PLUGIN = 'plugin form of sampling'
+ORDERS = 'official order against ours, fp32'
+DRAWN, TRAINED = 'drawn weights', 'trained tiny model'
+
+Opener = Callable[[Device, Variant], CapturedNetwork]
+
+
+def names(models: Models) -> list[str]:
+    """Return the names of all figures."""
+    return [*(f'{source}: {case}' for source in (DRAWN, TRAINED) for case in CASES), ORDERS,
+            PLUGIN]
+
+
+def run(report: Report, models: Models, runs: int) -> None:
+    """
+    Compare every case with float32 on the CPU, on a scene and on frames without one.
+
+    Masks of drawn weights are noise, so none is empty. Therefore the trained tiny model, many of
+    whose masks are empty, is compared too.
+    """
+    seconds = 3.0 if models.arch == 'tiny' else 20.0
+    size = models.sizes[0]
+    bundle = Bundle.open(TINY)
+    own = bundle.vision.height, bundle.vision.width
+    texts = dict(zip(TEXT_INPUTS, text_inputs(models.prompts())))
+
+    def drawn(device: Device, variant: Variant) -> CapturedNetwork:
+        return CapturedNetwork(device, models.graph(variant, device),
+                               models.inputs(scenes(size, 1)[0], device))
+
+    def trained(device: Device, variant: Variant) -> CapturedNetwork:
+        return CapturedNetwork.of_bundle(device, bundle, variant, min(own, size))
+
+    for source, opener, scene, words in (
+            (DRAWN, drawn, scenes(size, 1)[0], texts),
+            (TRAINED, trained, scenes(min(own, size), 1)[0], load_reference(bundle).texts)):
+        images = [scene, *frames_without_a_scene(scene.shape[:2])]
+        reference = functools.cache(functools.partial(_reference, opener, images, words))
+        for case, variant in CASES.items():
+            report.item('correctness', f'{source}: {case}', seconds, functools.partial(
+                _compare, opener, models.device, variant, reference))
+            models.device.release()
+    report.item('correctness', ORDERS, seconds, lambda: _orders(models))
+    report.skip('correctness', PLUGIN, 'the plugin belongs to TensorRT; PyTorch cannot run it')
+
+
+def _reference(opener: Opener, images: Sequence[np.ndarray],
+               texts: Mapping[str, np.ndarray]) -> Reference:
+    """Answer images with float32 on the CPU."""
+    network = opener(CpuDevice(), Variant('fp32'))
+    return Reference(np.stack(images), texts, tuple(
+        network.run(image, *texts.values()) for image in images))
+
+
+def _compare(opener: Opener, device: Device, variant: Variant,
+             reference: Callable[[], Reference]) -> Figures:
+    """Return the deviations over all frames, and how many queries each frame leaves empty."""
+    expected, network = reference(), opener(device, variant)
+    found: list[Maps] = []
+    empty: list[int] = []
+    for image in expected.images:
+        found.append(network.run(image, *expected.texts.values()))
+        empty.append(network.empty_queries())
+    answers = iter(found)
+    total = measure(expected, lambda *_: next(answers))
+    frames = [measure(Reference(expected.images[i:i + 1], expected.texts, (answer,)),
+                      lambda *_, i=i: found[i]).uncertainty
+              for i, answer in enumerate(expected.answers)]
+    return {'uncertainty': total.uncertainty, 'of_the_scene': frames[0],
+            'of_the_worst_frame': max(frames), 'known_class': total.known,
+            'anomaly_class': total.anomaly, 'mass': total.mass,
+            'empty_queries': ' '.join(map(str, empty)),
+            'within_the_tolerance': excess(total, variant.precision) or 'yes'}
+
+
+def _orders(models: Models) -> Figures:
+    """Compare the scores of both orders of operations, which differ at the edges of masks."""
+    network = models.graph(Variant('fp32', channels_last=False)).network
+    image = torch.from_numpy(scenes(models.sizes[0], 1)[0])[None].to(models.device.torch)
+    with torch.inference_mode(), tf32(False):
+        theirs, ours = (order(network, image, models.texts(), KNOWN)
+                        for order in (official_network, our_network))
+    return {f'difference_{key}' if key in ('max', 'mean') else key: value
+            for key, value in difference(theirs, ours).items()}
