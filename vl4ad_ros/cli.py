@@ -28,6 +28,8 @@ from vl4ad_ros.signals import check, ignore, stoppable
 GROUP = 'vl4ad_ros.verbs'
 """Entry point group in which other projects register verbs."""
 OWN = {
+    'try': ('vl4ad_ros.commands.try_pictures',
+            'show what is anomalous in photos and videos, without ROS 2'),
     'replay': ('vl4ad_ros.commands.replay',
                'play a camera bag through the node and write a report'),
     'evaluate': ('vl4ad_ros.commands.evaluate',

@@ -15,7 +15,8 @@ from tqdm import tqdm
 from vl4ad_ros.evaluation.bag_reader import CameraBag
 from vl4ad_ros.evaluation.figures import table
 from vl4ad_ros.evaluation.message_store import MessageStore
-from vl4ad_ros.evaluation.report import METRICS, ReportError, write_report
+from vl4ad_ros.evaluation.picture_writer import ReportError
+from vl4ad_ros.evaluation.report import METRICS, write_report
 from vl4ad_ros.evaluation.result_bag import write_result_bag
 from vl4ad_ros.inference.detector import Detector
 from vl4ad_ros.outputs import keep_apart, replaced

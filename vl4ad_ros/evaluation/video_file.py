@@ -1,0 +1,80 @@
+# Copyright 2026 vl4ad_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Reads the frames of a video file with the times at which they are shown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+import os
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+
+class VideoError(ValueError):
+    """A video that cannot be used; the message says why and what to do."""
+
+
+class VideoFile:
+    """
+    A video file that OpenCV can read.
+
+    :ivar path: the file.
+    :ivar rate_hz: mean number of frames per second that the file states.
+    :ivar frame_count: number of frames that the file states; 0 if it states none. The true number
+        can differ.
+    """
+
+    def __init__(self, path: Path, rate_hz: float | None = None) -> None:
+        """
+        Open a video.
+
+        :param path: the file.
+        :param rate_hz: frames per second of a file that does not state them.
+        :raises VideoError: if the file cannot be opened, or if its frame rate is not known.
+        """
+        if not path.is_file():
+            raise VideoError(f"no video at '{path}'; expected the path of a video file")
+        os.environ.setdefault('OPENCV_FFMPEG_LOGLEVEL', '-8')
+        self.path = path
+        self._capture = cv2.VideoCapture(str(path))
+        if not self._capture.isOpened():
+            raise VideoError(f"'{path}' is not a video that OpenCV can open; convert it first: "
+                             'ffmpeg -i VIDEO -c:v libx264 OUT.mp4')
+        self.rate_hz = self._capture.get(cv2.CAP_PROP_FPS)
+        if not 0 < self.rate_hz < 1000:
+            if not rate_hz:
+                raise VideoError(f"'{path}' does not state its frame rate; give the frames per "
+                                 'second with vl4ad bag-from-video VIDEO --fps F')
+            self.rate_hz = rate_hz
+        self.frame_count = max(0, int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT)))
+
+    def frames(self) -> Iterator[tuple[int, np.ndarray]]:
+        """
+        Yield all frames once, and close the file.
+
+        :returns: pairs of a time and an image. The time is in nanoseconds since the first frame
+            and increases. The image is (H, W, 3) uint8 RGB, turned as the file says.
+        :raises VideoError: if OpenCV cannot decode any frame.
+        """
+        first_ms, last_ns = 0.0, -1
+        try:
+            while True:
+                read, bgr = self._capture.read()
+                if not read:
+                    break
+                shown_ms = self._capture.get(cv2.CAP_PROP_POS_MSEC)
+                if last_ns < 0:
+                    first_ms = shown_ms
+                time_ns = round((shown_ms - first_ms) * 1e6)
+                if time_ns <= last_ns:
+                    # Some containers have no times, or times that do not increase.
+                    time_ns = last_ns + round(1e9 / self.rate_hz)
+                last_ns = time_ns
+                yield time_ns, cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
+        finally:
+            self._capture.release()
+        if last_ns < 0:
+            raise VideoError(f"'{self.path}' has no frame that OpenCV can decode; convert it "
+                             'first: ffmpeg -i VIDEO -c:v libx264 OUT.mp4')
