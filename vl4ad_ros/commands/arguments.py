@@ -24,7 +24,7 @@ def positive(text: str) -> float:
 def add_bag_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments for a recording and its image topic."""
     parser.add_argument('bag', type=Path, metavar='BAG',
-                        help='a rosbag2 folder, or a single .mcap or .db3 file')
+                        help='a rosbag2 folder, a single .mcap or .db3 file, or a video')
     parser.add_argument('--topic', metavar='T',
                         help='image topic; needed only if the bag has more than one')
 

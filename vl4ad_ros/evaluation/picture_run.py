@@ -27,8 +27,9 @@ from vl4ad_ros.settings import Settings
 
 SHEET, TABLE = 'contact_sheet.png', 'table.csv'
 """Names of the files about all pictures."""
-OVERLAY, OVERLAY_VIDEO, SCORE = '.overlay.jpg', '.overlay.mp4', '.score.png'
-"""Endings of the files about one picture; for a video, `SCORE` is that of a folder."""
+OVERLAY, OVERLAY_VIDEO, SCORE, SCORES = (
+    '.overlay.jpg', '.overlay.mp4', '.score.png', '.scores')
+"""Endings of the files about one picture; `SCORES` is that of a folder for a video."""
 MOST_BLOCKS, MOST_OF_VIDEO = 24, 4
 """Largest number of pictures on the contact sheet, and of frames of a video among these."""
 _LONGEST_SIDE, _LEAST_WIDTH, _VIDEO_WIDTH = 1280, 480, 640
@@ -51,6 +52,7 @@ class Row:
     :ivar name: the class that names the region with the highest mean score; ``anomaly`` if no
         class does, and ``''`` without a region.
     :ivar ms: time from the pixels to the regions, in milliseconds.
+    :ivar overlay: name of the file with the picture on which the regions are drawn.
     """
 
     picture: str
@@ -61,6 +63,7 @@ class Row:
     highest_score: float
     name: str
     ms: float
+    overlay: str
 
 
 def output_names(sources: Sequence[Source], out: Path) -> list[str]:
@@ -73,10 +76,10 @@ def output_names(sources: Sequence[Source], out: Path) -> list[str]:
     """
     names = [SHEET, TABLE]
     for source in sources:
-        names += [source.stem + (OVERLAY_VIDEO if source.video else OVERLAY), source.stem + SCORE]
+        names += [_overlay_name(source), source.stem + (SCORES if source.video else SCORE)]
     if (out / TABLE).is_file():
         names += [file.name for file in out.iterdir()
-                  if file.name.endswith((OVERLAY, OVERLAY_VIDEO, SCORE))]
+                  if file.name.endswith((OVERLAY, OVERLAY_VIDEO, SCORE, SCORES))]
     return list(dict.fromkeys(names))
 
 
@@ -123,7 +126,7 @@ class PictureRun:
         image = read_photo(source.path, self._settings.image_max_pixels)
         row, prediction, findings = self._process(source, None, image)
         mask = prediction.mask(self._settings.threshold)
-        write_picture(self._folder / f'{source.stem}{OVERLAY}', _overlay(
+        write_picture(self._folder / _overlay_name(source), _overlay(
             image, prediction.score, mask, findings, _overlay_width(image), row))
         if self._scores:
             _write_score(self._folder / f'{source.stem}{SCORE}', prediction.score)
@@ -132,9 +135,9 @@ class PictureRun:
 
     def _add_video(self, source: Source, on_picture: Callable[[], None]) -> None:
         file = VideoFile(source.path)
-        video = Video(self._folder / f'{source.stem}{OVERLAY_VIDEO}',
+        video = Video(self._folder / _overlay_name(source),
                       min(max(file.rate_hz, 1.0), 120.0))
-        scores = self._folder / f'{source.stem}{SCORE}'
+        scores = self._folder / f'{source.stem}{SCORES}'
         if self._scores:
             scores.mkdir()
         blocks: _EvenlySpread[tuple[str, dict[str, np.ndarray]]] = _EvenlySpread(MOST_OF_VIDEO)
@@ -164,7 +167,7 @@ class PictureRun:
         if findings:
             name = max(findings, key=lambda found: found.region.score).name or ANOMALY
         row = Row(str(source.path), time_s, image.shape[1], image.shape[0], len(findings),
-                  float(prediction.score.max()), name, ms)
+                  float(prediction.score.max()), name, ms, _overlay_name(source))
         self.rows.append(row)
         return row, prediction, findings
 
@@ -237,6 +240,10 @@ class _EvenlySpread(Generic[_Item]):
             if self._seen % self._distance == 0:
                 self.kept.append(make())
         self._seen += 1
+
+
+def _overlay_name(source: Source) -> str:
+    return source.stem + (OVERLAY_VIDEO if source.video else OVERLAY)
 
 
 def _overlay_width(image: np.ndarray) -> int:

@@ -24,27 +24,9 @@ _TIME_STEP_S = 0.001
 _BAGS = ('.mcap', '.db3')
 
 
-def as_bag(recording: Path, folder: Path,
-           on_frame: Callable[[], None] = lambda: None) -> Path:
-    """
-    Return the path of a bag that holds a recording, which may be a video.
-
-    :param recording: a bag, which is returned as it is, or a video file. A file is taken for a
-        video unless its name ends in .mcap or .db3.
-    :param folder: an existing folder. The frames of a video are written as JPEG images to a new
-        bag in it, which has the name of the video.
-    :param on_frame: called after each frame of a video that was written.
-    :returns: the path of the bag.
-    :raises VideoError: if the file is neither a bag nor a video that can be read.
-    """
-    if not recording.is_file() or recording.suffix.lower() in _BAGS:
-        return recording
-    bag = folder / recording.name
-    try:
-        write_video_bag(recording, bag, compressed=True, on_frame=on_frame)
-    except VideoError as error:
-        raise VideoError(f'{error}. A bag is a rosbag2 folder, or a .mcap or .db3 file') from error
-    return bag
+def is_video(recording: Path) -> bool:
+    """Tell whether a recording is a file whose name does not end as that of a bag."""
+    return recording.is_file() and recording.suffix.lower() not in _BAGS
 
 
 def write_video_bag(video: Path, bag: Path, storage: str = 'mcap', compressed: bool = False,
