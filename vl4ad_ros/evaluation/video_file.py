@@ -11,9 +11,33 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from vl4ad_ros.files import open_regular
+
 
 class VideoError(ValueError):
     """A video that cannot be used; the message says why and what to do."""
+
+
+def _refuse_others(path: Path) -> None:
+    """Refuse files that OpenCV would open although they are no videos."""
+    if os.fsencode(path).decode('utf-8', 'replace') != str(path):
+        # OpenCV crashes with such names.
+        raise VideoError(f"the name of '{path}' is not UTF-8, and OpenCV cannot open it; rename "
+                         'the file')
+    try:
+        with open_regular(path) as file:
+            start = file.read(4096)
+    except OSError as error:
+        raise VideoError(f"'{path}' cannot be read: {error.strerror or error}") from error
+    if not start:
+        raise VideoError(f"'{path}' is empty; expected a video file")
+    if cv2.haveImageReader(str(path)):
+        # OpenCV would show all images whose names differ from this one in the number only.
+        raise VideoError(f"'{path}' is an image, not a video; run: vl4ad try IMAGE")
+    if b'\0' not in start:
+        # FFmpeg would show the text as a film.
+        raise VideoError(f"'{path}' is not a video that OpenCV can open, but a text; expected a "
+                         'video file')
 
 
 class VideoFile:
@@ -36,6 +60,7 @@ class VideoFile:
         """
         if not path.is_file():
             raise VideoError(f"no video at '{path}'; expected the path of a video file")
+        _refuse_others(path)
         os.environ.setdefault('OPENCV_FFMPEG_LOGLEVEL', '-8')
         self.path = path
         self._capture = cv2.VideoCapture(str(path))

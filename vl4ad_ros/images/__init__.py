@@ -3,8 +3,8 @@
 """
 Image messages and image files to RGB arrays.
 
-The functions for messages read the fields of a message by name, so they take messages of rclpy and of rosbags.
-This package imports neither rclpy nor message packages.
+The functions for messages read the fields of a message by name, so they take messages of rclpy and
+of rosbags. This package imports neither rclpy nor message packages.
 """
 
 from vl4ad_ros.images.compressed import compressed_to_rgb

@@ -11,9 +11,9 @@ import cv2
 import numpy as np
 
 from vl4ad_ros.evaluation import drawing
-from vl4ad_ros.evaluation.recorded_run import RecordedRun
 from vl4ad_ros.evaluation.contact_sheet import GAP, TILE_WIDTH
 from vl4ad_ros.evaluation.picture_writer import Video, write_picture
+from vl4ad_ros.evaluation.recorded_run import RecordedRun
 from vl4ad_ros.evaluation.report import decoded, rate_hz, STRIP_HEIGHT, VIDEO_WIDTH
 from vl4ad_workshop.demo.second_act import Act, FrameScore, state, THRESHOLD
 
