@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 
-from bags import scene
+from bags import write_video
 import cv2
 import numpy as np
 import pytest
@@ -36,15 +36,6 @@ def save(path, rgb):
     """Write a picture and return its path."""
     path.parent.mkdir(exist_ok=True)
     assert cv2.imwrite(str(path), cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR))
-    return path
-
-
-def save_video(path, frames=12):
-    """Write a video in which a red square appears in the fourth frame; return its path."""
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*'mp4v'), 10, (160, 90))
-    for i in range(frames):
-        writer.write(cv2.cvtColor(scene(i)[0], cv2.COLOR_RGB2BGR))
-    writer.release()
     return path
 
 
@@ -238,7 +229,7 @@ def test_an_input_is_never_overwritten(attempt, tmp_path, out, capsys):
 
 
 def test_videos(attempt, tmp_path, capsys):
-    save_video(tmp_path / 'clip.mp4')
+    write_video(tmp_path / 'clip.mp4', 12)
     save(tmp_path / 'clip.png', road())
     assert attempt('clip.mp4', 'clip.png', '--out', 'out', '--scores') == 0
     *frames, photo = table_of(tmp_path / 'out')
@@ -288,7 +279,7 @@ def with_orientation(jpeg: bytes, orientation: int) -> bytes:
 
 
 def test_ctrl_c_leaves_nothing(tmp_path, mock_bundle):
-    save_video(tmp_path / 'clip.mp4', 2000)
+    write_video(tmp_path / 'clip.mp4', 2000)
     out = tmp_path / 'out'
     process = subprocess.Popen(
         [sys.executable, '-m', 'vl4ad_ros.cli', 'try', str(tmp_path / 'clip.mp4'), '--bundle',

@@ -4,20 +4,11 @@
 
 from pathlib import Path
 
-from bags import scene
+from bags import scene, write_video
 import cv2
 import pytest
 
 from vl4ad_ros.evaluation.picture_source import find_sources
-
-
-def save_video(path, kind='mp4v'):
-    """Write a short video and return its path."""
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*kind), 10, (160, 90))
-    for i in range(4):
-        writer.write(scene(i)[0])
-    writer.release()
-    return path
 
 
 def test_a_folder_is_in_natural_order(tmp_path):
@@ -56,7 +47,7 @@ def test_stems_differ():
 def test_other_endings_are_told_by_content(tmp_path, name, video):
     path = tmp_path / name
     if video:
-        save_video(tmp_path / 'clip.mp4').rename(path)
+        write_video(tmp_path / 'clip.mp4', 4).rename(path)
     elif name == 'text.txt':
         path.write_text('FFmpeg would draw this text as a film.\n' * 50)
     else:

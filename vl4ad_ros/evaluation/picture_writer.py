@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import cv2
@@ -22,6 +23,7 @@ def write_picture(path: Path, picture: np.ndarray) -> None:
     :param picture: (H, W, 3) uint8 RGB, or (H, W) uint8 or uint16.
     :raises ReportError: if the file cannot be written.
     """
+    _check_name(path)
     if picture.ndim == 3:
         picture = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
     if not cv2.imwrite(str(path), picture):
@@ -43,7 +45,9 @@ class Video:
 
         :param path: the .mp4 file.
         :param rate: frames per second.
+        :raises ReportError: if OpenCV cannot write to such a path.
         """
+        _check_name(path)
         self._path, self._rate = path, rate
         self._writer: cv2.VideoWriter | None = None
 
@@ -71,3 +75,10 @@ class Video:
         """Complete the file; without a frame there is none."""
         if self._writer is not None:
             self._writer.release()
+
+
+def _check_name(path: Path) -> None:
+    """Refuse a path with which OpenCV crashes."""
+    if os.fsencode(path).decode('utf-8', 'replace') != str(path):
+        raise ReportError(f"'{path}' cannot be written: it is not UTF-8, and OpenCV has no other "
+                          'names; choose another folder with --out')
