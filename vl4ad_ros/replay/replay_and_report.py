@@ -73,7 +73,7 @@ def replay_and_report(
 
     :param bag: the recording.
     :param folder: an existing folder, as `new_report` gives it.
-    :param title: heading of the contact sheet.
+    :param title: heading of the contact sheet; names the recording in the output, too.
     :param options: how the bag is replayed.
     :returns: the files written, by a short description such as `'video'`.
     :raises BagError: if the bag is damaged, or if its ground truth does not belong to its frames.
@@ -82,7 +82,7 @@ def replay_and_report(
     :raises ReportError: if a file cannot be written.
     """
     truth = bag.truth()
-    print(f'playing {bag.topic} of {bag.path}: {len(bag.times_ns)} frames, '
+    print(f'playing {bag.topic} of {title}: {len(bag.times_ns)} frames, '
           f'{bag.duration_s:.1f} s', flush=True)
     with closing(MessageStore(folder)) as messages:
         printer = AlertPrinter(bag.times_ns, truth, tqdm.write)
