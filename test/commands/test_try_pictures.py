@@ -255,6 +255,26 @@ def test_videos(attempt, tmp_path, capsys):
     assert sheet.shape[0] == 96 + (460 * 90 // 160 + 1 + 40) + (460 * 96 // 160 + 40)
 
 
+def test_damaged_frames_of_a_video_are_left_out_and_named(attempt, tmp_path, capsys):
+    path = tmp_path / 'clip.avi'
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*'MJPG'), 10, (160, 96))
+    for _ in range(9):
+        writer.write(cv2.cvtColor(road(), cv2.COLOR_RGB2BGR))
+    writer.release()
+    data = bytearray(path.read_bytes())
+    start = data.find(b'\xff\xd8', len(data) // 2)
+    data[start:start + 300] = bytes(300)
+    path.write_bytes(data)
+    assert attempt('clip.avi', '--out', 'out') == 0
+    assert len(table_of(tmp_path / 'out')) == 8
+    assert capsys.readouterr().err == (
+        "vl4ad: warning: 1 frame of 'clip.avi' could not be decoded and are left out; copy the "
+        'video again\n')
+    assert cli.main(['bag-from-video', 'clip.avi', '--out', 'bag']) == 0
+    said = capsys.readouterr()
+    assert 'bag: 8 frames' in said.out and "warning: 1 frame of 'clip.avi'" in said.err
+
+
 def test_rotated_photos_are_upright(attempt, tmp_path):
     """The Exif data say that the camera was turned by a quarter."""
     upright = road((160, 96), (30, 20, 24, 20))

@@ -45,15 +45,16 @@ def test_times_are_those_of_the_file_and_increase(video, shown_ms, times):
 
 
 class Capture:
-    """A video with frames at the given times in ms."""
+    """A video with frames at the given times in ms; None is a damaged frame."""
 
     def __init__(self, shown_ms):
         self.shown_ms, self.now = list(shown_ms), 0
 
     def read(self):
-        if not self.shown_ms:
+        shown_ms = self.shown_ms.pop(0) if self.shown_ms else None
+        if shown_ms is None:
             return False, None
-        self.now = self.shown_ms.pop(0)
+        self.now = shown_ms
         return True, np.zeros((4, 4, 3), np.uint8)
 
     def get(self, number):
@@ -62,6 +63,22 @@ class Capture:
 
     def release(self):
         pass
+
+
+@pytest.mark.parametrize('shown_ms, good, lost', [
+    ([40 * i for i in range(12)], 12, 0),
+    ([40 * i if i not in (3, 4, 8) else None for i in range(12)], 9, 3),
+    ([0, 40, 80, 120], 4, 8),                     # cut off: the file states 12 frames
+    ([40 * i for i in range(11)], 11, 0),         # the number is only approximate
+    ([40 * i for i in range(20)], 20, 0),
+])
+def test_damaged_frames_are_left_out_and_counted(video, shown_ms, good, lost):
+    opened = VideoFile(video)
+    opened._capture = Capture(shown_ms)
+    assert len(list(opened.frames())) == good
+    assert opened.warning == (
+        f"{lost} frames of '{video}' could not be decoded and are left out; copy the video again"
+        if lost else '')
 
 
 def test_a_video_without_frames_is_an_error(video):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from vl4ad_ros.commands.arguments import warn
 from vl4ad_ros.evaluation.bag_reader import CameraBag
 from vl4ad_ros.evaluation.video_bag import write_video_bag
 from vl4ad_ros.evaluation.video_file import VideoError
@@ -26,7 +27,8 @@ def bag_of_video(video: Path, folder: Path, topic: str | None) -> CameraBag:
     bag = folder / video.name
     try:
         with tqdm(desc='reading the video', unit='frame', disable=None, leave=False) as bar:
-            write_video_bag(video, bag, compressed=True, on_frame=lambda: _advance(bar))
+            write_video_bag(video, bag, compressed=True, on_frame=lambda: _advance(bar),
+                            on_warning=warn)
     except VideoError as error:
         raise VideoError(f'{error} (a bag is a rosbag2 folder, or a .mcap or .db3 file)'
                          ) from error

@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from vl4ad_ros.commands import Verb
 from vl4ad_ros.commands.arguments import (
-    add_bundle_argument, add_params_argument, node_parameters, replay_inputs)
+    add_bundle_argument, add_params_argument, node_parameters, replay_inputs, warn)
 from vl4ad_ros.evaluation.picture_run import output_names, PictureRun, SHEET, summary, TABLE
 from vl4ad_ros.evaluation.picture_source import find_sources, PictureError, Source
 from vl4ad_ros.evaluation.video_file import VideoError, VideoFile
@@ -78,6 +78,8 @@ def run(options: argparse.Namespace) -> int:
     print(f'  contact sheet {options.out / SHEET}\n  table         {options.out / TABLE}')
     if notice:
         print(f'  notice        {notice}')
+    for sentence in results.warnings:
+        warn(sentence)
     if errors:
         print(f'vl4ad: error: {_unreadable(errors)}', file=sys.stderr)
     return 1 if errors else 0

@@ -91,6 +91,7 @@ class PictureRun:
     it, and nothing is followed from frame to frame.
 
     :ivar rows: the results so far.
+    :ivar warnings: a sentence about each video of which damaged frames were left out.
     """
 
     def __init__(self, detector: Detector, prompts: Prompts, settings: Settings, folder: Path,
@@ -105,6 +106,7 @@ class PictureRun:
         :param scores: write the scores as PNG files of 16 bits, too.
         """
         self.rows: list[Row] = []
+        self.warnings: list[str] = []
         self._detector, self._prompts, self._settings = detector, prompts, settings
         self._folder, self._scores = folder, scores
         self._blocks: _EvenlySpread[tuple[str, dict[str, np.ndarray]]] = _EvenlySpread(MOST_BLOCKS)
@@ -153,6 +155,8 @@ class PictureRun:
                 on_picture()
         finally:
             video.close()
+        if file.warning:
+            self.warnings.append(file.warning)
         for block in blocks.kept:
             self._blocks.add(lambda: block)
 

@@ -31,7 +31,8 @@ def is_video(recording: Path) -> bool:
 
 def write_video_bag(video: Path, bag: Path, storage: str = 'mcap', compressed: bool = False,
                     rate_hz: float | None = None, max_seconds: float | None = None,
-                    on_frame: Callable[[], None] = lambda: None) -> int:
+                    on_frame: Callable[[], None] = lambda: None,
+                    on_warning: Callable[[str], None] = lambda sentence: None) -> int:
     """
     Write the frames of a video to the topic `/camera/image` of a new bag.
 
@@ -47,6 +48,7 @@ def write_video_bag(video: Path, bag: Path, storage: str = 'mcap', compressed: b
         stands for. If the video does not state its frame rate, this is taken for it.
     :param max_seconds: stop after so many seconds of the video; None writes all of it.
     :param on_frame: called after each frame that was written.
+    :param on_warning: called with a sentence if damaged frames were left out.
     :returns: the number of frames written.
     :raises VideoError: if the video cannot be read, its frame rate is unknown, or `bag` exists.
     :raises OutputError: if `bag` is the video, or another process is writing to it.
@@ -54,7 +56,8 @@ def write_video_bag(video: Path, bag: Path, storage: str = 'mcap', compressed: b
     keep_apart(bag, [video])
     if bag.exists():
         raise VideoError(f"'{bag}' exists already; remove it, or choose another folder with --out")
-    frames = _kept(VideoFile(video, rate_hz), rate_hz, max_seconds)
+    file = VideoFile(video, rate_hz)
+    frames = _kept(file, rate_hz, max_seconds)
     kind = COMPRESSED if compressed else RAW
     plugin = StoragePlugin.MCAP if storage == 'mcap' else StoragePlugin.SQLITE3
     store, count = typestore(), 0
@@ -67,6 +70,8 @@ def write_video_bag(video: Path, bag: Path, storage: str = 'mcap', compressed: b
                 writer.write(connection, stamp, store.serialize_cdr(message, kind))
                 count += 1
                 on_frame()
+    if file.warning:
+        on_warning(file.warning)
     return count
 
 

@@ -13,6 +13,9 @@ import numpy as np
 
 from vl4ad_ros.files import open_regular
 
+_MOST_FAILURES = 25
+"""Number of frames in a row that cannot be decoded after which a video has ended."""
+
 
 class VideoError(ValueError):
     """A video that cannot be used; the message says why and what to do."""
@@ -63,6 +66,7 @@ class VideoFile:
         _refuse_others(path)
         os.environ.setdefault('OPENCV_FFMPEG_LOGLEVEL', '-8')
         self.path = path
+        self._lost = 0
         self._capture = cv2.VideoCapture(str(path))
         if not self._capture.isOpened():
             raise VideoError(f"'{path}' is not a video that OpenCV can open; convert it first: "
@@ -77,18 +81,22 @@ class VideoFile:
 
     def frames(self) -> Iterator[tuple[int, np.ndarray]]:
         """
-        Yield all frames once, and close the file.
+        Yield all frames once, and close the file; damaged frames are left out.
 
         :returns: pairs of a time and an image. The time is in nanoseconds since the first frame
             and increases. The image is (H, W, 3) uint8 RGB, turned as the file says.
         :raises VideoError: if OpenCV cannot decode any frame.
         """
         first_ms, last_ns = 0.0, -1
+        good = failed = 0
         try:
-            while True:
+            while failed <= _MOST_FAILURES:
                 read, bgr = self._capture.read()
                 if not read:
-                    break
+                    # A frame may be damaged, and good ones may follow.
+                    failed += 1
+                    continue
+                good, self._lost, failed = good + 1, self._lost + failed, 0
                 shown_ms = self._capture.get(cv2.CAP_PROP_POS_MSEC)
                 if last_ns < 0:
                     first_ms = shown_ms
@@ -103,3 +111,16 @@ class VideoFile:
         if last_ns < 0:
             raise VideoError(f"'{self.path}' has no frame that OpenCV can decode; convert it "
                              'first: ffmpeg -i VIDEO -c:v libx264 OUT.mp4')
+        missing = self.frame_count - good
+        # Some containers state the number of frames only approximately.
+        if missing > max(2, 0.05 * self.frame_count):
+            self._lost = max(self._lost, missing)
+
+    @property
+    def warning(self) -> str:
+        """A sentence about damaged frames that `frames` has left out; ``''`` without any."""
+        if not self._lost:
+            return ''
+        frames = f'{self._lost} frame' + 's' * (self._lost > 1)
+        return (f"{frames} of '{self.path}' could not be decoded and are left out; copy the video "
+                'again')
