@@ -228,6 +228,25 @@ def test_an_input_is_never_overwritten(attempt, tmp_path, out, capsys):
     assert [path.name for path in (tmp_path / 'in').iterdir()] == ['contact_sheet.png']
 
 
+def test_the_contact_sheet_shows_at_most_24_pictures(attempt, tmp_path):
+    for i in range(25):
+        save(tmp_path / 'in' / f'{i}.png', road())
+    assert attempt('in', '--out', 'out') == 0
+    assert len(table_of(tmp_path / 'out')) == 25
+    # Every second one is shown: 13 pictures in rows of two.
+    sheet = cv2.imread(str(tmp_path / 'out' / 'contact_sheet.png'))
+    assert sheet.shape[:2] == (96 + 7 * (276 + 40), 4 * 474 + 14)
+
+
+def test_an_output_that_cannot_be_made_is_one_line(attempt, tmp_path, capsys):
+    save(tmp_path / 'cow.png', road())
+    (tmp_path / 'file').write_text('stays')
+    assert attempt('cow.png', '--out', 'file') == 1
+    said = capsys.readouterr().err
+    assert said.count('\n') == 1 and "'file' cannot be written" in said
+    assert (tmp_path / 'file').read_text() == 'stays'
+
+
 def test_videos(attempt, tmp_path, capsys):
     write_video(tmp_path / 'clip.mp4', 12)
     save(tmp_path / 'clip.png', road())

@@ -32,11 +32,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         'pictures must not be in it (default: %(default)s)')
     add_bundle_argument(parser)
     add_params_argument(parser)
-    for side, what in (('known', 'what belongs in the scene'), ('anomaly', 'what does not')):
-        parser.add_argument(
-            f'--{side}', nargs='+', action='extend', metavar='ENTRY',
-            help=f"{what}: the entries of prompts.{side}, such as 'cow: cow, cows' or "
-            "'<animals>'; '' is none. Give the pictures first")
+    parser.add_argument('--known', nargs='+', action='extend', metavar='ENTRY',
+                        help='what belongs in the scene: entries as in prompts.known, such as '
+                        "'<cityscapes>' or 'vegetation: tree, trees'. Give the pictures first")
+    parser.add_argument('--anomaly', nargs='+', action='extend', metavar='ENTRY',
+                        help='what does not: entries as in prompts.anomaly, such as '
+                        "'<animals>' or 'cow: cow, cows'; '' is none. Give the pictures first")
     parser.add_argument('--scores', action='store_true',
                         help='write the scores, too: PNG files of 16 bits and the size of the '
                         'picture, in which 65535 stands for 1')
@@ -71,8 +72,8 @@ def run(options: argparse.Namespace) -> int:
             if not results.rows:
                 raise _none_was_read(errors)
             notice = detector.bundle.notice
-            results.finish('vl4ad try', f'model {detector.bundle.name} on '
-                           f'{detector.backend.name}. {notice}')
+            results.finish(
+                f'model {detector.bundle.name} on {detector.backend.name}. {notice}')
     for line in summary(results.rows):
         print(line)
     print(f'  contact sheet {options.out / SHEET}\n  table         {options.out / TABLE}')

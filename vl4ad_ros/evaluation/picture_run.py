@@ -175,15 +175,17 @@ class PictureRun:
         self.rows.append(row)
         return row, prediction, findings
 
-    def finish(self, title: str, subtitle: str) -> None:
+    def finish(self, subtitle: str) -> None:
         """
         Write the contact sheet and the table.
 
-        :param title: heading of the contact sheet.
-        :param subtitle: a second line of it.
+        :param subtitle: what is to stand beside the heading of the contact sheet.
         :raises ReportError: if a file cannot be written.
         """
         blocks = self._blocks.kept
+        shown, total = len(blocks), len(self.rows)
+        title = f'{shown} of {total} pictures' if shown < total else (
+            f'{total} picture' + 's' * (total != 1))
         write_picture(self._folder / SHEET, contact_sheet(
             blocks, ('regions', 'score'), title, subtitle, 2 if len(blocks) > 1 else 1))
         # The names of files may have bytes that are not UTF-8.
