@@ -1,6 +1,6 @@
 # Copyright 2026 vl4ad_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Small bags for the tests, which show a growing square."""
+"""Small bags and videos for the tests, which show a growing square."""
 
 import cv2
 import numpy as np
@@ -44,6 +44,15 @@ def scene(index, size=(90, 160)):
         part = np.s_[40:40 + side, 60:60 + side]
         rgb[part], label[part], ids[part] = (200, 30, 30), 1, 300
     return rgb, label, ids
+
+
+def write_video(path, frames, rate_hz=10.0, size=(90, 160)):
+    """Write a video (MPEG-4 Part 2) of the growing square; return its path."""
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*'mp4v'), rate_hz, size[::-1])
+    for i in range(frames):
+        writer.write(cv2.cvtColor(scene(i, size)[0], cv2.COLOR_RGB2BGR))
+    writer.release()
+    return path
 
 
 def write_jpegs(path, sizes, damaged=(), stamps_ns=None):

@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import sys
 
-from bags import write_bag
+from bags import write_bag, write_video
 import pytest
 
 from vl4ad_ros import cli
@@ -29,7 +29,7 @@ def test_nothing_slow_is_imported_for_help():
         assert verb in done.stdout
 
 
-@pytest.mark.parametrize('verb', ['replay', 'evaluate', 'bag-from-video', 'bench'])
+@pytest.mark.parametrize('verb', ['try', 'replay', 'evaluate', 'bag-from-video', 'bench'])
 def test_every_verb_has_help(verb, capsys):
     with pytest.raises(SystemExit) as ended:
         cli.main([verb, '--help'])
@@ -39,6 +39,8 @@ def test_every_verb_has_help(verb, capsys):
 @pytest.mark.parametrize('arguments, message', [
     ([], 'VERB'),
     (['fly'], 'invalid choice'),
+    (['try'], 'PHOTO_OR_FOLDER_OR_VIDEO'),
+    (['try', '--anomaly', 'cow', 'photo.jpg'], 'PHOTO_OR_FOLDER_OR_VIDEO'),
     (['replay'], 'BAG'),
     (['replay', 'x', '--rate', '0'], 'not a finite number above 0'),
     (['replay', 'x', '--rate', 'fast'], 'invalid'),
@@ -194,6 +196,33 @@ def test_a_bad_parameter_file_is_refused_before_anything(tmp_path, capsys, verb,
     said = capsys.readouterr()
     assert said.err.startswith('vl4ad: error: ') and message in said.err and not said.out
     assert not (tmp_path / 'out').exists()
+
+
+@pytest.mark.parametrize('verb', ['evaluate', 'replay'])
+def test_what_is_neither_bag_nor_video_is_one_line(tmp_path, verb, capsys):
+    (tmp_path / 'notes.txt').write_text('neither\n' * 100)
+    out = ['--out', str(tmp_path / 'out')] if verb == 'replay' else []
+    if out:
+        pytest.importorskip('rclpy', reason='needs ROS 2')
+    assert cli.main([verb, str(tmp_path / 'notes.txt'), *out]) == 1
+    said = capsys.readouterr().err
+    assert 'not a video that OpenCV can open' in said and 'a bag is a rosbag2 folder' in said
+    assert said.startswith('vl4ad: error: ') and said.count('\n') == 1
+    assert not (tmp_path / 'out').exists()
+
+
+def test_evaluate_takes_a_video_as_a_bag(tmp_path, mock_bundle, capsys, monkeypatch):
+    monkeypatch.setenv('TMPDIR', str(tmp_path / 'scratch'))
+    monkeypatch.setattr('tempfile.tempdir', None)
+    (tmp_path / 'scratch').mkdir()
+    video = write_video(tmp_path / 'drive.mp4', 12)
+    assert cli.main(['evaluate', str(video), '--bundle', str(mock_bundle)]) == 0
+    metrics = json.loads(capsys.readouterr().out)
+    assert (metrics['frames_processed'], metrics['alerts']) == (12, 1)
+    assert metrics['duration_s'] == pytest.approx(1.2)
+    assert not list((tmp_path / 'scratch').iterdir())
+    assert cli.main(['evaluate', str(video), '--topic', '/other']) == 1
+    assert "no image topic '/other'" in capsys.readouterr().err
 
 
 def test_evaluate_prints_json(tmp_path, mock_bundle, capsys):

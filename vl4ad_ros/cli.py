@@ -28,10 +28,12 @@ from vl4ad_ros.signals import check, ignore, stoppable
 GROUP = 'vl4ad_ros.verbs'
 """Entry point group in which other projects register verbs."""
 OWN = {
+    'try': ('vl4ad_ros.commands.try_pictures',
+            'show what is anomalous in photos and videos, without ROS 2'),
     'replay': ('vl4ad_ros.commands.replay',
-               'play a camera bag through the node and write a report'),
+               'play a camera bag or a video through the node and write a report'),
     'evaluate': ('vl4ad_ros.commands.evaluate',
-                 'evaluate every frame of a camera bag without ROS 2 and print JSON'),
+                 'evaluate every frame of a camera bag or video without ROS 2, print JSON'),
     'bag-from-video': ('vl4ad_ros.commands.bag_from_video',
                        'convert a video file to a camera bag'),
     'build': ('vl4ad_ros.commands.build', 'build, list or prune engines for a GPU'),

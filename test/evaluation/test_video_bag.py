@@ -2,25 +2,23 @@
 # SPDX-License-Identifier: Apache-2.0
 """Videos become bags that replay reads, or are refused with the reason."""
 
-from bags import scene
+import os
+
+from bags import write_video
 import cv2
 import numpy as np
 import pytest
 
 from vl4ad_ros.evaluation.bag_reader import CameraBag
-from vl4ad_ros.evaluation.video_bag import VideoError, write_video_bag
+from vl4ad_ros.evaluation.video_bag import is_video, write_video_bag
+from vl4ad_ros.evaluation.video_file import VideoError
 from vl4ad_ros.outputs import OutputError
 
 
 @pytest.fixture
 def video(tmp_path):
     """Return a video of 20 frames at 10 Hz, 160 x 90."""
-    writer = cv2.VideoWriter(str(tmp_path / 'in.mp4'), cv2.VideoWriter_fourcc(*'mp4v'), 10,
-                             (160, 90))
-    for i in range(20):
-        writer.write(cv2.cvtColor(scene(i)[0], cv2.COLOR_RGB2BGR))
-    writer.release()
-    return tmp_path / 'in.mp4'
+    return write_video(tmp_path / 'in.mp4', 20)
 
 
 @pytest.mark.parametrize('storage', ['mcap', 'sqlite3'])
@@ -65,3 +63,22 @@ def test_interrupted_writing_leaves_nothing(video, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         write_video_bag(video, tmp_path / 'bag', on_frame=interrupt)
     assert [p.name for p in tmp_path.iterdir()] == ['in.mp4']
+
+
+@pytest.mark.parametrize('modified_s, first_s', [
+    (1_700_000_000, 1_700_000_000), (-86400, 1), (2**31 + 5, 2**31 - 2**20)])
+def test_stamps_fit_into_their_type_whatever_the_date_of_the_file(video, tmp_path, modified_s,
+                                                                  first_s):
+    os.utime(video, (0, modified_s))
+    write_video_bag(video, tmp_path / 'bag')
+    bag = CameraBag(tmp_path / 'bag')
+    assert bag.times_ns == [first_s * 10**9 + i * 10**8 for i in range(20)]
+    assert [frame.stamp_ns for frame in bag.frames()] == bag.times_ns
+
+
+def test_only_files_that_are_no_bags_are_taken_for_videos(tmp_path):
+    for name, answer in (('a.mp4', True), ('a', True), ('a.MCAP', False), ('a.db3', False)):
+        assert not is_video(tmp_path / name), 'it does not exist yet'
+        (tmp_path / name).touch()
+        assert is_video(tmp_path / name) == answer
+    assert not is_video(tmp_path)

@@ -89,7 +89,7 @@ def sandbox(tmp_path):
 def test_alone_lists_its_verbs(sandbox):
     status, output = sandbox.run()
     assert status == 0
-    for verb in ('demo', 'test', 'vl4ad', 'shell', 'clean'):
+    for verb in ('try', 'demo', 'test', 'vl4ad', 'shell', 'clean'):
         assert f'\n  {verb} ' in output
     assert not sandbox.installed()
 
@@ -112,6 +112,15 @@ def test_demo_sets_up_once_and_needs_no_torch(sandbox):
 def test_program_runs_where_it_was_called(sandbox):
     status, output = sandbox.run('vl4ad', 'replay', 'bag')
     assert status == 0 and f'ran replay bag in {sandbox.clone.parent}' in output
+
+
+def test_try_runs_where_it_was_called_and_needs_no_torch(sandbox):
+    status, output = sandbox.run('try', 'my photo.jpg', '--anomaly', '')
+    assert status == 0
+    assert f'ran try my photo.jpg --anomaly  in {sandbox.clone.parent}' in output
+    first = sandbox.installed()
+    assert 'requirements.txt' in first
+    assert 'requirements-test.txt' not in first and 'requirements-workshop.txt' not in first
 
 
 @pytest.mark.parametrize('verb', ['convert', 'export', 'train'])

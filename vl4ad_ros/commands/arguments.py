@@ -21,10 +21,15 @@ def positive(text: str) -> float:
     return value
 
 
+def warn(sentence: str) -> None:
+    """Print a warning on stderr."""
+    print(f'vl4ad: warning: {sentence}', file=sys.stderr)
+
+
 def add_bag_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments for a recording and its image topic."""
     parser.add_argument('bag', type=Path, metavar='BAG',
-                        help='a rosbag2 folder, or a single .mcap or .db3 file')
+                        help='a rosbag2 folder, a single .mcap or .db3 file, or a video')
     parser.add_argument('--topic', metavar='T',
                         help='image topic; needed only if the bag has more than one')
 
@@ -70,7 +75,7 @@ def node_parameters(options: argparse.Namespace) -> dict[str, Any]:
     from vl4ad_ros.settings import read_parameter_file, ROWS, Settings, unknown_names
     given = read_parameter_file(options.params) if getattr(options, 'params', None) else {}
     for sentence in unknown_names(given):
-        print(f'vl4ad: warning: {sentence}', file=sys.stderr)
+        warn(sentence)
     values = {name: value for name, value in given.items() if name in ROWS}
     if options.bundle is not None:
         values['model.bundle'] = options.bundle

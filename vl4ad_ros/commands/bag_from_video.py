@@ -10,7 +10,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from vl4ad_ros.commands import Verb
-from vl4ad_ros.commands.arguments import positive
+from vl4ad_ros.commands.arguments import positive, warn
 from vl4ad_ros.evaluation.video_bag import write_video_bag
 
 
@@ -33,7 +33,7 @@ def run(options: argparse.Namespace) -> None:
     """Write the bag and print how to play it."""
     with tqdm(unit='frame', disable=None, leave=False) as bar:
         count = write_video_bag(options.video, options.out, options.storage, options.compressed,
-                                options.fps, options.max_seconds, lambda: _advance(bar))
+                                options.fps, options.max_seconds, lambda: _advance(bar), warn)
     print(f'{options.out}: {count} frames; play it with: vl4ad replay {options.out}')
 
 

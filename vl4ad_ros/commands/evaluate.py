@@ -6,15 +6,19 @@ from __future__ import annotations
 
 import argparse
 import json
+from pathlib import Path
 import sys
+from tempfile import TemporaryDirectory
 
 from tqdm import tqdm
 
 from vl4ad_ros.commands import Verb
 from vl4ad_ros.commands.arguments import (
     add_bag_arguments, add_bundle_argument, add_params_argument, node_parameters)
+from vl4ad_ros.commands.recordings import bag_of_video
 from vl4ad_ros.evaluation.bag_reader import BagError, BagFrame, CameraBag
 from vl4ad_ros.evaluation.offline import evaluate
+from vl4ad_ros.evaluation.video_bag import is_video
 from vl4ad_ros.inference.detector import Detector
 from vl4ad_ros.obstacles.pipeline import Result
 from vl4ad_ros.settings import Settings
@@ -30,7 +34,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> None:
     """Evaluate the recording and print its figures, and a warning if frames were refused."""
     settings = Settings().changed(node_parameters(options))
-    bag = CameraBag(options.bag, options.topic)
+    with TemporaryDirectory(prefix='vl4ad_') as folder:
+        _evaluate(bag_of_video(options.bag, Path(folder), options.topic)
+                  if is_video(options.bag) else CameraBag(options.bag, options.topic), settings)
+
+
+def _evaluate(bag: CameraBag, settings: Settings) -> None:
     refused: list[BagError] = []
     detector = Detector.open(settings.model_bundle, settings.model_backend,
                              settings.backend_options)

@@ -1,6 +1,6 @@
 # Copyright 2026 vl4ad_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The verb `vl4ad replay`: plays a recording through the node and writes a report."""
+"""The verb `vl4ad replay`: plays a bag or a video through the node and writes a report."""
 
 from __future__ import annotations
 
@@ -29,11 +29,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Replay the recording and print where the report is."""
+    from vl4ad_ros.commands.recordings import bag_of_video
     from vl4ad_ros.evaluation import CameraBag
+    from vl4ad_ros.evaluation.video_bag import is_video
     from vl4ad_ros.replay.replay_and_report import new_report, print_files, replay_and_report
     parameters = node_parameters(options)
-    bag = CameraBag(options.bag, options.topic)
+    # A bag that cannot be used is refused before a folder is made.
+    bag = None if is_video(options.bag) else CameraBag(options.bag, options.topic)
     with new_report(options.out, [options.bag, *replay_inputs(options, parameters)]) as folder:
+        # The bag of a video does not belong to the report, so it is removed in the end.
+        bag = bag or bag_of_video(options.bag, folder / 'frames', options.topic)
         files = replay_and_report(bag, folder, options.bag.name,
                                   session_options(options, parameters))
     print_files(files, options.out)

@@ -4,13 +4,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import cv2
 import numpy as np
 
-from vl4ad_ros.evaluation.alert_metrics import Alert
+from vl4ad_ros.evaluation.alert_metrics import Alert, Box
 from vl4ad_ros.evaluation.pixel_metrics import ANOMALY, IGNORE
+from vl4ad_ros.obstacles.pipeline import Finding
 
 ALERT, MASK, TRUTH = (255, 196, 0), (255, 40, 80), (0, 190, 255)
 """Colours (RGB, 0..255) of alerts, anomalous pixels and ground truth."""
@@ -32,14 +33,26 @@ def put_text(canvas: np.ndarray, text: str, at: tuple[int, int], height: int,
     :param align: which part of the text lies at `at`: ``left``, ``centre`` or ``right``.
     :returns: the width of the text in pixels.
     """
-    scale = height / 22.0
-    thickness = 2 if height >= 22 else 1
-    # OpenCV's fonts have only ASCII characters.
-    text = text.encode('ascii', 'replace').decode()
-    width = cv2.getTextSize(text, _FONT, scale, thickness)[0][0]
+    scale, thickness = _pen(height)
+    text = _ascii(text)
+    width = text_width(text, height)
     x = at[0] - {'left': 0, 'centre': width // 2, 'right': width}[align]
     cv2.putText(canvas, text, (x, at[1]), _FONT, scale, colour, thickness, cv2.LINE_AA)
     return width
+
+
+def text_width(text: str, height: int) -> int:
+    """Return the width in pixels of a line whose capital letters are `height` pixels high."""
+    return cv2.getTextSize(_ascii(text), _FONT, *_pen(height))[0][0]
+
+
+def _pen(height: int) -> tuple[float, int]:
+    return height / 22.0, 2 if height >= 22 else 1
+
+
+def _ascii(text: str) -> str:
+    """Return a text that OpenCV's fonts have all characters of."""
+    return text.encode('ascii', 'replace').decode()
 
 
 def fit(image: np.ndarray, width: int, smooth: bool = True) -> np.ndarray:
@@ -77,7 +90,25 @@ def draw_alerts(image: np.ndarray, mask: np.ndarray | None, alerts: Iterable[Ale
     if label is not None:
         _outline(canvas, label == ANOMALY, TRUTH)
     for alert in alerts:
-        _box(canvas, alert, scale)
+        _box(canvas, alert.box, f'#{alert.id} {alert.caption}', scale)
+    return canvas
+
+
+def draw_findings(image: np.ndarray, mask: np.ndarray, findings: Sequence[Finding],
+                  width: int) -> np.ndarray:
+    """
+    Draw the outline of a mask and the regions of a single picture.
+
+    :param image: (H, W, 3) uint8 RGB.
+    :param mask: (H, W) uint8; pixels above 0 are outlined.
+    :param findings: each is drawn as a box with its caption; the first ones lie on top.
+    :param width: width of the returned picture in pixels.
+    :returns: (H', width, 3) uint8 RGB with the aspect ratio of the image.
+    """
+    canvas = fit(image, width)
+    _outline(canvas, mask > 0, MASK, 2 if width >= 900 else 1)
+    for finding in reversed(findings):
+        _box(canvas, finding.region.box, finding.caption, width / image.shape[1])
     return canvas
 
 
@@ -118,20 +149,21 @@ def draw_truth(image: np.ndarray, label: np.ndarray, width: int) -> np.ndarray:
     return canvas
 
 
-def _outline(canvas: np.ndarray, where: np.ndarray, colour: tuple[int, int, int]) -> None:
+def _outline(canvas: np.ndarray, where: np.ndarray, colour: tuple[int, int, int],
+             thickness: int = 1) -> None:
     large = cv2.resize(where.astype(np.uint8), canvas.shape[1::-1],
                        interpolation=cv2.INTER_NEAREST)
     outlines, _ = cv2.findContours(large, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-    cv2.drawContours(canvas, outlines, -1, colour, 1, cv2.LINE_AA)
+    cv2.drawContours(canvas, outlines, -1, colour, thickness, cv2.LINE_AA)
 
 
-def _box(canvas: np.ndarray, alert: Alert, scale: float) -> None:
-    x, y, width, height = alert.box
+def _box(canvas: np.ndarray, box: Box, text: str, scale: float) -> None:
+    x, y, width, height = box
     margin = 3
     left, top = round(x * scale) - margin, round(y * scale) - margin
     right, bottom = round((x + width) * scale) + margin, round((y + height) * scale) + margin
     cv2.rectangle(canvas, (left, top), (right, bottom), ALERT, 2, cv2.LINE_AA)
-    put_tab(canvas, f'#{alert.id} {alert.caption}', left - 1, top, bottom, ALERT)
+    put_tab(canvas, text, left - 1, top, bottom, ALERT)
 
 
 def put_tab(canvas: np.ndarray, text: str, left: int, top: int, bottom: int,
@@ -147,7 +179,7 @@ def put_tab(canvas: np.ndarray, text: str, left: int, top: int, bottom: int,
     :param colour: colour of the field, RGB, 0..255.
     """
     letter = max(9, canvas.shape[1] // 75)
-    width = cv2.getTextSize(text, _FONT, letter / 22.0, 1)[0][0]
+    width = text_width(text, letter)
     tab = letter + 8
     left = int(np.clip(left, 0, max(0, canvas.shape[1] - width - 10)))
     base = top if top >= tab else min(bottom + tab, canvas.shape[0])

@@ -14,20 +14,16 @@ import numpy as np
 from vl4ad_ros.evaluation import drawing
 from vl4ad_ros.evaluation.alert_metrics import AlertEvent
 from vl4ad_ros.evaluation.bag_reader import BagError
+from vl4ad_ros.evaluation.contact_sheet import contact_sheet, TILE_WIDTH
+from vl4ad_ros.evaluation.picture_writer import Video, write_picture
 from vl4ad_ros.evaluation.recorded_run import RecordedRun
 
 METRICS = 'metrics.json'
 """Name of the file with the figures."""
 VIDEO_WIDTH, STRIP_HEIGHT = 960, 40
 """Pixels: width of the video, and height of the line of text below each of its pictures."""
-TILE_WIDTH, GAP = 460, 14
-"""Pixels: width of a picture on the contact sheet, and distance between two of them."""
 MAX_ROWS = 6
 """Largest number of moments on the contact sheet."""
-
-
-class ReportError(OSError):
-    """A file of the report cannot be written; the message names it and says what to do."""
 
 
 def write_report(run: RecordedRun, folder: Path, title: str,
@@ -61,67 +57,12 @@ def write_report(run: RecordedRun, folder: Path, title: str,
     finally:
         video.close()
     about = run.about
-    sheet = _contact_sheet(rows, title, f'model {about["model"]} on {about["backend"]}, '
-                           f'ROS 2 {about["ros_distro"]}. {about.get("notice", "")}')
-    write_png(files['contact sheet'], sheet)
+    columns = [c for c in ('alerts', 'score', 'mask', 'ground truth')
+               if any(c in tiles for _, tiles in rows)]
+    write_picture(files['contact sheet'], contact_sheet(
+        rows, columns, title, f'model {about["model"]} on {about["backend"]}, '
+        f'ROS 2 {about["ros_distro"]}. {about.get("notice", "")}'))
     return files
-
-
-def write_png(path: Path, rgb: np.ndarray) -> None:
-    """
-    Write a picture as a file.
-
-    :param path: its extension chooses the format.
-    :param rgb: (H, W, 3) uint8 RGB.
-    :raises ReportError: if the file cannot be written.
-    """
-    if not cv2.imwrite(str(path), cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)):
-        raise ReportError(f"'{path}' cannot be written; check the free space and the permissions")
-
-
-class Video:
-    """
-    Writes an MPEG-4 Part 2 video in an mp4 file.
-
-    OpenCV's wheels contain no H.264 encoder. MPEG-4 Part 2 plays in VLC, mpv, ffmpeg and most
-    desktop players, but not in browsers. VP9 plays in browsers, but takes many times longer to
-    encode.
-    """
-
-    def __init__(self, path: Path, rate: float) -> None:
-        """
-        Prepare a video; the file is created with the first frame.
-
-        :param path: the .mp4 file.
-        :param rate: frames per second.
-        """
-        self._path, self._rate = path, rate
-        self._writer: cv2.VideoWriter | None = None
-
-    def write(self, rgb: np.ndarray) -> None:
-        """
-        Append a frame.
-
-        :param rgb: (H, W, 3) uint8 RGB; it is scaled to the size of the first frame.
-        :raises ReportError: if the video cannot be written.
-        """
-        if self._writer is None:
-            self._size = rgb.shape[1::-1]
-            self._writer = cv2.VideoWriter(
-                str(self._path), cv2.VideoWriter.fourcc(*'mp4v'), self._rate, self._size)
-            if not self._writer.isOpened():
-                raise ReportError(
-                    f"OpenCV cannot write '{self._path}': it has no mp4v encoder, or the folder "
-                    'is not writable; check the permissions of the folder, or run: pip install '
-                    'opencv-python-headless')
-        if rgb.shape[1::-1] != self._size:
-            rgb = cv2.resize(rgb, self._size)
-        self._writer.write(cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR))
-
-    def close(self) -> None:
-        """Complete the file; without a frame there is none."""
-        if self._writer is not None:
-            self._writer.release()
 
 
 def rate_hz(run: RecordedRun) -> float:
@@ -246,37 +187,3 @@ def _tiles(run: RecordedRun, index: int, image: np.ndarray, label: np.ndarray | 
     if label is not None:
         tiles['ground truth'] = drawing.draw_truth(image, label, TILE_WIDTH)
     return tiles
-
-
-def _contact_sheet(rows: list[tuple[str, dict[str, np.ndarray]]], title: str,
-                   subtitle: str) -> np.ndarray:
-    columns = [c for c in ('alerts', 'score', 'mask', 'ground truth')
-               if any(c in tiles for _, tiles in rows)]
-    width = max(2, len(columns)) * (TILE_WIDTH + GAP) + GAP
-    parts = [_header(title, subtitle, columns, width)]
-    for caption, tiles in rows:
-        height = next(iter(tiles.values())).shape[0]
-        part = np.full((height + 40, width, 3), 255, np.uint8)
-        for i, column in enumerate(columns):
-            if column in tiles:
-                left = GAP + i * (TILE_WIDTH + GAP)
-                part[:height, left:left + TILE_WIDTH] = tiles[column][:height]
-        drawing.put_text(part, caption, (GAP, height + 22), 12, drawing.DARK)
-        parts.append(part)
-    return np.concatenate(parts)
-
-
-def _header(title: str, subtitle: str, columns: list[str], width: int) -> np.ndarray:
-    header = np.full((96, width, 3), 255, np.uint8)
-    drawing.put_text(header, title, (GAP, 38), 18, drawing.DARK)
-    drawing.put_text(header, subtitle, (width - GAP, 38), 12, drawing.PALE, 'right')
-    for i, column in enumerate(columns):
-        left = GAP + i * (TILE_WIDTH + GAP)
-        drawing.put_text(header, column, (left, 84), 14, drawing.DARK)
-        if column == 'score':
-            bar = drawing.colour_scale(np.tile(np.linspace(0, 1, 120), (12, 1)))
-            right = left + TILE_WIDTH - 16
-            header[73:85, right - 120:right] = bar
-            drawing.put_text(header, '0', (right - 126, 84), 11, drawing.PALE, 'right')
-            drawing.put_text(header, '1', (right + 4, 84), 11, drawing.PALE)
-    return header

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-import os
 from pathlib import Path
 
 import cv2
@@ -14,23 +13,32 @@ from rosbags.rosbag2 import StoragePlugin, Writer
 
 from vl4ad_ros.evaluation.bag_reader import COMPRESSED, RAW
 from vl4ad_ros.evaluation.message_types import typestore
+from vl4ad_ros.evaluation.video_file import VideoError, VideoFile
 from vl4ad_ros.outputs import beside, keep_apart
 
 TOPIC, FRAME_ID, JPEG_QUALITY = '/camera/image', 'camera_optical', 95
+_LATEST_S = 2 ** 31 - 2 ** 20
+"""Latest second of a first frame: the stamps of ROS count seconds in 32 bits until 2038."""
+_TIME_STEP_S = 0.001
+"""Seconds by which the time of a frame may be off: Matroska files have whole milliseconds."""
+_BAGS = ('.mcap', '.db3')
 
 
-class VideoError(ValueError):
-    """A video cannot be converted to a bag; the message says why and what to do."""
+def is_video(recording: Path) -> bool:
+    """Tell whether a recording is a file whose name does not end as that of a bag."""
+    return recording.is_file() and recording.suffix.lower() not in _BAGS
 
 
 def write_video_bag(video: Path, bag: Path, storage: str = 'mcap', compressed: bool = False,
                     rate_hz: float | None = None, max_seconds: float | None = None,
-                    on_frame: Callable[[], None] = lambda: None) -> int:
+                    on_frame: Callable[[], None] = lambda: None,
+                    on_warning: Callable[[str], None] = lambda sentence: None) -> int:
     """
     Write the frames of a video to the topic `/camera/image` of a new bag.
 
     The bag appears under its name only when it is complete. The first frame has the modification
-    time of the video file as its stamp and record time.
+    time of the video file as its stamp and record time, and the others follow as the video shows
+    them.
 
     :param video: a file that OpenCV can read.
     :param bag: folder of the bag; it must not exist yet.
@@ -40,6 +48,7 @@ def write_video_bag(video: Path, bag: Path, storage: str = 'mcap', compressed: b
         stands for. If the video does not state its frame rate, this is taken for it.
     :param max_seconds: stop after so many seconds of the video; None writes all of it.
     :param on_frame: called after each frame that was written.
+    :param on_warning: called with a sentence if damaged frames were left out.
     :returns: the number of frames written.
     :raises VideoError: if the video cannot be read, its frame rate is unknown, or `bag` exists.
     :raises OutputError: if `bag` is the video, or another process is writing to it.
@@ -47,7 +56,8 @@ def write_video_bag(video: Path, bag: Path, storage: str = 'mcap', compressed: b
     keep_apart(bag, [video])
     if bag.exists():
         raise VideoError(f"'{bag}' exists already; remove it, or choose another folder with --out")
-    frames = _frames(video, rate_hz, max_seconds)
+    file = VideoFile(video, rate_hz)
+    frames = _kept(file, rate_hz, max_seconds)
     kind = COMPRESSED if compressed else RAW
     plugin = StoragePlugin.MCAP if storage == 'mcap' else StoragePlugin.SQLITE3
     store, count = typestore(), 0
@@ -55,58 +65,40 @@ def write_video_bag(video: Path, bag: Path, storage: str = 'mcap', compressed: b
         with Writer(path, version=9, storage_plugin=plugin) as writer:
             topic = f'{TOPIC}/compressed' if compressed else TOPIC
             connection = writer.add_connection(topic, kind, typestore=store)
-            for stamp, bgr in frames:
-                message = _message(bgr, stamp, compressed)
+            for stamp, rgb in frames:
+                message = _message(rgb, stamp, compressed)
                 writer.write(connection, stamp, store.serialize_cdr(message, kind))
                 count += 1
                 on_frame()
-        if not count:
-            raise VideoError(f"'{video}' has no frame that OpenCV can decode; convert it first: "
-                             'ffmpeg -i VIDEO -c:v libx264 OUT.mp4')
+    if file.warning:
+        on_warning(file.warning)
     return count
 
 
-def _frames(video: Path, rate_hz: float | None,
-            max_seconds: float | None) -> Iterator[tuple[int, np.ndarray]]:
-    """Check the video at once, and return the stamps (ns) and BGR images of the frames to keep."""
-    if not video.is_file():
-        raise VideoError(f"no video at '{video}'; expected the path of a video file")
-    os.environ.setdefault('OPENCV_FFMPEG_LOGLEVEL', '-8')
-    capture = cv2.VideoCapture(str(video))
-    if not capture.isOpened():
-        raise VideoError(f"'{video}' is not a video that OpenCV can open; convert it first: "
-                         'ffmpeg -i VIDEO -c:v libx264 OUT.mp4')
-    own = capture.get(cv2.CAP_PROP_FPS)
-    if not 0 < own < 1000:
-        if not rate_hz:
-            raise VideoError(f"'{video}' does not state its frame rate; give the frames per "
-                             'second with --fps')
-        own = rate_hz
-    return _kept(capture, own, min(rate_hz or own, own), max_seconds,
-                 int(video.stat().st_mtime * 1e9))
-
-
-def _kept(capture: cv2.VideoCapture, own: float, wanted: float, max_seconds: float | None,
-          start_ns: int) -> Iterator[tuple[int, np.ndarray]]:
-    """Yield the frames to keep of a video with `own` frames per second."""
+def _kept(video: VideoFile, rate_hz: float | None,
+          max_seconds: float | None) -> Iterator[tuple[int, np.ndarray]]:
+    """Yield stamp (ns) and image of the frames to keep."""
+    # A stamp of 0 would not be usable.
+    start_ns = int(min(max(video.path.stat().st_mtime, 1), _LATEST_S) * 1e9)
     kept = -1
-    for index in range(int(max_seconds * own) if max_seconds else 1 << 62):
-        read, bgr = capture.read()
-        if not read:
+    for time_ns, rgb in video.frames():
+        if max_seconds and time_ns >= max_seconds * 1e9:
             break
-        if int(index * wanted / own + 1e-6) > kept:
-            kept += 1
-            yield start_ns + round(index * 1e9 / own), bgr
-    capture.release()
+        if rate_hz is not None and rate_hz < video.rate_hz:
+            slot = int((time_ns * 1e-9 + _TIME_STEP_S) * rate_hz)
+            if slot <= kept:
+                continue
+            kept = slot
+        yield start_ns + time_ns, rgb
 
 
-def _message(bgr: np.ndarray, stamp_ns: int, compressed: bool) -> object:
+def _message(rgb: np.ndarray, stamp_ns: int, compressed: bool) -> object:
     types = typestore().types
     header = types['std_msgs/msg/Header'](
         types['builtin_interfaces/msg/Time'](*divmod(stamp_ns, 10**9)), FRAME_ID)
     if compressed:
-        data = cv2.imencode('.jpg', bgr, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1].ravel()
+        data = cv2.imencode('.jpg', cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR),
+                            [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1].ravel()
         return types[COMPRESSED](header, 'bgr8; jpeg compressed bgr8', data)
-    rgb = cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
     height, width = rgb.shape[:2]
     return types[RAW](header, height, width, 'rgb8', 0, 3 * width, rgb.ravel())

@@ -1,14 +1,15 @@
 # Copyright 2026 vl4ad_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-Image messages to RGB arrays.
+Image messages and image files to RGB arrays.
 
-The functions read the fields of a message by name, so they take messages of rclpy and of rosbags.
-This package imports neither rclpy nor message packages.
+The functions for messages read the fields of a message by name, so they take messages of rclpy and
+of rosbags. This package imports neither rclpy nor message packages.
 """
 
 from vl4ad_ros.images.compressed import compressed_to_rgb
 from vl4ad_ros.images.errors import ConvertError, MAX_PIXELS
+from vl4ad_ros.images.photo import photo_to_rgb
 from vl4ad_ros.images.raw import image_to_rgb
 
-__all__ = ['compressed_to_rgb', 'ConvertError', 'image_to_rgb', 'MAX_PIXELS']
+__all__ = ['compressed_to_rgb', 'ConvertError', 'image_to_rgb', 'MAX_PIXELS', 'photo_to_rgb']

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 import struct
 from typing import Any, Protocol
 
@@ -20,12 +21,14 @@ class CompressedImage(Protocol):
     data: Any
 
 
-_JPEG, _PNG = b'\xff\xd8', b'\x89PNG\r\n\x1a\n'
+JPEG, PNG = b'\xff\xd8', b'\x89PNG\r\n\x1a\n'
+"""The first bytes of a file in these formats."""
 _WITHOUT_LENGTH = frozenset((0x00, 0x01, *range(0xd0, 0xd8), 0xff))
 """Bytes that can follow 0xff without a length: stuffing, TEM, restart markers, fill bytes."""
 _FRAME_HEADERS = frozenset(range(0xc0, 0xd0)) - {0xc4, 0xc8, 0xcc}
 """The markers SOF0 to SOF15 of a JPEG; three codes in this range mean something else."""
-_START_OF_SCAN = 0xda
+START_OF_SCAN = 0xda
+"""Marker (SOS) after whose segment the compressed pixels of a JPEG begin."""
 
 
 def compressed_to_rgb(message: CompressedImage, *, max_pixels: int = MAX_PIXELS) -> np.ndarray:
@@ -49,11 +52,11 @@ def compressed_to_rgb(message: CompressedImage, *, max_pixels: int = MAX_PIXELS)
     raw = data.tobytes()
     # Some cameras fill their buffer with zeros after the end of the image.
     end = raw.rstrip(b'\0')[-64:]
-    if raw.startswith(_JPEG):
+    if raw.startswith(JPEG):
         # libjpeg fills missing rows with grey and only warns.
-        size, complete = _jpeg_size(raw), b'\xff\xd9' in end
-    elif raw.startswith(_PNG):
-        size, complete = _png_size(raw), b'IEND' in end
+        size, complete = jpeg_size(raw), b'\xff\xd9' in end
+    elif raw.startswith(PNG):
+        size, complete = png_size(raw), b'IEND' in end
     else:  # OpenCV reads more formats, but their sizes are not known before decoding
         size, complete = None, True
     if not complete:
@@ -73,33 +76,46 @@ def compressed_to_rgb(message: CompressedImage, *, max_pixels: int = MAX_PIXELS)
     return rgb
 
 
-def _jpeg_size(data: bytes) -> tuple[int, int] | None:
-    """Return width and height from the frame header (SOF) of a JPEG; None if it has none."""
+def jpeg_segments(data: bytes) -> Iterator[tuple[int, int]]:
+    """
+    Yield the segments of a JPEG up to the start of its first scan.
+
+    :param data: the file.
+    :returns: pairs of the marker, which is the byte after 0xff, and its position. The length of
+        the segment follows, and then its content.
+    """
     position = 2
     while True:
         # Bytes between two segments are skipped, as libjpeg does.
         position = data.find(b'\xff', position) + 1
         if not position or position + 8 > len(data):
-            return None
+            return
         marker = data[position]
         if marker in _WITHOUT_LENGTH:
             continue
+        yield marker, position
         length = int.from_bytes(data[position + 1:position + 3], 'big')
-        if marker in _FRAME_HEADERS:
-            height, width = struct.unpack_from('>HH', data, position + 4)
-            return width, height
-        if marker == _START_OF_SCAN or length < 2:
-            return None
+        if marker == START_OF_SCAN or length < 2:
+            return
         position += 1 + length
 
 
-def _png_size(data: bytes) -> tuple[int, int] | None:
+def jpeg_size(data: bytes) -> tuple[int, int] | None:
+    """Return width and height from the frame header (SOF) of a JPEG; None if it has none."""
+    for marker, position in jpeg_segments(data):
+        if marker in _FRAME_HEADERS:
+            height, width = struct.unpack_from('>HH', data, position + 4)
+            return width, height
+    return None
+
+
+def png_size(data: bytes) -> tuple[int, int] | None:
     """
     Return width and height from the header of a PNG; None if its chunks are not consistent.
 
     All chunks are checked because OpenCV allocates the length that a chunk states, up to 4 GB.
     """
-    size, position = None, len(_PNG)
+    size, position = None, len(PNG)
     while position + 12 <= len(data):
         length, kind = struct.unpack_from('>I4s', data, position)
         if (size is None) != (kind == b'IHDR') or position + 12 + length > len(data):

@@ -15,7 +15,8 @@ from tqdm import tqdm
 from vl4ad_ros.evaluation.bag_reader import CameraBag
 from vl4ad_ros.evaluation.figures import table
 from vl4ad_ros.evaluation.message_store import MessageStore
-from vl4ad_ros.evaluation.report import METRICS, ReportError, write_report
+from vl4ad_ros.evaluation.picture_writer import ReportError
+from vl4ad_ros.evaluation.report import METRICS, write_report
 from vl4ad_ros.evaluation.result_bag import write_result_bag
 from vl4ad_ros.inference.detector import Detector
 from vl4ad_ros.outputs import keep_apart, replaced
@@ -72,7 +73,7 @@ def replay_and_report(
 
     :param bag: the recording.
     :param folder: an existing folder, as `new_report` gives it.
-    :param title: heading of the contact sheet.
+    :param title: heading of the contact sheet; names the recording in the output, too.
     :param options: how the bag is replayed.
     :returns: the files written, by a short description such as `'video'`.
     :raises BagError: if the bag is damaged, or if its ground truth does not belong to its frames.
@@ -81,7 +82,7 @@ def replay_and_report(
     :raises ReportError: if a file cannot be written.
     """
     truth = bag.truth()
-    print(f'playing {bag.topic} of {bag.path}: {len(bag.times_ns)} frames, '
+    print(f'playing {bag.topic} of {title}: {len(bag.times_ns)} frames, '
           f'{bag.duration_s:.1f} s', flush=True)
     with closing(MessageStore(folder)) as messages:
         printer = AlertPrinter(bag.times_ns, truth, tqdm.write)

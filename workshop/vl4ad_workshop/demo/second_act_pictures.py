@@ -11,9 +11,10 @@ import cv2
 import numpy as np
 
 from vl4ad_ros.evaluation import drawing
+from vl4ad_ros.evaluation.contact_sheet import GAP, TILE_WIDTH
+from vl4ad_ros.evaluation.picture_writer import Video, write_picture
 from vl4ad_ros.evaluation.recorded_run import RecordedRun
-from vl4ad_ros.evaluation.report import (
-    decoded, GAP, rate_hz, STRIP_HEIGHT, TILE_WIDTH, Video, VIDEO_WIDTH, write_png)
+from vl4ad_ros.evaluation.report import decoded, rate_hz, STRIP_HEIGHT, VIDEO_WIDTH
 from vl4ad_workshop.demo.second_act import Act, FrameScore, state, THRESHOLD
 
 NORMAL, ANOMALOUS = (120, 214, 130), (255, 110, 130)
@@ -56,7 +57,7 @@ def write_pictures(act: Act, replay: RecordedRun, folder: Path, title: str) -> d
     finally:
         video.close()
     about = f'model {replay.about["model"]} on {replay.about["backend"]}'
-    write_png(files['second act'], _sheet(act, tiles, title, about))
+    write_picture(files['second act'], _sheet(act, tiles, title, about))
     return files
 
 
