@@ -31,7 +31,6 @@ from vl4ad_workshop.network.config import NetworkConfig
 from vl4ad_workshop.network.export import export_bundle, new_folder
 from vl4ad_workshop.network.options import (
     add_precision_arguments, ENGINE_FORMS, forms_of, parse_size, read_pictures)
-from vl4ad_workshop.network.reexport import write_graphs
 from vl4ad_workshop.network.vl4ad import Vl4ad
 from vl4ad_workshop.network.weight_file import not_finite, Progress
 
@@ -174,6 +173,8 @@ def convert(checkpoint: Path, out: Path, size: tuple[int, int], vocabulary: Voca
         if graphs is None:
             return None
         del network
+        # Imported here, because it takes memory that a conversion for CPUs does not need.
+        from vl4ad_workshop.network.reexport import write_graphs
         return write_graphs(Bundle.open(folder), folder, size, graphs.dtype, graphs.forms,
                             graphs.pictures, lambda step: progress(step, 0))
 

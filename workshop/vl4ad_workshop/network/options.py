@@ -8,7 +8,6 @@ import argparse
 from pathlib import Path
 import re
 
-import cv2
 import numpy as np
 
 from vl4ad_ros.bundle.manifest import DTYPES, MOST_PIXELS, SAMPLING
@@ -92,10 +91,10 @@ def darkened(picture: np.ndarray) -> np.ndarray:
 
 
 def _read(file: Path) -> np.ndarray:
-    # Not imread, which writes to stderr and gives None for a missing file as for a damaged one.
-    content = np.fromfile(file, np.uint8)
-    picture = cv2.imdecode(content, cv2.IMREAD_COLOR) if content.size else None
-    if picture is None:
-        raise ValueError(f"--images: OpenCV cannot decode '{file}'; remove it from the folder, or "
-                         'save it again as JPEG or PNG')
-    return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
+    # Imported here, because OpenCV takes memory that a conversion without pictures does not need.
+    from vl4ad_ros.images import ConvertError, photo_to_rgb
+    try:
+        return photo_to_rgb(file.read_bytes())
+    except ConvertError as error:
+        raise ValueError(f"--images: cannot decode '{file}' ({error}); remove it from the folder, "
+                         'or save it again as JPEG or PNG') from error
