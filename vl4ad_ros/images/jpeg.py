@@ -65,7 +65,7 @@ def find_jpeg(data: bytes) -> Jpeg | None:
     :returns: the JPEG; None if there is no start marker.
     :raises DamagedJpeg: if a segment, a scan, a restart interval or the end marker is missing.
     """
-    start = data.find(b'\xff\xd8\xff')
+    start = 0 if data.startswith(b'\xff\xd8') else data.find(b'\xff\xd8\xff')
     return None if start < 0 else _Walk(data, start).jpeg()
 
 
