@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-import re
 import struct
 
 import cv2
@@ -24,7 +23,6 @@ _WITHOUT_LENGTH = frozenset((0x00, 0x01, *range(0xd0, 0xd8), 0xff))
 _FRAME_HEADERS = frozenset(range(0xc0, 0xd0)) - {0xc4, 0xc8, 0xcc}
 """The markers SOF0 to SOF15 of a JPEG; three codes in this range mean something else."""
 _PROGRESSIVE = frozenset((0xc2, 0xc6, 0xca, 0xce))
-_MARKER_IN_SCAN = re.compile(rb'\xff+([^\x00\xff])', re.DOTALL)
 _LOOKED_AHEAD = b'\xff\x00' * 8
 """
 Eight bytes of one bits, as they fill up the last byte of a scan. libjpeg reads up to eight bytes
@@ -141,6 +139,10 @@ class _Walk:
         """Begin at the start marker."""
         self._data = data
         self._start = start
+        # Where 0xff is followed by anything but 0xff and the zero that follows it in a scan.
+        values = np.frombuffer(data, np.uint8)
+        places = np.flatnonzero(values[:-1] == 0xff) + 1
+        self._codes = places[(values[places] != 0) & (values[places] != 0xff)]
         self._frame: _Frame | None = None
         self._interval = 0
         self._scans = 0
@@ -216,26 +218,28 @@ class _Walk:
 
     def _end_of_scan(self, position: int, header: bytes) -> int:
         """Return where a scan ends, before any fill bytes; check the restart markers in it."""
-        restarts = 0
-        while True:
-            found = _MARKER_IN_SCAN.search(self._data, position)
-            if found is None:
-                return len(self._data)
-            marker = found[1][0]
+        restarts, last = 0, position
+        for code in self._codes[np.searchsorted(self._codes, position + 1):].tolist():
+            marker = self._data[code]
             if not 0xd0 <= marker <= 0xd7:
                 break
             if marker != 0xd0 + restarts % 8:
                 raise DamagedJpeg('a restart interval is missing')
             restarts += 1
-            position = found.end()
+            last = code + 1
+        else:
+            return len(self._data)
+        end = code - 1
+        while end > last and self._data[end - 1] == 0xff:
+            end -= 1
         expected = 0
         if self._interval and self._frame is not None:
             blocks = self._frame.blocks(header[1:-3:2])
             expected = -(-blocks // self._interval) - 1
         # Some encoders write one more, in front of the end marker.
-        if restarts != expected and (restarts != expected + 1 or position != found.start()):
+        if restarts != expected and (restarts != expected + 1 or last != end):
             raise DamagedJpeg(f'it has {restarts} restart markers, expected {expected}')
-        return found.start()
+        return end
 
     def _finished(self) -> Jpeg:
         if self._frame is None or not self._scans:
