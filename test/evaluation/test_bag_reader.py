@@ -86,6 +86,18 @@ def test_a_frame_with_too_many_pixels_is_refused_by_name(tmp_path):
         bag.decode(frame, max_pixels=90 * 160 - 1)
 
 
+def test_the_depth_of_sixteen_bit_values_is_that_of_the_frames_before(tmp_path):
+    store, kind = typestore(), 'sensor_msgs/msg/Image'
+    with Writer(tmp_path / 'bag', version=9) as writer:
+        topic = writer.add_connection('/camera/image', kind, typestore=store)
+        for i, value in enumerate((900, 4000, 100)):
+            message = make_image(np.full((2, 2), value, np.uint16), 'mono16', START_NS + i)
+            writer.write(topic, START_NS + i, store.serialize_cdr(message, kind))
+    for _ in range(2):
+        images = CameraBag(tmp_path / 'bag').images()
+        assert [int(image[0, 0, 0]) for image in images] == [225, 250, 6]
+
+
 def test_the_reader_is_exported_and_imported_late():
     code = ('import sys, vl4ad_ros.evaluation.pixel_metrics, vl4ad_ros.evaluation as e\n'
             'assert "rosbags" not in sys.modules\n'

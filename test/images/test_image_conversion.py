@@ -15,12 +15,14 @@ import cv2
 import numpy as np
 import pytest
 from sensor_msgs.msg import CompressedImage, Image
-from vl4ad_ros.images import compressed_to_rgb, ConvertError, image_to_rgb
+from vl4ad_ros.images import compressed_to_rgb, ConvertError, image_to_rgb, jpeg, SampleDepth
 from vl4ad_ros.images.raw import ENCODINGS
 
 COLOUR = (200, 60, 30)
-BAYER = {'bayer_rggb8': ((0, 1), (1, 2)), 'bayer_bggr8': ((2, 1), (1, 0)),
-         'bayer_gbrg8': ((1, 2), (0, 1)), 'bayer_grbg8': ((1, 0), (2, 1))}
+BAYER = {'bayer_rggb': ((0, 1), (1, 2)), 'bayer_bggr': ((2, 1), (1, 0)),
+         'bayer_gbrg': ((1, 2), (0, 1)), 'bayer_grbg': ((1, 0), (2, 1))}
+PLANAR = ('nv12', 'nv21', 'nv24', 'i420')
+YUV = ('yuv422', 'uyvy', 'yuv422_yuy2', 'yuyv', *PLANAR)
 
 
 def picture(height: int = 6, width: int = 10) -> np.ndarray:
@@ -40,6 +42,15 @@ def message(encoding: str, rows: np.ndarray, width: int, height: int | None = No
     return Image(encoding=encoding, height=height or rows.shape[0], width=width, **fields)
 
 
+def mosaic(rgb: np.ndarray, encoding: str) -> np.ndarray:
+    """Return what a sensor with this Bayer pattern sees of a picture, (H, W) of the same dtype."""
+    channels = np.array(BAYER[encoding.rstrip('168')])
+    seen = np.empty(rgb.shape[:2], rgb.dtype)
+    for row, column in np.ndindex(2, 2):
+        seen[row::2, column::2] = rgb[row::2, column::2, channels[row, column]]
+    return seen
+
+
 def planes(rgb: np.ndarray, swapped: bool) -> np.ndarray:
     """Return rgb as the rows of nv12 (or nv21): luminance, then interleaved chrominance."""
     i420 = cv2.cvtColor(rgb, cv2.COLOR_RGB2YUV_I420)
@@ -57,46 +68,122 @@ def packed(rgb: np.ndarray, luminance_first: bool) -> np.ndarray:
     return np.dstack((y, chroma) if luminance_first else (chroma, y))
 
 
-@pytest.mark.parametrize('padding', [0, 6])
+def planar(rgb: np.ndarray, encoding: str, padding: int) -> np.ndarray:
+    """Return a picture of one colour as the rows of a planar encoding, padded."""
+    height, width = rgb.shape[:2]
+    i420 = cv2.cvtColor(rgb, cv2.COLOR_RGB2YUV_I420)
+    if encoding == 'nv24':
+        chroma = np.empty((height, width, 2), np.uint8)
+        chroma[:] = np.unique(i420[height:height + 2])[0], i420[-1, -1]
+        rows = np.vstack((i420[:height], chroma.reshape(2 * height, width)))
+    elif encoding == 'i420':
+        chroma = np.pad(i420[height:].reshape(height, width // 2), ((0, 0), (0, padding // 2)),
+                        constant_values=99)
+        return np.vstack((np.pad(i420[:height], ((0, 0), (0, padding)), constant_values=99),
+                          chroma.reshape(height // 2, width + padding)))
+    else:
+        rows = planes(rgb, encoding == 'nv21')
+    return np.pad(rows, ((0, 0), (0, padding)), constant_values=99)
+
+
+@pytest.mark.parametrize('padding', [0, 6, 1000])
 @pytest.mark.parametrize('size', [(6, 10), (1, 1), (480, 640)])
 @pytest.mark.parametrize('encoding, encode', [
     ('rgb8', lambda p: p), ('bgr8', lambda p: p[..., ::-1]), ('8UC3', lambda p: p[..., ::-1]),
     ('rgba8', lambda p: np.dstack((p, p[..., 0]))),
     ('bgra8', lambda p: np.dstack((p[..., ::-1], p[..., 0]))),
+    ('8UC4', lambda p: np.dstack((p[..., ::-1], p[..., 0]))),
 ])
 def test_colour_is_exact(encoding, encode, size, padding):
     rgb = picture(*size)
-    assert np.array_equal(image_to_rgb(message(encoding, encode(rgb), size[1], padding=padding)),
-                          rgb)
+    for name in (encoding, encoding.upper(), encoding.lower()):
+        sent = message(name, encode(rgb), size[1], padding=padding)
+        assert np.array_equal(image_to_rgb(sent), rgb)
 
 
-@pytest.mark.parametrize('padding', [0, 6])
+@pytest.mark.parametrize('padding', [0, 6, 1000])
+@pytest.mark.parametrize('big_endian', [0, 1])
+@pytest.mark.parametrize('encoding, encode', [
+    ('rgb16', lambda p: p), ('bgr16', lambda p: p[..., ::-1]), ('16UC3', lambda p: p[..., ::-1]),
+    ('rgba16', lambda p: np.dstack((p, p[..., 0]))),
+    ('bgra16', lambda p: np.dstack((p[..., ::-1], p[..., 0]))),
+    ('16UC4', lambda p: np.dstack((p[..., ::-1], p[..., 0]))),
+])
+def test_deep_colour_is_exact_in_its_upper_bits(encoding, encode, big_endian, padding):
+    rgb = picture()
+    deep = encode(rgb.astype(np.uint16) * 256 + 7).astype('>u2' if big_endian else '<u2')
+    sent = message(encoding, deep, 10, padding=padding, is_bigendian=big_endian)
+    assert np.array_equal(image_to_rgb(sent), rgb)
+
+
+@pytest.mark.parametrize('padding', [0, 6, 1000])
 def test_grey_is_exact(padding):
     grey = picture()[..., 0]
     deep = grey.astype(np.uint16) * 256 + 7
-    for sent, fields in ((grey, {'encoding': 'mono8'}),
+    for sent, fields in ((grey, {'encoding': 'mono8'}), (grey, {'encoding': '8UC1'}),
                          (deep.astype('<u2'), {'encoding': 'mono16'}),
+                         (deep.astype('<u2'), {'encoding': '16UC1'}),
                          (deep.astype('>u2'), {'encoding': 'mono16', 'is_bigendian': 1})):
         got = image_to_rgb(message(rows=sent, width=10, padding=padding, **fields))
         assert np.array_equal(got, np.dstack((grey,) * 3))
 
 
-@pytest.mark.parametrize('encoding', sorted(set(ENCODINGS) - {
-    'rgb8', 'bgr8', '8UC3', 'rgba8', 'bgra8', 'mono8', 'mono16'}))
+@pytest.mark.parametrize('encoding', [f'{name}{bits}' for name in BAYER for bits in (8, 16)])
+@pytest.mark.parametrize('padding', [0, 6, 1000])
+def test_mosaics_give_the_colour_back(encoding, padding):
+    rows = mosaic(plain(), encoding)
+    if encoding.endswith('16'):
+        rows = rows.astype('<u2') * 257
+    assert np.array_equal(image_to_rgb(message(encoding, rows, 10, padding=padding)), plain())
+
+
+@pytest.mark.parametrize('encoding', YUV)
 @pytest.mark.parametrize('padding', [0, 6])
-def test_mosaics_and_yuv_give_the_colour_back(encoding, padding):
+def test_yuv_gives_the_colour_back(encoding, padding):
     rgb = plain()
-    if encoding in BAYER:
-        rows = np.tile(np.array(COLOUR, np.uint8)[np.array(BAYER[encoding])], (3, 5))
-    elif encoding.startswith('nv'):
-        rows = planes(rgb, encoding == 'nv21')
+    if encoding in PLANAR:
+        rows = planar(rgb, encoding, padding)
     else:
         rows = packed(rgb, encoding in ('yuyv', 'yuv422_yuy2'))
-    heights = (6, 9) if encoding.startswith('nv') else (6,)
-    for height in heights:
-        got = image_to_rgb(message(encoding, rows, 10, height, padding))
+    for height in {6, len(rows)}:
+        got = image_to_rgb(message(encoding, rows, 10, height,
+                                   0 if encoding in PLANAR else padding))
         assert got.shape == rgb.shape and got.dtype == np.uint8
         assert np.abs(got.astype(int) - rgb).max() <= 8
+
+
+def test_every_encoding_is_in_a_test_above():
+    assert set(ENCODINGS) == {
+        'rgb8', 'bgr8', '8UC3', 'rgba8', 'bgra8', '8UC4', 'rgb16', 'bgr16', '16UC3', 'rgba16',
+        'bgra16', '16UC4', 'mono8', '8UC1', 'mono16', '16UC1', *YUV,
+        *(f'{name}{bits}' for name in BAYER for bits in (8, 16))}
+
+
+@pytest.mark.parametrize('bits', [8, 10, 12, 14, 16])
+@pytest.mark.parametrize('send', [
+    lambda p: message('mono16', p, 64), lambda p: message('16UC1', p, 64),
+    lambda p: compressed(cv2.imencode('.png', p)[1].tobytes(), 'mono16; png compressed '),
+    lambda p: compressed(cv2.imencode('.tiff', p)[1].tobytes(), 'mono16; tiff compressed ')])
+def test_sixteen_bit_values_are_scaled_by_the_bits_that_the_camera_uses(bits, send):
+    ramp = np.tile(np.linspace(0, 2 ** bits - 1, 64).astype(np.uint16), (48, 1))
+    convert = compressed_to_rgb if isinstance(send(ramp), CompressedImage) else image_to_rgb
+    assert np.array_equal(convert(send(ramp))[..., 1], ramp >> (bits - 8))
+    # A darker frame of the same camera stays darker; before the bright one, it is not known.
+    depth = SampleDepth()
+    convert(send(ramp), depth=depth)
+    dark = ramp // 20
+    assert np.array_equal(convert(send(dark), depth=depth)[..., 1], dark >> (bits - 8))
+    assert depth.bits == bits
+
+
+def test_the_depth_only_grows_and_starts_anew_with_a_new_object():
+    frames = [np.full((4, 4), value, np.uint16) for value in (900, 4000, 100, 65535, 4000)]
+    runs = []
+    for _ in range(2):
+        depth = SampleDepth()
+        runs.append([(int(image_to_rgb(message('mono16', frame, 4), depth=depth)[0, 0, 0]),
+                      depth.bits) for frame in frames])
+    assert runs[0] == runs[1] == [(225, 10), (250, 12), (6, 12), (255, 16), (15, 16)]
 
 
 @pytest.mark.parametrize('bad, reason', [
@@ -112,6 +199,9 @@ def test_mosaics_and_yuv_give_the_colour_back(encoding, padding):
     (message('yuyv', packed(plain(6, 4), True)[:, :3], 3), 'multiple of 2'),
     (message('nv12', planes(plain(), False)[:8], 10), 'multiple of 2'),
     (message('nv12', planes(plain(), False)[:, :9], 9, 6), 'multiple of 2'),
+    (message('i420', planar(plain(), 'i420', 6)[:, :15], 10, 6), 'step 15; expected an even'),
+    (message('16SC1', picture()[..., 0].astype(np.int16), 10), 'not supported'),
+    (message('8UC2', picture()[..., :2], 10), 'not supported'),
 ], ids=lambda v: v if isinstance(v, str) else '')
 def test_what_does_not_fit_is_refused_with_both_sides(bad, reason):
     with pytest.raises(ConvertError, match=reason):
@@ -123,27 +213,234 @@ def compressed(data: bytes, said: str = 'jpeg') -> CompressedImage:
 
 
 def encoded(extension: str, rgb: np.ndarray) -> bytes:
-    return cv2.imencode(extension, rgb[..., ::-1])[1].tobytes()
+    """Return a picture, (H, W, 3) RGB or (H, W), as a file of this kind."""
+    return cv2.imencode(extension, rgb[..., ::-1] if rgb.ndim == 3 else rgb)[1].tobytes()
 
 
-@pytest.mark.parametrize('said', ['jpeg', 'bgr8; jpeg compressed bgr8', 'rgb8; jpeg', ''])
-def test_compressed_is_rgb_whatever_its_format_says(said):
-    rgb = plain(16, 24)
-    assert np.abs(compressed_to_rgb(compressed(encoded('.jpg', rgb), said)).astype(int)
-                  - rgb).max() <= 4
-    assert np.array_equal(compressed_to_rgb(compressed(encoded('.png', rgb), said)), rgb)
+def stored(extension: str, pixels: np.ndarray) -> bytes:
+    """Return pixels as image_transport stores them: in their own order, given to OpenCV."""
+    quality = [cv2.IMWRITE_JPEG_QUALITY, 98] if extension == '.jpg' else []
+    return cv2.imencode(extension, pixels, quality)[1].tobytes()
 
 
-@pytest.mark.parametrize('extension', ['.jpg', '.png'])
+EXTENSIONS = {'jpeg': '.jpg', 'png': '.png', 'tiff': '.tiff'}
+
+
+def halves(height: int = 32, width: int = 48) -> np.ndarray:
+    """Return a picture that is reddish on the left and bluish on the right."""
+    rgb = plain(height, width)
+    rgb[:, width // 2:] = COLOUR[::-1]
+    return rgb
+
+
+def assert_halves(got: np.ndarray, expected: np.ndarray | None = None, most: int = 12) -> None:
+    expected = halves() if expected is None else expected
+    assert got.shape == expected.shape and got.dtype == np.uint8
+    for column in (10, 38):
+        assert np.abs(got[16, column].astype(int) - expected[16, column]).max() <= most
+
+
+@pytest.mark.parametrize('codec', EXTENSIONS)
+@pytest.mark.parametrize('target', ['bgr8', 'rgb8', 'BGR8', ' rgb8 ', 'bgr16', 'rgb16'])
+@pytest.mark.parametrize('source', ['rgb8', 'bgr8', 'rgba8', 'bgra16', 'yuv422', '8UC3', ''])
+def test_colour_is_stored_in_the_order_of_the_target(source, target, codec):
+    rgb = halves()
+    pixels = rgb if 'rgb' in target else rgb[..., ::-1]
+    if '16' in target and codec != 'jpeg':
+        pixels = pixels.astype(np.uint16) * 257
+    assert_halves(compressed_to_rgb(compressed(
+        stored(EXTENSIONS[codec], pixels), f'{source}; {codec} compressed {target}')))
+
+
+@pytest.mark.parametrize('codec', EXTENSIONS)
+@pytest.mark.parametrize('source', ['rgb8', 'bgr8', 'RGB8', '8UC3', 'rgba8', 'bgra8', 'rgb16',
+                                    'bgr16', 'rgba16', '16UC3'])
+def test_colour_without_a_target_is_stored_in_the_order_of_the_source(source, codec):
+    rgb = halves()
+    pixels = rgb if source.lower().startswith('rgb') else rgb[..., ::-1]
+    if codec != 'jpeg':
+        if 'a' in source:
+            pixels = np.dstack((pixels, np.full(rgb.shape[:2], 255, np.uint8)))
+        if '16' in source:
+            pixels = pixels.astype(np.uint16) * 257
+    for said in (f'{source}; {codec} compressed ', f'{source};{codec.upper()} compressed'):
+        assert_halves(compressed_to_rgb(compressed(stored(EXTENSIONS[codec], pixels), said)))
+
+
+@pytest.mark.parametrize('codec', EXTENSIONS)
+@pytest.mark.parametrize('encoding', [f'{name}{bits}' for name in BAYER for bits in (8, 16)])
+def test_a_bayer_pattern_is_converted_to_colour(encoding, codec):
+    pixels = mosaic(halves(), encoding)
+    if encoding.endswith('16') and codec != 'jpeg':
+        pixels = pixels.astype(np.uint16) * 257
+    data = stored(EXTENSIONS[codec], pixels)
+    for said in (f'{encoding}; {codec} compressed ', f'{encoding.upper()}; {codec} compressed',
+                 f'{encoding}; {codec}', f'mono8; {codec} compressed {encoding}'):
+        assert_halves(compressed_to_rgb(compressed(data, said)), most=25)
+    # The publisher of ROS 2 converts Bayer patterns to grey for JPEG, and says so.
+    grey = cv2.cvtColor(halves(), cv2.COLOR_RGB2GRAY)
+    assert_halves(compressed_to_rgb(compressed(
+        stored('.jpg', grey), f'{encoding}; jpeg compressed mono8')), np.dstack((grey,) * 3))
+    assert_halves(compressed_to_rgb(compressed(
+        stored('.jpg', halves()[..., ::-1]), f'{encoding}; jpeg compressed bgr8')))
+
+
+@pytest.mark.parametrize('codec', EXTENSIONS)
+@pytest.mark.parametrize('said', [
+    'mono8; {} compressed ', 'mono8; {} compressed mono8', 'mono16; {} compressed mono8',
+    'rgb8; {} compressed mono8', '8UC1; {} compressed ', 'mono16; {} compressed ', '{}', ''])
+def test_one_channel_is_grey(said, codec):
+    grey = cv2.cvtColor(halves(), cv2.COLOR_RGB2GRAY)
+    assert_halves(compressed_to_rgb(compressed(
+        stored(EXTENSIONS[codec], grey), said.format(codec))), np.dstack((grey,) * 3))
+
+
+@pytest.mark.parametrize('codec', EXTENSIONS)
+@pytest.mark.parametrize('said', ['jpeg', 'jpg', 'png', 'PNG', 'rgb8; jpeg', 'bgr8', '', ';', '; ',
+                                  'compressed', '\n', 'rgb8 jpeg compressed bgr8'])
+def test_a_format_of_another_form_means_bgr(said, codec):
+    assert_halves(compressed_to_rgb(compressed(
+        stored(EXTENSIONS[codec], halves()[..., ::-1]), said)))
+
+
+def restarting(rgb: np.ndarray, interval: int = 3) -> bytes:
+    options = [cv2.IMWRITE_JPEG_RST_INTERVAL, interval]
+    return cv2.imencode('.jpg', rgb[..., ::-1], options)[1].tobytes()
+
+
+def soft(height: int = 64, width: int = 96, seed: int = 0) -> np.ndarray:
+    noise = np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
+    return cv2.GaussianBlur(noise, (9, 9), 3)
+
+
+def scan_start(jpeg: bytes) -> int:
+    return jpeg.index(b'\xff\xda') + 14
+
+
+JPEGS = {
+    'baseline': lambda p: encoded('.jpg', p), 'grey': lambda p: encoded('.jpg', p[..., 0]),
+    'progressive': lambda p: progressive(p), 'restarts': restarting,
+    'low quality': lambda p: cv2.imencode('.jpg', p, [cv2.IMWRITE_JPEG_QUALITY, 5])[1].tobytes(),
+    'own codes': lambda p: cv2.imencode('.jpg', p, [cv2.IMWRITE_JPEG_OPTIMIZE, 1])[1].tobytes(),
+}
+
+
+@pytest.mark.parametrize('size', [(64, 96), (1, 1), (17, 33), (8, 200)])
+@pytest.mark.parametrize('make', JPEGS.values(), ids=JPEGS)
+@pytest.mark.parametrize('paint', [
+    soft, picture, plain, lambda h, w: np.full((h, w, 3), 128, np.uint8),
+    lambda h, w: np.zeros((h, w, 3), np.uint8)], ids=['soft', 'noise', 'colour', 'grey', 'black'])
+def test_a_whole_jpeg_is_taken_whatever_stands_around_it(paint, make, size):
+    data = make(paint(*size))
+    expected = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)[..., ::-1]
+    trailers = [b'', bytes(500), b'\xff' * 512, b'TRLR' + bytes(range(200)), data, data[50:],
+                b'\xff\xd9']
+    for before in (b'', b'\r\n--frame\r\n', bytes(7), b'\xff\xff'):
+        for after in trailers:
+            got = compressed_to_rgb(compressed(before + data + after))
+            assert np.array_equal(got, expected)
+    # Fill bytes, or a few bytes too many, in front of the end marker.
+    for filling in (b'\xff', b'\xff' * 40, bytes(4), b'\x12\x34'):
+        got = compressed_to_rgb(compressed(data[:-2] + filling + b'\xff\xd9'))
+        assert np.array_equal(got, expected)
+
+
+@pytest.mark.parametrize('share', [0.02, 0.3, 0.5, 0.9])
+@pytest.mark.parametrize('make', JPEGS.values(), ids=JPEGS)
+def test_a_cut_jpeg_is_refused_whatever_stands_after_it(make, share):
+    data = make(soft())
+    cut = scan_start(data) + int((len(data) - scan_start(data)) * share)
+    after = [b'', bytes(500), b'\xff\xd9', b'\xff\xff\xd9' + bytes(9), b'\xff' * 50 + b'\xd9',
+             data]
+    if share == 0.9 and make is JPEGS['progressive']:
+        after = [b'', bytes(500), data]  # the end of the last scan is not missed
+    for rest in after:
+        with pytest.raises(ConvertError, match='is cut off or damaged'):
+            compressed_to_rgb(compressed(data[:cut] + rest))
+
+
+def test_a_mixture_of_two_images_whose_blocks_do_not_add_up_is_refused():
+    if not jpeg._refuses_missing_data():
+        pytest.skip('this OpenCV does not tell that blocks are left over')
+    new, old = encoded('.jpg', soft()), encoded('.jpg', soft(seed=1))
+    cut = scan_start(new) + 700
+    for data, reason in (
+            (new[:cut] + old[cut - 300:], 'more data than its size needs'),
+            (new[:cut] + old[cut + 300:], 'rows are not all there')):
+        with pytest.raises(ConvertError, match=reason):
+            compressed_to_rgb(compressed(data))
+
+
+def test_restart_intervals_are_counted_and_in_order():
+    data = restarting(soft())
+    second = data.index(b'\xff\xd1')
+    third = data.index(b'\xff\xd2')
+    last = max(data.rfind(bytes((0xff, marker))) for marker in range(0xd0, 0xd8))
+    for bad in (data[:second] + data[third:], data[:last] + b'\xff\xd9',
+                data[:third] + data[second:], data.replace(b'\xff\xd1', b'\xff\xd5')):
+        with pytest.raises(ConvertError, match='restart'):
+            compressed_to_rgb(compressed(bad))
+    extra = bytes((0xff, 0xd0 + (data[last + 1] - 0xd0 + 1) % 8))
+    expected = compressed_to_rgb(compressed(data))
+    assert np.array_equal(compressed_to_rgb(compressed(data[:-2] + extra + b'\xff\xd9')), expected)
+
+
+@pytest.mark.parametrize('extension', ['.png', '.tiff'])
 def test_zeros_behind_a_compressed_picture_are_no_part_of_it(extension):
     data = encoded(extension, picture(16, 24))
     assert np.array_equal(compressed_to_rgb(compressed(data + bytes(4096))),
                           compressed_to_rgb(compressed(data)))
 
 
+def test_a_png_or_tiff_with_the_rest_of_another_is_refused():
+    new, old = encoded('.png', picture(64, 64)), encoded('.png', picture(64, 64)[::-1])
+    half = len(new) // 2
+    for data in (new[:half] + old[half:], encoded('.tiff', picture(64, 64))[:half]):
+        with pytest.raises(ConvertError, match='cannot be decoded'):
+            compressed_to_rgb(compressed(data))
+
+
+def tiff(width: int, height: int, tags: dict[int, int] | None = None, order: str = '<') -> bytes:
+    """Return a grey TIFF without compression; `tags` replace or add 32-bit fields."""
+    fields = {256: width, 257: height, 258: 8, 259: 1, 262: 1, 273: 8, 277: 1, 278: height,
+              279: width * height, **(tags or {})}
+    pixels = bytes(range(200)) * 2
+    directory = struct.pack(f'{order}H', len(fields)) + b''.join(
+        struct.pack(f'{order}HHII', tag, 4, 1, value) for tag, value in sorted(fields.items()))
+    return ((b'II*\0' if order == '<' else b'MM\0*') + struct.pack(f'{order}I', 408) + pixels
+            + directory + bytes(4))
+
+
+@pytest.mark.parametrize('order', ['<', '>'])
+def test_the_size_of_a_tiff_is_read_before_it_is_decoded(order):
+    rgb = compressed_to_rgb(compressed(tiff(20, 10, order=order), 'mono8; tiff compressed '))
+    assert np.array_equal(rgb[..., 0].ravel(), np.arange(200))
+    for size in ((64000, 65000), (2 ** 32 - 1, 2)):
+        with pytest.raises(ConvertError, match=f'has {size[0]}x{size[1]} pixels, more than'):
+            compressed_to_rgb(compressed(tiff(20, 10, {256: size[0], 257: size[1]}, order)))
+    sound = tiff(20, 10, order=order)
+    for bad in (tiff(20, 10, {279: 500_000}, order), tiff(20, 10, {273: 5000}, order),
+                tiff(0, 10, order=order), sound[:420], sound[:6],
+                sound[:4] + struct.pack(f'{order}I', 2 ** 32 - 1) + sound[8:]):
+        with pytest.raises(ConvertError, match='cannot be decoded'):
+            compressed_to_rgb(compressed(bad))
+
+
+def test_a_tiff_of_other_values_is_refused():
+    data = cv2.imencode('.tiff', np.ones((8, 8), np.float32))[1].tobytes()
+    with pytest.raises(ConvertError, match='float32 values; expected 8 or 16 bits'):
+        compressed_to_rgb(compressed(data, '32FC1; tiff compressed '))
+
+
+def test_png_and_tiff_are_exact():
+    rgb = picture(16, 24)
+    for extension in ('.png', '.tiff'):
+        assert np.array_equal(compressed_to_rgb(compressed(encoded(extension, rgb))), rgb)
+
+
 @pytest.mark.parametrize('data, said, reason', [
     (b'', 'jpeg', 'of 0 bytes cannot be decoded'),
-    (b'not a picture', 'jpeg', 'expected an undamaged JPEG or PNG'),
+    (b'not a picture', 'jpeg', 'expected an undamaged JPEG, PNG or TIFF'),
     (encoded('.jpg', picture(64, 64))[:900], 'jpeg', 'is cut off'),
     (encoded('.jpg', picture(64, 64))[:900] + bytes(4096), 'jpeg', 'is cut off'),
     (encoded('.jpg', picture(64, 64))[:100] + b'\xff\xd9', 'jpeg', 'cannot be decoded'),
@@ -219,7 +516,8 @@ def test_the_bomb_takes_no_memory():
 @pytest.mark.parametrize('limit, taken', [(384, True), (383, False)])
 @pytest.mark.parametrize('make', [
     lambda p: compressed(encoded('.jpg', p)), lambda p: compressed(encoded('.png', p)),
-    lambda p: compressed(progressive(p)), lambda p: message('rgb8', p, 24),
+    lambda p: compressed(progressive(p)), lambda p: compressed(encoded('.tiff', p)),
+    lambda p: message('rgb8', p, 24),
     lambda p: message('mono8', p[..., 0], 24)])
 def test_the_limit_is_what_it_says(make, limit, taken):
     sent = make(picture(16, 24))
@@ -231,14 +529,14 @@ def test_the_limit_is_what_it_says(make, limit, taken):
             convert(sent, max_pixels=limit)
 
 
-@pytest.mark.parametrize('extension', ['.webp', '.tiff', '.bmp', '.gif', '.avif'])
+@pytest.mark.parametrize('extension', ['.webp', '.bmp', '.gif', '.avif'])
 def test_other_formats_are_refused(extension):
     """Their sizes are not known before they are decoded."""
     try:
         data = encoded(extension, picture(16, 16))
     except cv2.error:
         pytest.skip(f'this OpenCV writes no {extension}')
-    with pytest.raises(ConvertError, match='expected an undamaged JPEG or PNG'):
+    with pytest.raises(ConvertError, match='expected an undamaged JPEG, PNG or TIFF'):
         compressed_to_rgb(compressed(data))
 
 
@@ -268,11 +566,12 @@ def test_rows_beyond_the_size_are_left_out(rows):
 
 def test_damaged_pictures_raise_nothing_else():
     rng = np.random.default_rng(0)
-    sound = [encode(picture(24, 32)) for encode in (
-        lambda p: encoded('.jpg', p), lambda p: encoded('.png', p), progressive)]
+    sound = [encode(soft(24, 32)) for encode in (
+        lambda p: encoded('.jpg', p), lambda p: encoded('.png', p), progressive,
+        lambda p: encoded('.tiff', p), restarting)]
     refused = 0
-    for _ in range(600):
-        data = bytearray(sound[rng.integers(3)])
+    for _ in range(1000):
+        data = bytearray(sound[rng.integers(len(sound))])
         reach = int(rng.choice([40, 300, len(data)]))
         for place in rng.integers(0, min(reach, len(data)), rng.integers(1, 5)):
             data[place] = rng.integers(256)
@@ -284,7 +583,7 @@ def test_damaged_pictures_raise_nothing_else():
             assert rgb.dtype == np.uint8 and rgb.size <= 3_000_000
         except ConvertError:
             refused += 1
-    assert 100 < refused < 600
+    assert 200 < refused < 1000
 
 
 def test_odd_raw_images_raise_nothing_else():

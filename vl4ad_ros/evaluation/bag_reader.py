@@ -21,7 +21,7 @@ from rosbags.rosbag2 import Reader
 
 from vl4ad_ros.evaluation.alert_metrics import Truth, TruthFrame
 from vl4ad_ros.evaluation.message_types import typestore
-from vl4ad_ros.images import compressed_to_rgb, image_to_rgb, MAX_PIXELS
+from vl4ad_ros.images import compressed_to_rgb, image_to_rgb, MAX_PIXELS, SampleDepth
 
 RAW, COMPRESSED = 'sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage'
 TRUTH_PREFIX = '/ground_truth/'
@@ -89,6 +89,7 @@ class CameraBag:
             topic has no message.
         """
         self.path = Path(path)
+        self._depth = SampleDepth()
         with self._reader() as reader:
             self._camera = _choose(self.path, reader.connections, topic)
             counts = {c.topic: c.msgcount for c in reader.connections}
@@ -159,6 +160,9 @@ class CameraBag:
         """
         Decode one frame as the node does.
 
+        The bits that the camera uses of 16-bit values are those of the frames that were decoded
+        before, as in the node. So decode the frames of such a camera in their order.
+
         :param frame: a frame of this bag.
         :param max_pixels: largest width times height that is decoded, as the node's parameter
             `image.max_pixels`.
@@ -168,7 +172,7 @@ class CameraBag:
         decoder = _DECODERS[self._camera.msgtype]
         try:
             return decoder(typestore().deserialize_cdr(frame.cdr, self._camera.msgtype),
-                           max_pixels=max_pixels)
+                           max_pixels=max_pixels, depth=self._depth)
         except Exception as error:
             raise BagError(
                 f"'{self.path}': frame {frame.index} of {self.topic} cannot be decoded: "

@@ -1,17 +1,23 @@
 # Copyright 2026 vl4ad_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""sensor_msgs/CompressedImage: the headers of JPEG and PNG, and decoding to RGB."""
+"""sensor_msgs/CompressedImage: what its format says, and decoding of JPEG, PNG and TIFF to RGB."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from dataclasses import dataclass
+import re
 import struct
 from typing import Any, Protocol
+import zlib
 
 import cv2
 import numpy as np
 
+from vl4ad_ros.images import jpeg
+from vl4ad_ros.images.depth import SampleDepth
 from vl4ad_ros.images.errors import check_pixels, ConvertError, MAX_PIXELS
+from vl4ad_ros.images.raw import bayer_code
+from vl4ad_ros.images.tiff import STARTS, tiff_size
 
 
 class CompressedImage(Protocol):
@@ -21,92 +27,132 @@ class CompressedImage(Protocol):
     data: Any
 
 
-JPEG, PNG = b'\xff\xd8', b'\x89PNG\r\n\x1a\n'
-"""The first bytes of a file in these formats."""
-_WITHOUT_LENGTH = frozenset((0x00, 0x01, *range(0xd0, 0xd8), 0xff))
-"""Bytes that can follow 0xff without a length: stuffing, TEM, restart markers, fill bytes."""
-_FRAME_HEADERS = frozenset(range(0xc0, 0xd0)) - {0xc4, 0xc8, 0xcc}
-"""The markers SOF0 to SOF15 of a JPEG; three codes in this range mean something else."""
-START_OF_SCAN = 0xda
-"""Marker (SOS) after whose segment the compressed pixels of a JPEG begin."""
+PNG = b'\x89PNG\r\n\x1a\n'
+"""The first bytes of a PNG file."""
+_PATTERN = re.compile(r'\s*(?P<source>[^;]*?)\s*(;\s*(\w+\s+compressed\b\s*(?P<target>\w*))?.*)?',
+                      re.DOTALL)
+_TO_RGB = {
+    (1, 'BGR'): cv2.COLOR_GRAY2RGB, (1, 'RGB'): cv2.COLOR_GRAY2RGB,
+    (3, 'BGR'): cv2.COLOR_BGR2RGB, (3, 'RGB'): None,
+    (4, 'BGR'): cv2.COLOR_BGRA2RGB, (4, 'RGB'): cv2.COLOR_RGBA2RGB,
+}
+"""OpenCV's conversion codes, by channels and order of the stored pixels."""
 
 
-def compressed_to_rgb(message: CompressedImage, *, max_pixels: int = MAX_PIXELS) -> np.ndarray:
+@dataclass(frozen=True)
+class StoredPixels:
     """
-    Decode a JPEG or PNG image in the sensor's orientation.
+    What the `format` of a message says about the stored pixels.
 
-    The channel order in `format` describes the image before compression, not the output of
-    OpenCV's decoder, so it is not used. The size is read from the header before anything is
-    decoded, because a few kilobytes can hold an image that takes gigabytes.
+    `sensor_msgs/msg/CompressedImage` defines "ENCODING; CODEC compressed [TARGET]". The pixels
+    are stored in TARGET. What image_transport's publisher stores, and when it names it, is in
+    `compressed_publisher.cpp` of `ros-perception/image_transport_plugins`:
 
-    :param message: from rclpy or from rosbags; `data` holds bytes.
+    * JPEG: colour as bgr8, all else as mono8. ROS 1 stored Bayer patterns without a target.
+    * PNG: colour as bgr8 or bgr16. All else is stored as it is, without a target.
+    * TIFF: everything is stored as it is, without a target, so rgb8 keeps its order.
+
+    A format of another form means bgr8 or mono8, as the definition of the message says.
+
+    :ivar order: 'BGR' or 'RGB', of what OpenCV's decoder returns, because the publisher gives
+        its pixels to OpenCV's encoder.
+    :ivar bayer: OpenCV's conversion code for pixels of one channel; None if they are grey.
+    """
+
+    order: str
+    bayer: int | None
+
+
+def stored_pixels(said: str) -> StoredPixels:
+    """
+    Read the `format` of a message.
+
+    :param said: in any letter case; empty or without a target is allowed.
+    :returns: the order of the stored pixels.
+    """
+    match = _PATTERN.fullmatch(said.lower())
+    source, target = (match['source'], match['target']) if match else ('', None)
+    # Without the word "compressed", the source does not say in which order colour is stored.
+    # But one channel of a Bayer camera can only be its pattern, unless a target is named.
+    order = source if target == '' else target or ''
+    return StoredPixels('RGB' if order.startswith('rgb') else 'BGR', bayer_code(target or source))
+
+
+def compressed_to_rgb(message: CompressedImage, *, max_pixels: int = MAX_PIXELS,
+                      depth: SampleDepth | None = None) -> np.ndarray:
+    """
+    Decode a JPEG, PNG or TIFF image in the sensor's orientation.
+
+    The size is read from the header before anything is decoded, because a few kilobytes can hold
+    an image that takes gigabytes. Bytes before a JPEG and after it do not matter.
+
+    :param message: from rclpy or from rosbags; `data` holds bytes. `StoredPixels` says how its
+        `format` is read.
     :param max_pixels: width times height of the largest image that is decoded.
+    :param depth: the bits that this camera uses of 16-bit values, which this image may raise;
+        if None, those that this image alone uses.
     :returns: (H, W, 3) uint8 RGB, 0 to 255.
-    :raises ConvertError: if the data are empty, cut off, or neither JPEG nor PNG, or if the image
-        is too large.
+    :raises ConvertError: if the data are empty, cut off, or none of the three, if the values are
+        neither 8-bit nor 16-bit, or if the image is too large.
     """
-    data = np.frombuffer(message.data, np.uint8)
-    description = f"compressed image '{message.format:.40}' of {data.size} bytes"
-    if 'compressedDepth' in message.format:
+    raw = np.frombuffer(message.data, np.uint8).tobytes()
+    description = f"compressed image '{message.format:.40}' of {len(raw)} bytes"
+    if 'compresseddepth' in message.format.lower():
         raise ConvertError(f'{description} is a depth map; subscribe to a colour image')
-    raw = data.tobytes()
-    # Some cameras fill their buffer with zeros after the end of the image.
-    end = raw.rstrip(b'\0')[-64:]
-    if raw.startswith(JPEG):
-        # libjpeg fills missing rows with grey and only warns.
-        size, complete = jpeg_size(raw), b'\xff\xd9' in end
-    elif raw.startswith(PNG):
-        size, complete = png_size(raw), b'IEND' in end
-    else:  # OpenCV reads more formats, but their sizes are not known before decoding
-        size, complete = None, True
-    if not complete:
-        raise ConvertError(f'{description} is cut off: it has no end marker; check the driver and '
-                           'the network (lost fragments: use the shipped Fast DDS profile)')
-    undamaged = f'{description} cannot be decoded; expected an undamaged JPEG or PNG'
-    if size is None:
-        raise ConvertError(undamaged)
-    check_pixels(description, *size, max_pixels)
     try:
-        bgr = cv2.imdecode(data, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
-        rgb = None if bgr is None else cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
+        pixels = _decode(raw, description, max_pixels)
+        return _to_rgb(pixels, stored_pixels(message.format), depth or SampleDepth())
+    except ConvertError:
+        raise
+    except jpeg.DamagedJpeg as error:
+        raise ConvertError(_incomplete(description, str(error))) from error
     except Exception as error:  # cv2.error, or MemoryError
-        raise ConvertError(undamaged) from error
-    if rgb is None or rgb.shape != (size[1], size[0], 3):
-        raise ConvertError(undamaged)
-    return rgb
+        raise ConvertError(_undamaged(description)) from error
 
 
-def jpeg_segments(data: bytes) -> Iterator[tuple[int, int]]:
-    """
-    Yield the segments of a JPEG up to the start of its first scan.
+def _decode(raw: bytes, description: str, max_pixels: int) -> np.ndarray:
+    """Return the pixels as OpenCV's decoder does, (H, W) or (H, W, channels) of any dtype."""
+    size, found = None, None
+    if raw.startswith(PNG):
+        # Some cameras fill their buffer with zeros after the end of the image.
+        if b'IEND' not in raw.rstrip(b'\0')[-64:]:
+            raise ConvertError(_incomplete(description, 'it has no end marker'))
+        size = png_size(raw)
+    elif raw.startswith(STARTS):
+        size = tiff_size(raw)
+    else:  # OpenCV reads more formats, but their sizes are not known before decoding
+        found = jpeg.find_jpeg(raw)
+        if found is not None:
+            size = found.width, found.height
+    if size is None:
+        raise ConvertError(_undamaged(description))
+    check_pixels(description, *size, max_pixels)
+    pixels = jpeg.decode(found) if found is not None else cv2.imdecode(
+        np.frombuffer(raw, np.uint8), cv2.IMREAD_UNCHANGED)
+    if pixels is None or pixels.shape[:2] != (size[1], size[0]):
+        raise ConvertError(_undamaged(description))
+    if pixels.dtype not in (np.uint8, np.uint16):
+        raise ConvertError(f'{description} has {pixels.dtype} values; expected 8 or 16 bits; '
+                           'subscribe to a colour image')
+    return pixels
 
-    :param data: the file.
-    :returns: pairs of the marker, which is the byte after 0xff, and its position. The length of
-        the segment follows, and then its content.
-    """
-    position = 2
-    while True:
-        # Bytes between two segments are skipped, as libjpeg does.
-        position = data.find(b'\xff', position) + 1
-        if not position or position + 8 > len(data):
-            return
-        marker = data[position]
-        if marker in _WITHOUT_LENGTH:
-            continue
-        yield marker, position
-        length = int.from_bytes(data[position + 1:position + 3], 'big')
-        if marker == START_OF_SCAN or length < 2:
-            return
-        position += 1 + length
+
+def _to_rgb(pixels: np.ndarray, stored: StoredPixels, depth: SampleDepth) -> np.ndarray:
+    values = depth.to_bytes(pixels)
+    channels = 1 if values.ndim == 2 else values.shape[2]
+    code = _TO_RGB[channels, stored.order]
+    if channels == 1 and stored.bayer is not None:
+        code = stored.bayer
+    return values if code is None else cv2.cvtColor(values, code)
 
 
-def jpeg_size(data: bytes) -> tuple[int, int] | None:
-    """Return width and height from the frame header (SOF) of a JPEG; None if it has none."""
-    for marker, position in jpeg_segments(data):
-        if marker in _FRAME_HEADERS:
-            height, width = struct.unpack_from('>HH', data, position + 4)
-            return width, height
-    return None
+def _incomplete(description: str, reason: str) -> str:
+    return (f'{description} cannot be decoded, because it is cut off or damaged: {reason}; check '
+            'the driver and the network (lost fragments: use the shipped Fast DDS profile)')
+
+
+def _undamaged(description: str) -> str:
+    return f'{description} cannot be decoded; expected an undamaged JPEG, PNG or TIFF'
 
 
 def png_size(data: bytes) -> tuple[int, int] | None:
@@ -114,6 +160,7 @@ def png_size(data: bytes) -> tuple[int, int] | None:
     Return width and height from the header of a PNG; None if its chunks are not consistent.
 
     All chunks are checked because OpenCV allocates the length that a chunk states, up to 4 GB.
+    The checksums of the picture find the rest of another image, which libpng decodes.
     """
     size, position = None, len(PNG)
     while position + 12 <= len(data):
@@ -124,6 +171,10 @@ def png_size(data: bytes) -> tuple[int, int] | None:
             if length != 13:
                 return None
             size = struct.unpack_from('>II', data, position + 8)
+        elif kind == b'IDAT' and zlib.crc32(
+                data[position + 4:position + 8 + length]) != int.from_bytes(
+                    data[position + 8 + length:position + 12 + length], 'big'):
+            return None
         elif kind == b'IEND':
             return size
         position += 12 + length

@@ -7,11 +7,11 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from vl4ad_ros.images.compressed import (
-    JPEG, jpeg_segments, jpeg_size, PNG, png_size, START_OF_SCAN)
+from vl4ad_ros.images.compressed import PNG, png_size
 from vl4ad_ros.images.errors import ConvertError, MAX_PIXELS
+from vl4ad_ros.images.jpeg import DamagedJpeg, find_jpeg
 
-_END_OF_IMAGE = b'\xff\xd9'
+_JPEG = b'\xff\xd8'
 
 
 def photo_to_rgb(data: bytes, *, max_pixels: int = MAX_PIXELS) -> np.ndarray:
@@ -32,18 +32,19 @@ def photo_to_rgb(data: bytes, *, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     if not data:
         raise ConvertError('is empty; expected an image file')
     size = None
-    if data.startswith(JPEG):
-        size, complete = jpeg_size(data), _has_jpeg_end(data)
+    if data.startswith(_JPEG):
+        try:
+            found = find_jpeg(data)
+        except DamagedJpeg as error:
+            raise ConvertError(f'is cut off or damaged: {error}; copy the file again') from error
+        size = (found.width, found.height) if found else None
     elif data.startswith(PNG):
         size = png_size(data)
-        complete = size is not None or b'IEND' in data
-    else:
-        complete = True
-    if not complete:
-        raise ConvertError('is cut off: the image has no end marker; copy the file again')
+        if size is None and b'IEND' not in data:
+            raise ConvertError('is cut off: the image has no end marker; copy the file again')
     if size:
         _check(*size, max_pixels)
-    elif data.startswith((JPEG, PNG)):
+    elif data.startswith((_JPEG, PNG)):
         raise ConvertError('is damaged: OpenCV cannot decode it; copy the file again')
     try:
         bgr = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
@@ -56,12 +57,6 @@ def photo_to_rgb(data: bytes, *, max_pixels: int = MAX_PIXELS) -> np.ndarray:
             'photos of other kinds, such as HEIC, to JPEG first')
     _check(bgr.shape[1], bgr.shape[0], max_pixels)
     return cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
-
-
-def _has_jpeg_end(data: bytes) -> bool:
-    """Tell whether an end marker follows the compressed pixels, in which it cannot occur."""
-    starts = [position for marker, position in jpeg_segments(data) if marker == START_OF_SCAN]
-    return bool(starts) and data.find(_END_OF_IMAGE, starts[0]) >= 0
 
 
 def _check(width: int, height: int, max_pixels: int) -> None:

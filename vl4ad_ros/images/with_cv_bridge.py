@@ -20,6 +20,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
+from vl4ad_ros.images.depth import SampleDepth
 from vl4ad_ros.images.errors import ConvertError, MAX_PIXELS
 from vl4ad_ros.images.raw import ENCODINGS, Image, image_rows, image_to_rgb
 
@@ -28,17 +29,19 @@ BRIDGED = ('rgb8', 'bgr8', 'rgba8', 'bgra8', 'mono8')
 _TIMEOUT_S = 20.0
 
 
-def image_to_rgb_with_cv_bridge(message: Image, *, max_pixels: int = MAX_PIXELS) -> np.ndarray:
+def image_to_rgb_with_cv_bridge(message: Image, *, max_pixels: int = MAX_PIXELS,
+                                depth: SampleDepth | None = None) -> np.ndarray:
     """
     Convert an uncompressed image as `image_to_rgb` does; cv_bridge converts those in `BRIDGED`.
 
     :param message: from rclpy or from rosbags; `data` holds bytes.
     :param max_pixels: width times height of the largest image that is converted.
+    :param depth: as `image_to_rgb` takes it; cv_bridge gets no 16-bit values.
     :returns: (H, W, 3) uint8 RGB, 0 to 255.
     :raises ConvertError: as `image_to_rgb` does.
     """
     if message.encoding not in BRIDGED:
-        return image_to_rgb(message, max_pixels=max_pixels)
+        return image_to_rgb(message, max_pixels=max_pixels, depth=depth)
     rows, _ = image_rows(message, max_pixels)
     # cv_bridge shifts the pixels of padded rows, and fails under NumPy 2 if is_bigendian is set,
     # which means nothing for bytes. So it gets rows without padding.

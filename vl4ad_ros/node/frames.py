@@ -13,6 +13,7 @@ import numpy as np
 from rclpy.lifecycle import LifecycleNode
 
 from vl4ad_ros.bundle.prompt_encoder import Prompts
+from vl4ad_ros.images import SampleDepth
 from vl4ad_ros.inference.detector import Detector
 from vl4ad_ros.inference.errors import BackendError, FatalBackendError
 from vl4ad_ros.node.health import Health
@@ -28,7 +29,7 @@ _LOG_INTERVAL_S = 5.0
 class Convert(Protocol):
     """Converts a message to (H, W, 3) uint8 RGB; raises ConvertError if it cannot be read."""
 
-    def __call__(self, message: Any, *, max_pixels: int) -> np.ndarray:
+    def __call__(self, message: Any, *, max_pixels: int, depth: SampleDepth) -> np.ndarray:
         """Return the image, whose width times height is at most `max_pixels`."""
 
 
@@ -73,7 +74,7 @@ class FrameProcessor:
 
     def __init__(self, node: LifecycleNode, topic: str, detector: Detector, convert: Convert,
                  outputs: Outputs, health: Health, give_up: Callable[[Exception], None]) -> None:
-        """Start with no tracks."""
+        """Start with no tracks, and with nothing known of the camera's values."""
         self._node = node
         self._topic = topic
         self._detector = detector
@@ -82,6 +83,7 @@ class FrameProcessor:
         self._health = health
         self._give_up = give_up
         self._pipeline = Pipeline()
+        self._depth = SampleDepth()
 
     def process(self, received: Received, configuration: Configuration) -> None:
         """
@@ -93,7 +95,8 @@ class FrameProcessor:
         began = time.monotonic()
         settings, header = configuration.settings, received.message.header
         try:
-            image = self._convert(received.message, max_pixels=settings.image_max_pixels)
+            image = self._convert(received.message, max_pixels=settings.image_max_pixels,
+                                  depth=self._depth)
         except Exception as error:
             reason = sentence(error)
             self._health.refused(reason)
