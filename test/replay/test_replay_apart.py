@@ -5,7 +5,6 @@
 import json
 import os
 from pathlib import Path
-import random
 import signal
 import subprocess
 import sys
@@ -27,20 +26,9 @@ from vision_msgs.msg import Detection2DArray  # noqa: E402
 from vl4ad_ros import cli  # noqa: E402
 from vl4ad_ros.evaluation.bag_reader import stamp_of  # noqa: E402
 from vl4ad_ros.evaluation.message_types import typestore  # noqa: E402
-from vl4ad_ros.node.dds import use_profile  # noqa: E402
 from vl4ad_ros.replay import replay_and_report, session  # noqa: E402
 
 FRAMES = 24
-
-
-@pytest.fixture(scope='module')
-def domain():
-    """Return a domain for this module, set for all processes that it starts."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv('ROS_DOMAIN_ID', str(random.SystemRandom().randint(1, 100)))
-        patch.setenv('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
-        use_profile()
-        yield
 
 
 @pytest.fixture(scope='module')

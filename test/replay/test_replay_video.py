@@ -4,7 +4,6 @@
 
 import json
 import os
-import random
 import signal
 
 from bags import write_video
@@ -14,19 +13,8 @@ pytest.importorskip('rclpy', reason='needs ROS 2')
 from vl4ad_ros import cli  # noqa: E402
 from vl4ad_ros.commands import recordings  # noqa: E402
 from vl4ad_ros.evaluation.bag_reader import CameraBag  # noqa: E402
-from vl4ad_ros.node.dds import use_profile  # noqa: E402
 
 FRAMES = 16
-
-
-@pytest.fixture(scope='module')
-def domain():
-    """Set a domain for this module and all processes that it starts."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv('ROS_DOMAIN_ID', str(random.SystemRandom().randint(1, 100)))
-        patch.setenv('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
-        use_profile()
-        yield
 
 
 def test_a_video_gives_the_figures_of_its_evaluation(domain, mock_bundle, tmp_path, capsys):
