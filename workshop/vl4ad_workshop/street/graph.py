@@ -6,12 +6,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn, Tensor
 
 from vl4ad_workshop.network.classification import EMPTY_CLASS_LOGIT
+from vl4ad_workshop.network.export import export_vision_graph
+from vl4ad_workshop.network.weight_file import WeightFile
 from vl4ad_workshop.street.classifier import Classifier, IMAGENET_CLASSES
 from vl4ad_workshop.street.conse import conse
 from vl4ad_workshop.street.ensemble import ensemble, EnsembleConstants
@@ -133,3 +136,19 @@ def _best(log_share: Tensor, is_candidate: Tensor, index: Tensor) -> tuple[Tenso
     values = log_share + torch.where(is_candidate, 0.0, 2 * EMPTY_CLASS_LOGIT)
     largest = values.amax(-1, keepdim=True)
     return largest[..., 0], torch.where(values < largest, index[-1], index).amin(-1)
+
+
+def export_street_graph(network: StreetNetwork, path: Path, size: tuple[int, int], concepts: int,
+                        classes: int, weights: Sequence[WeightFile]) -> None:
+    """
+    Write the image network as ONNX, in its present precision.
+
+    :param network: in evaluation mode.
+    :param path: the file.
+    :param size: (height, width) of the input in pixels, multiples of 32.
+    :param concepts: P, capacity of the text inputs.
+    :param classes: C, likewise.
+    :param weights: files that hold its parameters.
+    """
+    export_vision_graph(StreetGraph(network, classes), path, size, concepts, classes,
+                        network.config.embed_dim, weights)
