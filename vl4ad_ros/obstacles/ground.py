@@ -110,7 +110,7 @@ class GroundCamera:
             for those that show the ground behind the camera.
         """
         column, row = np.asarray(pixels, float).T
-        right = (column - self.centre[0]) / self.focal[0]
+        left = (self.centre[0] - column) / self.focal[0]
         down = (row - self.centre[1]) / self.focal[1]
         cos, sin = math.cos(self.pitch), math.sin(self.pitch)
         falls = down * cos + sin  # metres per metre of depth
@@ -118,7 +118,7 @@ class GroundCamera:
         forward = depth * (cos - down * sin)
         seen = forward > 0
         return np.stack([np.where(seen, forward, np.nan),
-                         np.where(seen, -right * depth, np.nan)], axis=1)
+                         np.where(seen, left * depth, np.nan)], axis=1)
 
     def rows_of_height(self, distance_m: float, height_m: float) -> float:
         """
