@@ -13,12 +13,11 @@ from tqdm import tqdm
 from vl4ad_ros.commands import Verb
 from vl4ad_ros.commands.arguments import add_bag_arguments, positive, warn
 from vl4ad_ros.commands.recordings import bag_of_video
-from vl4ad_ros.composing.composed_bag import (
-    ComposeOptions, plan, Plan, Sight, write_composed_bag)
+from vl4ad_ros.composing.composed_bag import refuse_output, Sight, write_composed_bag
 from vl4ad_ros.composing.objects import read_objects, RoadObject, SHIPPED
+from vl4ad_ros.composing.planning import ComposeOptions, make_plan, Plan
 from vl4ad_ros.evaluation.bag_reader import BagError, BagFrame, CameraBag
 from vl4ad_ros.evaluation.video_bag import is_video
-from vl4ad_ros.outputs import keep_apart, OutputError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -58,10 +57,7 @@ def run(options: argparse.Namespace) -> None:
     :raises BagError: if the recording cannot be used.
     """
     objects = read_objects(options.objects)
-    keep_apart(options.out, [options.bag, options.objects])
-    if options.out.exists():
-        raise OutputError(f"'{options.out}' exists already; remove it, or choose another folder "
-                          'with --out')
+    refuse_output(options.out, [options.bag, options.objects])
     with TemporaryDirectory(prefix='vl4ad_') as folder:
         bag = (bag_of_video(options.bag, Path(folder), options.topic) if is_video(options.bag)
                else CameraBag(options.bag, options.topic))
@@ -70,35 +66,35 @@ def run(options: argparse.Namespace) -> None:
 
 def _compose(bag: CameraBag, objects: tuple[RoadObject, ...],
              options: argparse.Namespace) -> None:
-    plan_ = plan(bag, objects, ComposeOptions(
+    plan = make_plan(bag, objects, ComposeOptions(
         options.seed, options.spacing, options.count, options.focal, options.horizon,
         options.camera_height, options.speed))
-    for note in plan_.notes:
+    for note in plan.notes:
         print(f'  {note}', flush=True)
     refused: list[BagError] = []
     with tqdm(total=len(bag.times_ns), unit='frame', disable=None, leave=False) as bar:
         def refuse(frame: BagFrame, error: BagError) -> None:
             bar.update()
             refused.append(error)
-        sights = write_composed_bag(plan_, options.out, lambda frame, composed: _advance(bar),
+        sights = write_composed_bag(plan, options.out, lambda frame, composed: _advance(bar),
                                     refuse)
     if refused:
         warn(f'{len(refused)} of {len(bag.times_ns)} frames could not be decoded and are left '
              f'out; the first: {refused[0]}')
-    _print_sights(plan_, sights)
+    _print_sights(plan, sights)
     print(f'{options.out}: {len(bag.times_ns) - len(refused)} frames; evaluate it with: '
           f'vl4ad evaluate {options.out}')
 
 
-def _print_sights(plan_: Plan, sights: list[Sight]) -> None:
+def _print_sights(plan: Plan, sights: list[Sight]) -> None:
     for sight in sights:
         thing = sight.placed.thing
         print(f'{sight.first_s:7.1f} s to {sight.last_s:5.1f} s, {sight.first_m:3.0f} m to '
               f'{sight.last_m:3.0f} m: #{sight.placed.number} {thing.name}'
               + ' (known)' * thing.known)
-    unseen = len(plan_.placed) - len(sights)
+    unseen = len(plan.placed) - len(sights)
     if unseen:
-        warn(f'{unseen} of {len(plan_.placed)} objects never came into sight')
+        warn(f'{unseen} of {len(plan.placed)} objects never came into sight')
 
 
 def _advance(bar: tqdm) -> None:

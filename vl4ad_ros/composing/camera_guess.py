@@ -17,8 +17,8 @@ HEIGHT_M = 1.4
 """Height of a camera behind the windscreen of a car, in metres."""
 _VIEW_DEG = 60.0  # horizontal angle of view of a usual dash camera
 _SLOPES = 0.15, 2.5  # of the lines of a road on the image
-_NEAR = 0.03  # of the image height: lines that meet so near to each other agree
-_ENOUGH = 0.35  # share of the pairs of lines that must agree
+_NEAR = 0.06, 0.03  # columns and rows, of the image height: lines that meet so near agree
+_ENOUGH = 0.4  # share of the pairs of lines that must agree; it is below 0.1 for noise
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ def vanishing_point(pictures: Sequence[np.ndarray]) -> tuple[float, float] | Non
         return None
     points, shares = np.array(meetings), np.array(weights) / sum(weights)
     middle = np.array([_weighted_median(points[:, k], shares) for k in (0, 1)])
-    near = np.abs(points[:, 1] - middle[1]) < _NEAR * height
+    near = (np.abs(points - middle) < np.array(_NEAR) * height).all(axis=1)
     if shares[near].sum() < _ENOUGH:
         return None
     return float(middle[0]), float(np.average(points[near, 1], weights=shares[near]))

@@ -86,8 +86,12 @@ class Composer:
         :param image: (H, W, 3) uint8 RGB; it is not changed.
         :param label: ground truth that the frame has already, (H, W) as in `ComposedFrame`. What
             is not normal there is ignored in the result.
+        :raises ValueError: if the label does not have the size of the image.
         """
         shape = image.shape[:2]
+        if label is not None and label.shape != shape:
+            raise ValueError(f'the label of frame {index} has the shape {label.shape}, but the '
+                             f'image has {shape}; expected the same shape')
         truth = np.zeros(shape, np.uint8)
         if label is not None:
             truth[label != NORMAL] = IGNORE

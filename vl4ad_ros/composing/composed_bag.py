@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 import json
 from pathlib import Path
@@ -14,65 +14,17 @@ import cv2
 import numpy as np
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
 
-from vl4ad_ros.composing.camera_guess import choose_camera
-from vl4ad_ros.composing.compose import blur_of, ComposedFrame, Composer
-from vl4ad_ros.composing.objects import RoadObject
-from vl4ad_ros.composing.placing import place_objects, PlacedObject
-from vl4ad_ros.composing.recording import CAMERA_INFO, choose_route, read_calibration
+from vl4ad_ros.composing.compose import ComposedFrame
+from vl4ad_ros.composing.placing import PlacedObject
+from vl4ad_ros.composing.planning import Plan
+from vl4ad_ros.composing.recording import CAMERA_INFO
 from vl4ad_ros.evaluation.bag_reader import (
-    ANOMALIES_KEY, BagError, BagFrame, CameraBag, COMPRESSED, KNOWN_KEY, LABEL_TOPIC,
-    OBJECT_TOPIC, RAW)
+    ANOMALIES_KEY, BagError, BagFrame, COMPRESSED, KNOWN_KEY, LABEL_TOPIC, OBJECT_TOPIC, RAW)
 from vl4ad_ros.evaluation.message_types import typestore
-from vl4ad_ros.obstacles.ground import GroundCamera
 from vl4ad_ros.outputs import beside, keep_apart, OutputError
 
 IMAGE_TOPIC, INFO_TOPIC = '/camera/image', '/camera/camera_info'
 JPEG_QUALITY = 95
-_SAMPLES = 12  # frames from which camera and blur are guessed
-
-
-@dataclass(frozen=True)
-class ComposeOptions:
-    """
-    How a recording is composed.
-
-    :ivar seed: of places and noise; 0 or more.
-    :ivar spacing_m: mean distance between two objects along the way, in metres, above 0.
-    :ivar count: number of objects; None for as many as `spacing_m` gives.
-    :ivar focal: focal length in pixels; None for CameraInfo or a guess.
-    :ivar horizon: row of the horizon in pixels; None for a guess.
-    :ivar camera_height_m: of the camera above the ground in metres; None for a guess.
-    :ivar speed: in metres per second; None for odometry or a guess.
-    """
-
-    seed: int = 0
-    spacing_m: float = 25.0
-    count: int | None = None
-    focal: float | None = None
-    horizon: float | None = None
-    camera_height_m: float | None = None
-    speed: float | None = None
-
-
-@dataclass(frozen=True, eq=False)
-class Plan:
-    """
-    What is going to be pasted into a recording.
-
-    :ivar bag: the recording.
-    :ivar size: (height, width) of its images.
-    :ivar camera: its camera.
-    :ivar placed: the objects.
-    :ivar composer: composes the frames.
-    :ivar notes: sentences on what was given, read or guessed.
-    """
-
-    bag: CameraBag
-    size: tuple[int, int]
-    camera: GroundCamera
-    placed: Sequence[PlacedObject]
-    composer: Composer
-    notes: Sequence[str]
 
 
 @dataclass
@@ -94,25 +46,18 @@ class Sight:
     last_m: float
 
 
-def plan(bag: CameraBag, objects: Sequence[RoadObject], options: ComposeOptions) -> Plan:
+def refuse_output(path: Path, inputs: Iterable[Path]) -> None:
     """
-    Look at some frames of a recording, and choose camera, way and places.
+    Refuse a place at which no bag can be written.
 
-    :param bag: the recording.
-    :param objects: what to paste, at least one.
-    :param options: how.
-    :raises BagError: if the bag is damaged or none of the frames that are looked at can be decoded.
-    :raises ValueError: if an option is out of its range, or if there are too many objects.
+    :param path: folder of the bag.
+    :param inputs: files and folders that are read.
+    :raises OutputError: if it exists, or if it could overwrite an input.
     """
-    pictures = _samples(bag)
-    camera, notes = choose_camera(pictures, read_calibration(bag), options.focal, options.horizon,
-                                  options.camera_height_m)
-    route, note = choose_route(bag, _times_ns(bag), options.speed)
-    blur = blur_of(pictures)
-    placed = place_objects(objects, route, options.seed, options.spacing_m, options.count)
-    composer = Composer(camera, route, placed, blur, options.seed)
-    return Plan(bag, pictures[0].shape[:2], camera, placed, composer,
-                [*notes, note, f'blur of the images {blur:.1f} pixels (measured)'])
+    keep_apart(path, inputs)
+    if path.exists():
+        raise OutputError(f"'{path}' exists already; remove it, or choose another folder with "
+                          '--out')
 
 
 def write_composed_bag(
@@ -124,12 +69,12 @@ def write_composed_bag(
     Compose all frames and write them to a new bag, which appears once it is complete.
 
     The topics are those of the project's drawn drives: `/camera/image` (rgb8, if the recording has
-    raw images) or `/camera/image/compressed` (JPEG), `/camera/camera_info` with the camera that was
-    used, `/ground_truth/anomaly` (mono8) and `/ground_truth/object_id` (mono16). Stamps, frame ids
-    and record times are those of the recording. The custom data of the bag list the anomalies
+    raw images) or `/camera/image/compressed` (JPEG), `/camera/camera_info` with the camera that
+    was used, `/ground_truth/anomaly` (mono8) and `/ground_truth/object_id` (mono16). Stamps, frame
+    ids and record times are those of the recording. The custom data of the bag list the anomalies
     and the known things as JSON, with their ground points, and how they were placed.
 
-    :param plan: as `plan` returns it.
+    :param plan: as `make_plan` returns it.
     :param path: folder of the bag; it must not exist yet.
     :param on_frame: called after each frame that was written.
     :param on_refused: called for each frame that cannot be decoded and is left out.
@@ -138,10 +83,7 @@ def write_composed_bag(
     :raises BagError: if the recording is damaged, has images of different sizes, or no frame of it
         can be decoded.
     """
-    keep_apart(path, [plan.bag.path])
-    if path.exists():
-        raise OutputError(f"'{path}' exists already; remove it, or choose another folder with "
-                          '--out')
+    refuse_output(path, [plan.bag.path])
     with beside(path) as partial:
         writer = Writer(partial, version=9, storage_plugin=StoragePlugin.MCAP)
         writer.set_compression(CompressionMode.STORAGE, CompressionFormat.ZSTD)
@@ -163,7 +105,6 @@ def _write(writer: Writer, plan: Plan, on_frame: Callable[[BagFrame, ComposedFra
     writer.set_custom_data('vl4ad_composed', json.dumps({
         'notes': list(plan.notes), 'horizon_row': plan.camera.horizon,
         'camera_height_m': plan.camera.height_m}))
-    times_ns = _times_ns(plan.bag)
     sights: dict[int, Sight] = {}
     by_number = {item.number: item for item in plan.placed}
     written = 0
@@ -179,7 +120,8 @@ def _write(writer: Writer, plan: Plan, on_frame: Callable[[BagFrame, ComposedFra
                 f'pixels, but others have {plan.size[1]} x {plan.size[0]}; compose recordings of '
                 'one camera')
         composed = plan.composer.compose(frame.index, image, label)
-        header = store.deserialize_cdr(frame.cdr, COMPRESSED if compressed else RAW).header
+        original: Any = store.deserialize_cdr(frame.cdr, COMPRESSED if compressed else RAW)
+        header = original.header
         messages = (_jpeg(header, composed.image) if compressed
                     else _image(header, composed.image, 'rgb8'),
                     _camera_info(header, plan),
@@ -188,7 +130,7 @@ def _write(writer: Writer, plan: Plan, on_frame: Callable[[BagFrame, ComposedFra
         for connection, kind, message in zip(connections, kinds.values(), messages):
             writer.write(connection, frame.time_ns, store.serialize_cdr(message, kind))
         distances = plan.composer.distances(frame.index)
-        seconds = (times_ns[frame.index] - times_ns[0]) / 1e9
+        seconds = (plan.times_ns[frame.index] - plan.times_ns[0]) / 1e9
         for number in np.unique(composed.object_ids[composed.object_ids > 0]).tolist():
             metres = distances[number]
             sight = sights.setdefault(
@@ -199,27 +141,6 @@ def _write(writer: Writer, plan: Plan, on_frame: Callable[[BagFrame, ComposedFra
     if not written:
         raise BagError(f"'{plan.bag.path}': no frame of {plan.bag.topic} can be decoded")
     return [sights[number] for number in sorted(sights)]
-
-
-def _samples(bag: CameraBag) -> list[np.ndarray]:
-    """Decode some frames at equal distances."""
-    chosen = set(np.linspace(0, len(bag.times_ns) - 1, _SAMPLES).round().astype(int).tolist())
-    pictures, errors = [], []
-    for frame in bag.frames():
-        if frame.index in chosen:
-            try:
-                pictures.append(bag.decode(frame))
-            except BagError as error:
-                errors.append(error)
-    if not pictures:
-        raise errors[0]
-    return [picture for picture in pictures if picture.shape == pictures[0].shape]
-
-
-def _times_ns(bag: CameraBag) -> list[int]:
-    """Return the header stamps; the record times where the stamps do not rise."""
-    stamps = [frame.stamp_ns for frame in bag.frames()]
-    return stamps if stamps[-1] > stamps[0] else bag.times_ns
 
 
 def _described(item: PlacedObject) -> dict[str, Any]:

@@ -7,7 +7,7 @@ The file is a list under the key `objects`; each entry describes one PNG file::
 
     objects:
     - {file: cow.png, name: cow, height_m: 1.5}
-    - {file: person.png, name: person, height_m: 1.75, known: true, copyright: A. Body, licence: MIT}
+    - {file: person.png, name: person, height_m: 1.75, known: true, licence: CC0-1.0}
 """
 
 from __future__ import annotations
@@ -19,10 +19,9 @@ from typing import Any
 
 import cv2
 import numpy as np
-import yaml
-
 from vl4ad_ros.composing.pasting import CutOut
 from vl4ad_ros.files import read_regular
+import yaml
 
 SHIPPED = Path(__file__).parent / 'objects'
 """Folder of the objects of this package: drawings of six anomalies and three known things."""

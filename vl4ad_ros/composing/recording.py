@@ -75,7 +75,8 @@ def _odometry(bag: CameraBag, start_ns: int) -> tuple[str, np.ndarray, np.ndarra
     """Return topic, times in seconds since `start_ns` and poses of the first odometry topic."""
     first, times, poses = '', [], []
     for topic, _, message in bag.messages_of(ODOMETRY):
-        if topic != (first := first or topic):
+        first = first or topic
+        if topic != first:
             break
         stamp = message.header.stamp
         times.append((stamp.sec * 10**9 + stamp.nanosec - start_ns) / 1e9)

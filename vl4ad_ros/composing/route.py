@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 import math
 
@@ -23,26 +22,26 @@ class Route:
     poses: np.ndarray
 
     @staticmethod
-    def at_speed(times_s: Sequence[float], speed: float) -> Route:
+    def at_speed(times_s: np.ndarray, speed: float) -> Route:
         """
         Return the way straight ahead at a constant speed.
 
-        :param times_s: time of each frame in seconds.
+        :param times_s: (N,) time of each frame in seconds.
         :param speed: in metres per second.
         """
-        x = (np.asarray(times_s, float) - times_s[0]) * speed
+        x = (times_s - times_s[0]) * speed
         return Route(np.stack([x, 0 * x, 0 * x], axis=1))
 
     @staticmethod
-    def through(times_s: Sequence[float], known_s: Sequence[float], known: np.ndarray) -> Route:
+    def through(times_s: np.ndarray, known_s: np.ndarray, known: np.ndarray) -> Route:
         """
         Return the way through poses that are known at other times than those of the frames.
 
         Between two of them the pose is interpolated linearly. Before the first and after the last
         of them it stays.
 
-        :param times_s: time of each frame in seconds.
-        :param known_s: times of the known poses in seconds, rising.
+        :param times_s: (N,) time of each frame in seconds.
+        :param known_s: (M,) times of the known poses in seconds, rising.
         :param known: (M, 3) the poses, as of the class; at least one.
         """
         headings = np.unwrap(known[:, 2])

@@ -28,7 +28,7 @@ DEFINITIONS = {
     'pixel_ap': 'average precision (step sum) over all labelled pixels of all processed frames',
     'pixel_auroc': 'area under the ROC curve of the same pixels',
     'fpr95': 'false-positive rate at the first threshold with a recall of at least 95 %',
-    'anomalous_flagged': 'share of the anomalous pixels whose score reaches the threshold',
+    'anomalous_flagged': 'share of the anomalous pixels whose score is above the threshold',
     'known_flagged': 'the same share of the pixels of known things that were pasted as the '
                      'anomalies were; the smaller, the better',
     'known_flagged_by_kind': 'the same for each kind of known thing',

@@ -42,7 +42,7 @@ class FlaggedPixels:
         """
         Add one frame.
 
-        :param mask: (H, W), not 0 where the score reaches the threshold.
+        :param mask: (H, W), not 0 where the score is above the threshold.
         :param label: (H, W) of an unsigned integer type: 0 for normal, 1 for anomalous and 255
             for ignored pixels.
         :param object_ids: (H, W) of an unsigned integer type, 0 where there is no object. An

@@ -15,14 +15,11 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import yaml
-
-import vl4ad_ros
+from vl4ad_ros.composing.objects import DESCRIPTION, SHIPPED
 from vl4ad_workshop.scenes.bank import model, Sprite
 from vl4ad_workshop.scenes.kinds import KINDS
+import yaml
 
-FOLDER = Path(vl4ad_ros.__file__).parent / 'composing' / 'objects'
-"""Where the package has the objects."""
 _COPYRIGHT, _LICENCE = '2026 vl4ad_ros contributors', 'Apache-2.0'
 _ROWS = 240
 _SPLIT = 'test'
@@ -98,8 +95,8 @@ def write_cut_outs(folder: Path) -> None:
     for name, drawing in drawings.items():
         bgra = cv2.cvtColor(drawing.rgba, cv2.COLOR_RGBA2BGRA)
         cv2.imwrite(str(folder / f'{name}.png'), bgra, [cv2.IMWRITE_PNG_COMPRESSION, 9])
-    (folder / 'objects.yaml').write_text(description(drawings))
+    (folder / DESCRIPTION).write_text(description(drawings))
 
 
 if __name__ == '__main__':
-    write_cut_outs(FOLDER)
+    write_cut_outs(SHIPPED)
