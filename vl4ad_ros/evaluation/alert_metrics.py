@@ -19,7 +19,7 @@ from statistics import median
 
 import numpy as np
 
-from vl4ad_ros.evaluation.pixel_metrics import ANOMALY as PIXEL_ANOMALY, IGNORE
+from vl4ad_ros.evaluation.pixel_metrics import ANOMALY as ANOMALOUS, IGNORE
 from vl4ad_ros.obstacles.pipeline import ANOMALY, caption, Result
 
 MIN_PIXELS = 100
@@ -115,7 +115,7 @@ class TruthFrame:
             on pixels that are not anomalous are left out.
         """
         objects = {}
-        object_ids = np.where(label == PIXEL_ANOMALY, object_ids, 0)
+        object_ids = np.where(label == ANOMALOUS, object_ids, 0)
         for i in np.flatnonzero(np.bincount(object_ids.ravel())):
             if i:
                 rows, columns = np.nonzero(object_ids == i)
