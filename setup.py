@@ -24,14 +24,15 @@ setup(
     maintainer='vl4ad_ros contributors',
     maintainer_email='vl4ad-ros@users.noreply.github.com',
     license='Apache-2.0',
+    license_files=['LICENSE', 'NOTICE'],
     python_requires='>=3.10',
     packages=find_packages(include=[PACKAGE, f'{PACKAGE}.*']),
-    package_data={'': ['*.json', '*.xml', '*.yaml', 'py.typed'], PACKAGE: ['models/tiny/*'],
+    package_data={'': ['*.json', '*.xml', '*.yaml', 'py.typed'], PACKAGE: ['models/street/*'],
                   f'{PACKAGE}.composing': ['objects/*'],
                   f'{PACKAGE}.prompts': ['lists/*.yaml']},
     data_files=[
         ('share/ament_index/resource_index/packages', [f'resource/{PACKAGE}']),
-        (f'share/{PACKAGE}', ['package.xml']),
+        (f'share/{PACKAGE}', ['package.xml', 'NOTICE']),
         *shared('launch', '*.launch.py'),
         *shared('config', '*'),
     ],
@@ -50,7 +51,7 @@ setup(
             'vl4ad = vl4ad_ros.cli:main',
         ],
         'vl4ad_ros.bundles': [
-            'tiny = vl4ad_ros.models:tiny',
+            'street = vl4ad_ros.models:street',
         ],
     },
 )

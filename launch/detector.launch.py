@@ -27,7 +27,7 @@ ARGUMENTS = [
             [FindPackageShare('vl4ad_ros'), 'config', 'detector.yaml']),
         description='YAML file of parameters; the others keep their defaults.'),
     DeclareLaunchArgument('bundle', default_value='',
-                          description="Model: a bundle's folder, or 'tiny'; replaces what "
+                          description="Model: a bundle's folder, or 'street'; replaces what "
                                       'params_file says.'),
     DeclareLaunchArgument('backend', default_value='',
                           description="Inference library, such as 'tensorrt'; replaces what "

@@ -4,6 +4,7 @@
 
 import ast
 import configparser
+import json
 from pathlib import Path
 import re
 import runpy
@@ -88,7 +89,7 @@ def test_every_launch_and_config_file_is_installed(setup_arguments):
         if path.is_file() and '__pycache__' not in path.parts)}
     assert expected, 'launch/ and config/ are empty'
     assert expected <= installed
-    assert ('share/vl4ad_ros', 'package.xml') in installed
+    assert {('share/vl4ad_ros', 'package.xml'), ('share/vl4ad_ros', 'NOTICE')} <= installed
     assert ('share/ament_index/resource_index/packages', 'resource/vl4ad_ros') in installed
 
 
@@ -188,8 +189,20 @@ def test_hooks_of_pre_commit_are_local_and_run_the_tools_of_the_tests():
     assert all(hook['language'] == 'system' for hook in hooks)
 
 
+def test_the_notice_names_every_part_of_the_shipped_model():
+    notice = (ROOT / 'NOTICE').read_text()
+    shipped = json.loads((PACKAGE / 'models' / 'street' / 'manifest.json').read_text())
+    assert len(shipped['provenance']['parts']) >= 3 and shipped['training_data']
+    for part in shipped['provenance']['parts']:
+        entry = notice.partition(f"{part['package']} {part['version']},")[2].partition('\n\n')[0]
+        assert f"Licence:   {part['licence']}" in entry, part['package']
+    for source in shipped['training_data']:
+        assert source['url'] in notice, source['name']
+    assert set(shipped['licence']) <= set(notice.split())
+
+
 def test_package_stays_small():
     size = sum(path.stat().st_size for path in PACKAGE.rglob('*')
                if path.is_file() and '__pycache__' not in path.parts)
-    assert size < 14e6
-    assert sum(path.stat().st_size for path in (PACKAGE / 'models' / 'tiny').iterdir()) < 12e6
+    assert size < 40e6
+    assert sum(path.stat().st_size for path in (PACKAGE / 'models' / 'street').iterdir()) < 36e6

@@ -70,7 +70,8 @@ class Settings:
 
     model_bundle: str = _row(
         'model.bundle', DEFAULT, 'the exported model: a directory with manifest.json, or the name '
-        'of an installed bundle; `tiny`, the shipped one, is not for driving', fixed=True)
+        'of an installed bundle; `street`, the shipped one, reads road scenes by daylight and is '
+        'not for driving', fixed=True)
     model_backend: str = _row(
         'model.backend', 'auto', 'inference library; `auto` takes `tensorrt` if it has an engine '
         'for this bundle and GPU, else the CPU', choices=('auto', *REGISTRY), fixed=True)

@@ -17,15 +17,15 @@ from benchmarks.official_order import difference, official_network, our_network
 import numpy as np
 import torch
 
-import vl4ad_ros
 from vl4ad_ros.bundle import Bundle
 from vl4ad_ros.bundle.reference import (
     excess, load_reference, Maps, measure, Reference, TEXT_INPUTS)
+import vl4ad_workshop
 
 CASES = {f'{precision}, {form}': Variant(precision, form)
          for precision in ('fp32', 'fp16', 'bf16') for form in ('grid-sample', 'gather')}
-# By its path, because its name is known only where the package is installed.
-TINY = Path(vl4ad_ros.__file__).parent / 'models' / 'tiny'
+# By its path, because its name is known only where the workshop is installed.
+TINY = Path(vl4ad_workshop.__file__).parent / 'models' / 'tiny'
 PLUGIN = 'plugin form of sampling'
 ORDERS = 'official order against ours, fp32'
 DRAWN, TRAINED = 'drawn weights', 'trained tiny model'

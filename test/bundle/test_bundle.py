@@ -149,7 +149,7 @@ def test_damaged_file_is_named_with_the_cure(copy, name, damage, message):
 
 
 @pytest.mark.parametrize('content, message', [
-    (None, "no bundle at .*manifest.json is missing; .*'tiny'"),
+    (None, "no bundle at .*manifest.json is missing; .*'street'"),
     (b'{"format": "vl4ad-bun', 'manifest.json cannot be read .Unterminated'),
     (b'\xff\xfe', 'manifest.json cannot be read'),
     (b'[]', 'expected an object, found'),

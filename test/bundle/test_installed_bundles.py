@@ -56,15 +56,15 @@ def test_other_projects_install_bundles_that_are_found_without_an_import(highway
 
 def test_an_unknown_name_lists_those_that_there_are(highway):
     with pytest.raises(BundleError, match="no bundle at 'motorway': manifest.json is missing; give"
-                       ".* 'highway', 'tiny' .pip projects can install others"):
+                       ".* 'highway', 'street'.* .other projects install more"):
         Bundle.open('motorway')
     assert not is_name('motorway')
 
 
 def test_an_installation_without_names_says_what_to_reinstall(monkeypatch):
     monkeypatch.setattr('vl4ad_ros.bundle.installed.entry_points', lambda group: ())
-    with pytest.raises(BundleError, match="none is installed; reinstall vl4ad_ros, .* 'tiny'"):
-        Bundle.open('tiny')
+    with pytest.raises(BundleError, match="none is installed; reinstall vl4ad_ros, .* 'street'"):
+        Bundle.open('street')
 
 
 @pytest.mark.parametrize('path', ['./highway', '/highway', 'sub/highway', 'highway/', 'Highway',

@@ -279,7 +279,7 @@ def test_closed_detector_says_so(mock_bundle):
         detector.detect(RED, prompts)
 
 
-def test_the_bundle_that_opens_by_default_is_the_installed_one_called_tiny():
+def test_the_bundle_that_opens_by_default_is_the_shipped_one_called_street():
     with closing(Detector.open(options=BackendOptions(threads=1))) as detector:
-        assert detector.bundle.name == 'tiny'
-        assert detector.bundle.directory.parts[-3:] == ('vl4ad_ros', 'models', 'tiny')
+        assert detector.bundle.name == 'street'
+        assert detector.bundle.directory.parts[-3:] == ('vl4ad_ros', 'models', 'street')

@@ -99,7 +99,7 @@ def test_the_node_gets_what_was_chosen(record):
         configuration('params_file'), {'use_sim_time': configuration('use_sim_time')},
         {'model.backend': 'onnxruntime', 'model.precision': 'fp32'}]
     assert started(record)[-1]['parameters'][-1] == {}
-    assert started(record, bundle='tiny')[-1]['parameters'][-1] == {'model.bundle': 'tiny'}
+    assert started(record, bundle='other')[-1]['parameters'][-1] == {'model.bundle': 'other'}
 
 
 @EVERY_RECORD

@@ -12,6 +12,7 @@ import time
 import pytest
 
 from vl4ad_ros.bundle import Bundle
+from vl4ad_ros.bundle.installed import DEFAULT
 from vl4ad_ros.prompts import reader as vocabularies
 from vl4ad_ros.prompts.reader import (
     check_entries, concepts_of, expand, LARGEST_FILE, load, names_file, open_list, read)
@@ -22,7 +23,7 @@ KNOWN = ('cityscapes', 'cityscapes_merged', 'mapillary')
 ANOMALY = ('road_obstacles', 'animals', 'unusual_vehicles', 'everything')
 YAML = 'known: [],{}-\n"\'&*!|>%@`?#\\ \t\0~<>.\x85\ufeff道'
 FOLDER = Path(vocabularies.__file__).parent / 'lists'
-TINY = Bundle.open('tiny')
+SHIPPED = Bundle.open(DEFAULT)
 
 
 def strings(classes):
@@ -41,7 +42,7 @@ def test_shipped_names():
 @pytest.mark.parametrize('anomaly', ANOMALY)
 def test_every_known_list_goes_with_every_anomaly_list(known, anomaly):
     vocabulary = (load(known, anomaly) if known
-                  else read(['<bundle>'], [f'<{anomaly}>'], TINY.vocabulary))
+                  else read(['<bundle>'], [f'<{anomaly}>'], SHIPPED.vocabulary))
     assert vocabulary.known and vocabulary.anomaly
 
 
@@ -106,10 +107,10 @@ def test_everything_is_the_other_three_and_the_default():
 
 @pytest.mark.parametrize('vocabulary', [
     load('cityscapes'), load('cityscapes_merged'),
-    read(['<bundle>'], ['<everything>', 'hay bale'], TINY.vocabulary)])
+    read(['<bundle>'], ['<everything>', 'hay bale'], SHIPPED.vocabulary)])
 def test_defaults_fit_the_shipped_bundle(vocabulary):
-    assert len(vocabulary.classes) <= TINY.capacity.classes
-    assert len(vocabulary.concepts) <= TINY.capacity.concepts
+    assert len(vocabulary.classes) <= SHIPPED.capacity.classes
+    assert len(vocabulary.concepts) <= SHIPPED.capacity.concepts
 
 
 @pytest.fixture

@@ -27,6 +27,11 @@ def installed(tmp_path_factory):
     return workspace / 'install' / 'vl4ad_ros'
 
 
+def test_the_notice_is_shared(installed):
+    share = installed / 'share' / 'vl4ad_ros'
+    assert (share / 'NOTICE').read_text() == (ROOT / 'NOTICE').read_text()
+
+
 def test_launch_and_config_are_shared(installed):
     share = installed / 'share' / 'vl4ad_ros'
     for folder in ('launch', 'config'):
@@ -82,8 +87,6 @@ def test_verbs_of_the_workshop_are_listed_with_what_they_need(installed):
 
 
 def test_model_travels_with_the_package(installed):
-    shipped = sorted(path.name for path in (ROOT / 'vl4ad_ros' / 'models' / 'tiny').glob('*'))
-    if not shipped:
-        pytest.skip('vl4ad_ros/models/tiny is not there yet')
+    shipped = sorted(path.name for path in (ROOT / 'vl4ad_ros' / 'models' / 'street').iterdir())
     package = next(installed.glob('lib/python*/site-packages/vl4ad_ros'))
-    assert sorted(path.name for path in (package / 'models' / 'tiny').iterdir()) == shipped
+    assert sorted(path.name for path in (package / 'models' / 'street').iterdir()) == shipped

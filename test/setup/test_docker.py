@@ -60,8 +60,8 @@ def test_what_is_copied_is_there_and_not_ignored(file):
 def test_images_hold_all_that_is_installed_but_the_tests():
     copied = {source for file in FILES for name, arguments in instructions(file)
               if name == 'COPY' for source in arguments.split()[:-1]}
-    assert {'package.xml', 'setup.cfg', 'setup.py', 'config', 'launch', 'resource',
-            'vl4ad_ros'} <= copied
+    assert {'LICENSE', 'NOTICE', 'package.xml', 'setup.cfg', 'setup.py', 'config', 'launch',
+            'resource', 'vl4ad_ros'} <= copied
 
 
 @BOTH

@@ -21,7 +21,7 @@ def test_launch_finds_its_files():
         assert not (SHARE / folder).is_symlink()
         for source in (ROOT / folder).iterdir():
             assert (SHARE / folder / source.name).read_bytes() == source.read_bytes()
-    assert (SHARE / 'package.xml').exists()
+    assert (SHARE / 'package.xml').exists() and (SHARE / 'NOTICE').exists()
 
 
 def test_run_finds_the_executables():

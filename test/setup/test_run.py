@@ -47,7 +47,7 @@ class Sandbox:
         self.log = folder / 'log'
         self.bin.mkdir()
         self.clone.mkdir()
-        for name in ('run', 'setup.py', 'setup.cfg', 'package.xml'):
+        for name in ('run', 'setup.py', 'setup.cfg', 'package.xml', 'NOTICE'):
             shutil.copy2(ROOT / name, self.clone)
         for name in ('ros_pypi', 'resource'):
             shutil.copytree(ROOT / name, self.clone / name)
@@ -99,9 +99,9 @@ def test_unknown_verb_is_refused(sandbox):
     assert status != 0 and "'dmeo'" in output and 'demo' in output
 
 
-def test_demo_sets_up_once_and_needs_no_torch(sandbox):
-    status, output = sandbox.run('demo', '--frames', 'a b')
-    assert status == 0 and f'ran demo --frames a b in {sandbox.clone}' in output
+def test_demo_sets_up_once_where_it_was_called_and_needs_no_torch(sandbox):
+    status, output = sandbox.run('demo', '--video', 'a b')
+    assert status == 0 and f'ran demo --video a b in {sandbox.clone.parent}' in output
     first = sandbox.installed()
     assert 'requirements-ros.txt' in first and 'build_interfaces.py' in first
     assert 'requirements-test.txt' not in first and 'requirements-workshop.txt' not in first

@@ -67,11 +67,11 @@ class Bundle(Manifest):
     `open` is the way to make one. The fields are those of `Manifest`.
 
     >>> from vl4ad_ros import Bundle
-    >>> bundle = Bundle.open('tiny')
+    >>> bundle = Bundle.open('street')
     >>> bundle.vision.height, bundle.vision.width, bundle.map_size
-    (192, 320, (48, 80))
+    (352, 640, (88, 160))
     >>> [c.name for c in bundle.vocabulary.known[:3]]
-    ['road', 'sidewalk', 'building']
+    ['flat', 'construction', 'object']
     >>> print(bundle.text_signature)
     tokens int64 [-1, -1] -> embedding float32 [-1, 128]
     """
@@ -81,7 +81,7 @@ class Bundle(Manifest):
         """
         Read the manifest of a bundle and check every file against it.
 
-        :param bundle: name of an installed bundle, such as ``'tiny'``, or the path of a folder;
+        :param bundle: name of an installed bundle, such as ``'street'``, or the path of a folder;
             `vl4ad_ros.bundle.installed` has the rule that tells them apart.
         :raises BundleError: if there is no such bundle, or a file is missing, altered or has
             contents that cannot be right, or a value of the manifest is out of range.

@@ -27,7 +27,7 @@ from vl4ad_ros.bundle.errors import BundleError
 
 GROUP = 'vl4ad_ros.bundles'
 """The entry point group that bundles are registered in."""
-DEFAULT = 'tiny'
+DEFAULT = 'street'
 """Name of the bundle that is used unless the user chooses another."""
 
 
@@ -75,7 +75,8 @@ def advice() -> str:
     installed = ', '.join(f"'{name}'" for name in names())
     return ('give the path of a folder that `vl4ad convert`, `vl4ad export` or `vl4ad train` '
             'wrote, or the name of an installed bundle: ' + (
-                f'{installed} (pip projects can install others)' if installed else
+                f"{installed} (other projects install more; vl4ad_workshop brings 'tiny')"
+                if installed else
                 f"none is installed; reinstall vl4ad_ros, which brings '{DEFAULT}'"))
 
 

@@ -34,11 +34,18 @@ def add_bag_arguments(parser: argparse.ArgumentParser) -> None:
                         help='image topic; needed only if the bag has more than one')
 
 
-def add_bundle_argument(parser: argparse.ArgumentParser) -> None:
-    """Add `--bundle`, which replaces `model.bundle` of a parameter file."""
+def add_bundle_argument(
+        parser: argparse.ArgumentParser,
+        default: str = f"model.bundle of --params where there is one, else '{DEFAULT}'") -> None:
+    """
+    Add `--bundle`, which replaces `model.bundle` of a parameter file.
+
+    :param parser: the parser of the verb.
+    :param default: what is used without the argument, for the help text.
+    """
     parser.add_argument('--bundle', metavar='B',
                         help='model bundle: the name of an installed one or a folder (default: '
-                        f"model.bundle of --params where there is one, else '{DEFAULT}')")
+                        f'{default})')
 
 
 def add_params_argument(parser: argparse.ArgumentParser) -> None:
@@ -49,12 +56,11 @@ def add_params_argument(parser: argparse.ArgumentParser) -> None:
 
 def add_replay_arguments(parser: argparse.ArgumentParser, out: str) -> None:
     """
-    Add the arguments of every verb that replays a bag through the node.
+    Add the arguments of every verb that replays a bag through the node, except `--bundle`.
 
     :param parser: the parser of the verb.
     :param out: default folder of the report.
     """
-    add_bundle_argument(parser)
     parser.add_argument('--rate', type=positive, metavar='R',
                         help='speed of the replay; 1 is the speed of the recording (default: 1; '
                         'with --lockstep as fast as the node answers)')

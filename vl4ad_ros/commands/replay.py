@@ -10,7 +10,8 @@ from typing import Any, TYPE_CHECKING
 
 from vl4ad_ros.commands import Verb
 from vl4ad_ros.commands.arguments import (
-    add_bag_arguments, add_params_argument, add_replay_arguments, node_parameters, replay_inputs)
+    add_bag_arguments, add_bundle_argument, add_params_argument, add_replay_arguments,
+    node_parameters, replay_inputs)
 
 if TYPE_CHECKING:
     from vl4ad_ros.replay.session import SessionOptions
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the verb's arguments."""
     add_bag_arguments(parser)
+    add_bundle_argument(parser)
     add_replay_arguments(parser, 'out/replay')
     add_params_argument(parser)
     parser.add_argument('--lockstep', action='store_true',

@@ -12,7 +12,7 @@ import textwrap
 import numpy as np
 
 from vl4ad_ros.bundle import Bundle
-from vl4ad_ros.bundle.installed import DEFAULT, folder_of
+from vl4ad_ros.bundle.installed import DEFAULT
 from vl4ad_ros.bundle.prompt_encoder import Prompts
 from vl4ad_ros.bundle.tokenizer import Tokenizer
 from vl4ad_ros.commands import Verb
@@ -147,9 +147,6 @@ def likeness(prompts: Prompts, bundle: Bundle, count: int) -> Iterator[str]:
     yield ''
     yield f"most similar words of each pair of classes, by the text tower of '{bundle.name}'"
     yield f'(its masks were trained with {seen} of these {len(vocabulary.concepts)} concepts)'
-    if bundle.directory == folder_of(DEFAULT):
-        yield ('(this tower learnt few other words, so most of this means little: ask the bundle '
-               'of your vehicle)')
     pairs = sorted(_best_pairs(prompts), key=lambda pair: -pair[0])[:max(count, 0)]
     width = max((len(known) for _, known, _ in pairs), default=0)
     yield f'cosine  {"known":{width}}  anomaly'

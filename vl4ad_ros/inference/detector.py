@@ -125,7 +125,7 @@ class Detector:
     >>> import numpy as np
     >>> from vl4ad_ros.inference.detector import Detector
     >>> from vl4ad_ros.prompts.vocabulary import Vocabulary
-    >>> detector = Detector.open('tiny')
+    >>> detector = Detector.open('street')
     >>> prompts = detector.encode(Vocabulary.from_strings(
     ...     ['road: road, asphalt', 'sky'], ['cow', 'hay bale']))
     >>> image = np.zeros((360, 640, 3), np.uint8)
@@ -162,7 +162,7 @@ class Detector:
         """
         Open a bundle on a backend.
 
-        :param bundle: name of an installed bundle, such as ``'tiny'``, or the path of a folder.
+        :param bundle: name of an installed bundle, such as ``'street'``, or the path of a folder.
         :param backend: ``'auto'`` or a key of `backend.REGISTRY`; see `backend.open_backend`.
         :param options: what the backend may use.
         :param log: is called with one line that says which backend was chosen, and why.

@@ -1,30 +1,52 @@
 # Copyright 2026 vl4ad_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The verb `vl4ad demo`: replay a drawn drive, change the prompts in a second one, and report."""
+"""
+The verb `vl4ad demo`: replay a drawn drive, change the prompts in a second one, and report.
+
+With ``--video`` it replays a clip of the user instead.
+"""
 
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
-from vl4ad_ros.commands import Verb
-from vl4ad_ros.commands.arguments import add_replay_arguments, node_parameters, replay_inputs
+from vl4ad_ros.bundle.installed import DEFAULT
+from vl4ad_ros.commands import replay, Verb
+from vl4ad_ros.commands.arguments import (
+    add_bundle_argument, add_replay_arguments, node_parameters, replay_inputs)
 from vl4ad_ros.commands.replay import session_options
+
+DRAWN = 'tiny'
+"""Name of the bundle that was trained on drawings."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `vl4ad demo` to its parser."""
+    add_bundle_argument(parser, f"'{DRAWN}', with --video '{DEFAULT}'")
     add_replay_arguments(parser, 'out/demo')
-    parser.add_argument('--seed', type=int, metavar='N',
-                        help='number from which the drive is drawn (default: 7)')
+    scene = parser.add_mutually_exclusive_group()
+    scene.add_argument('--seed', type=int, metavar='N',
+                       help='number from which the drive is drawn (default: 7)')
+    scene.add_argument('--video', type=Path, metavar='FILE',
+                       help='replay this video instead of the drawn drive, without its second '
+                       'part')
 
 
 def run(options: argparse.Namespace) -> None:
     """
-    Replay both parts of the demo and print where the report is.
+    Replay both parts of the demo, or the given video, and print where the report is.
 
+    :param options: the arguments that `add_arguments` has declared.
     :raises SessionError: if the node fails.
     :raises ReportError: if the report cannot be written.
+    :raises VideoError: if the given video cannot be read.
     """
+    if options.video is not None:
+        replay.run(argparse.Namespace(**vars(options), bag=options.video, topic=None))
+        return
+    if options.bundle is None:
+        options = argparse.Namespace(**{**vars(options), 'bundle': DRAWN})
     # Imported here, so that the help of the verb needs no ROS 2.
     from tqdm import tqdm
     from vl4ad_ros.evaluation import CameraBag
