@@ -37,6 +37,10 @@ def marked(message) -> np.ndarray:
     return np.frombuffer(message.data, np.uint8).reshape(message.height, message.width)
 
 
+def values(status) -> dict[str, str]:
+    return {v.key: v.value for v in status.values}
+
+
 def names(info) -> dict[int, str]:
     return {c.class_id: c.class_name for c in info.class_map}
 
@@ -323,3 +327,19 @@ def test_words_hold_for_every_frame_sent_after_label_info(bench):
             bench.send(scene(thing=GREY))
         in_force(bench, prompts__anomaly=words)
         assert marked(bench.ask(scene(thing=PURPLE))).any() == (words == ['caravan'])
+
+
+def test_classes_that_the_calibration_knew_are_named_once_when_they_are_missing(bench, capfd):
+    key = 'prompts and calibration'
+    sentence = ('the threshold was calibrated with known classes that the prompts no longer '
+                'have: car, truck; their pixels will count as anomalies')
+    assert values(bench.status('model'))[key] == ''
+    capfd.readouterr()
+    in_force(bench, prompts__known=['asphalt', 'trees', 'sky', 'white'])
+    status = bench.status('model', lambda s: values(s)[key] != '')
+    assert values(status)[key] == sentence and status.level == b'\0'
+    bench.ask(scene())
+    assert capfd.readouterr().err.count(sentence) == 1
+    in_force(bench, prompts__known=['<bundle>'])
+    bench.status('model', lambda s: values(s)[key] == '')
+    assert sentence not in capfd.readouterr().err

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from vl4ad_ros.bundle import Bundle, BundleError
+from vl4ad_ros.bundle.coverage import Coverage
 from vl4ad_ros.bundle.errors import REPAIR
 from vl4ad_ros.bundle.installed import DEFAULT
 from vl4ad_ros.bundle.manifest import Calibration
@@ -208,6 +209,22 @@ class Detector:
         :raises BackendError: if the text network fails.
         """
         return self._encoder(vocabulary)
+
+    def missing_classes(self, prompts: Prompts) -> tuple[str, ...]:
+        """
+        Return the known classes that the threshold was calibrated with and that prompts lack.
+
+        The first call embeds the bundle's own prompts if `encode` has not done so yet.
+
+        :param prompts: result of `encode` of this detector.
+        :returns: names of classes; see `vl4ad_ros.bundle.coverage` for the rule.
+        :raises BackendError: if the text network fails.
+        """
+        return self._coverage.missing(prompts)
+
+    @cached_property
+    def _coverage(self) -> Coverage:
+        return Coverage(self._encoder(self.default_vocabulary))
 
     def warm_up(self, runs: int = 3) -> None:
         """

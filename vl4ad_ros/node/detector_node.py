@@ -17,6 +17,7 @@ from rclpy.publisher import Publisher
 from std_msgs.msg import Header
 from vision_msgs.msg import LabelInfo
 
+from vl4ad_ros.bundle.coverage import coverage_warning
 from vl4ad_ros.bundle.prompt_encoder import Prompts
 from vl4ad_ros.inference.detector import Detector
 from vl4ad_ros.inference.errors import FatalBackendError
@@ -150,7 +151,7 @@ class DetectorNode(PatientLifecycleNode):
             self.get_logger().info(f"Bundle '{detector.bundle.name}': {detector.bundle.terms}")
         if settings.image_transport == 'raw':
             self.get_logger().info(model.conversion)
-        self._warn_of_scripts(loaded, prompts)
+        self._warn_of_prompts(loaded, prompts)
         self._publish_label_info(loaded)
         return super().on_configure(state)
 
@@ -289,12 +290,15 @@ class DetectorNode(PatientLifecycleNode):
             return
         self._prompt_trouble = ''
         loaded.camera.configuration = Configuration(self._settings, outcome.result())
-        self._warn_of_scripts(loaded, outcome.result())
+        self._warn_of_prompts(loaded, outcome.result())
         self._publish_label_info(loaded)
 
-    def _warn_of_scripts(self, loaded: _Loaded, prompts: Prompts) -> None:
-        for sentence in script_warnings(prompts.vocabulary, loaded.detector.bundle.text.scripts):
-            self.get_logger().warning(sentence)
+    def _warn_of_prompts(self, loaded: _Loaded, prompts: Prompts) -> None:
+        detector = loaded.detector
+        for sentence in (*script_warnings(prompts.vocabulary, detector.bundle.text.scripts),
+                         coverage_warning(detector.missing_classes(prompts))):
+            if sentence:
+                self.get_logger().warning(sentence)
 
     def _publish_label_info(self, loaded: _Loaded) -> None:
         header = Header(stamp=self.get_clock().now().to_msg())

@@ -11,6 +11,7 @@ from rclpy.duration import Duration
 from rclpy.node import Node
 from std_msgs.msg import Header
 
+from vl4ad_ros.bundle.coverage import coverage_warning
 from vl4ad_ros.inference.detector import Detector
 from vl4ad_ros.node import messages, qos
 from vl4ad_ros.node.camera import Camera
@@ -58,8 +59,11 @@ class Diagnostics:
         if detector is not None and camera is not None:
             bundle, backend = detector.bundle, detector.backend
             hardware = backend.description
+            prompts = camera.configuration.prompts
             values.update({'bundle': bundle.name, 'notice': bundle.notice,
-                           'prompts': camera.configuration.prompts.digest[:12],
+                           'prompts': prompts.digest[:12],
+                           'prompts and calibration': coverage_warning(
+                               detector.missing_classes(prompts)),
                            'prompts pending': 'yes' if prompts_pending else 'no',
                            'backend': backend.name, 'backend description': hardware})
             held = backend.device_memory()
