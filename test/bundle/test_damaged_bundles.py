@@ -19,7 +19,7 @@ import zipfile
 
 import numpy as np
 import pytest
-from vl4ad_ros.bundle import Bundle, BundleError, contents
+from vl4ad_ros.bundle import Bundle, BundleError, contents, is_name
 from vl4ad_ros.inference.detector import Detector
 from vl4ad_ros.inference.errors import BackendError
 
@@ -373,8 +373,9 @@ def test_weights_that_are_stored_as_float16_are_checked(copy, name, value, says)
 
 
 def test_our_own_network_takes_the_largest_token_for_the_end(tmp_path):
-    shipped = Bundle.open('tiny')
-    copy = Path(shutil.copytree(shipped.directory, tmp_path / 'tiny'))
+    if not is_name('tiny'):
+        pytest.skip("the bundle 'tiny' is not installed; run: pip install . ./workshop")
+    copy = Path(shutil.copytree(Bundle.open('tiny').directory, tmp_path / 'tiny'))
     text = json.loads((copy / 'manifest.json').read_text())['text']
     for change, words in (({'sot': 1023, 'eot': 1022}, 'eot must be above sot 1023'),
                           ({'pad': 1023, 'eot': 1022, 'sot': 5}, 'not below pad 1023'),

@@ -1,14 +1,16 @@
 # Copyright 2026 vl4ad_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-Backends on a CPU give the answers of the shipped bundle's reference frames; needs no GPU.
+Backends on a CPU give the answers of the reference frames of bundles; needs no GPU.
 
-PyTorch wrote these answers. test/workshop/network compares the backends with PyTorch itself.
+PyTorch wrote these answers. test/workshop/network compares the backends with PyTorch itself. Most
+tests take the small bundle `tiny` of vl4ad_workshop, and are skipped where it is not installed.
 """
 
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 import re
@@ -19,7 +21,8 @@ import sys
 from mock_bundle import make_version_2_0
 import numpy as np
 import pytest
-from vl4ad_ros.bundle import Bundle, BundleError
+from vl4ad_ros.bundle import Bundle, BundleError, is_name
+from vl4ad_ros.bundle.installed import DEFAULT
 from vl4ad_ros.bundle.manifest import Graph
 from vl4ad_ros.bundle.prompt_encoder import PromptEncoder
 from vl4ad_ros.bundle.reference import load_reference, Maps, other_classes, Reference, TEXT_INPUTS
@@ -60,7 +63,9 @@ os.kill(os.getpid(), signal.SIGUSR1)
 
 @pytest.fixture(scope='module')
 def bundle():
-    """Return the shipped bundle, whose weights are trained."""
+    """Return a small bundle whose weights are trained."""
+    if not is_name('tiny'):
+        pytest.skip("the bundle 'tiny' is not installed; run: pip install . ./workshop")
     return Bundle.open('tiny')
 
 
@@ -123,6 +128,16 @@ def assert_agree(seen: Maps, expected: Maps, what: object = '') -> None:
 def test_backends_agree_with_the_reference_frames(backend, reference, prompts):
     for index, (frame, expected) in enumerate(zip(reference.images, reference.answers)):
         assert_agree(backend.run(frame, *prompts[0]), expected, index)
+
+
+@pytest.mark.parametrize('name', ['openvino', 'onnxruntime'])
+def test_backends_agree_with_the_reference_frames_of_the_shipped_bundle(name):
+    shipped = Bundle.open(DEFAULT)
+    reference = load_reference(shipped)
+    texts = [reference.texts[name] for name in TEXT_INPUTS]
+    with closing(OPEN[name](shipped)) as backend:
+        for index, (frame, expected) in enumerate(zip(reference.images, reference.answers)):
+            assert_agree(backend.run(frame, *texts), expected, index)
 
 
 def test_embeddings_agree_with_the_reference_frames(backend, bundle, reference):
@@ -244,7 +259,7 @@ def test_close_frees_the_networks(bundle, prompts, reference, name):
     assert sizes[-1] - sizes[3] < 40 * 2 ** 20  # one that is kept takes 60 MB or more
 
 
-def test_signals_still_arrive_when_backends_have_come_and_gone():
+def test_signals_still_arrive_when_backends_have_come_and_gone(bundle):
     """In a process of its own, which a freed signal stack would end."""
     done = subprocess.run([sys.executable, '-c', SIGNALLED], capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (0, 'signal 10\n'), done.stderr

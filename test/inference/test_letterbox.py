@@ -9,8 +9,6 @@ import functools
 import cv2
 import numpy as np
 import pytest
-from vl4ad_ros.bundle import Bundle
-from vl4ad_ros.bundle.reference import load_reference
 from vl4ad_ros.inference.letterbox import Letterbox
 
 NETWORK = (96, 160)
@@ -33,9 +31,14 @@ def sample(cells: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarr
 
 @functools.cache
 def picture(size: tuple[int, int]) -> np.ndarray:
-    """Return four reference frames side by side, resized: (H, W, 3) with edges and texture."""
-    first, second, third, fourth = load_reference(Bundle.open('tiny')).images[:4]
-    frames = np.vstack([np.hstack([first, second]), np.hstack([third, fourth])])
+    """Return polygons of random colours on a coarse texture, resized: (H, W, 3)."""
+    rng = np.random.default_rng(0)
+    texture = rng.integers(60, 190, (96, 160, 3)).astype(np.uint8)
+    frames = cv2.resize(texture, (640, 384), interpolation=cv2.INTER_CUBIC)
+    for _ in range(40):
+        corners = rng.integers(0, (640, 384), 2) + rng.integers(-60, 60, (4, 2))
+        colour = rng.integers(0, 256, 3).tolist()
+        cv2.fillConvexPoly(frames, cv2.convexHull(corners.astype(np.int32)), colour)
     return cv2.resize(frames, size[::-1], interpolation=cv2.INTER_CUBIC)
 
 

@@ -13,7 +13,7 @@ from contextlib import closing
 import numpy as np
 import pytest
 from vl4ad_ros import cli
-from vl4ad_ros.bundle import Bundle
+from vl4ad_ros.bundle import Bundle, is_name
 from vl4ad_ros.bundle.reference import excess, load_reference, measure
 from vl4ad_ros.inference.backend import BackendOptions
 from vl4ad_ros.inference.detector import Detector
@@ -37,6 +37,8 @@ def bundle(gpu, request, engine_bundle, tmp_path_factory):
     """Return a bundle with reference frames and with graphs for a GPU."""
     if request.param == 'colours':
         return engine_bundle
+    if not is_name('tiny'):
+        pytest.skip("the bundle 'tiny' is not installed; run: pip install . ./workshop")
     pytest.importorskip('torch', reason='needs torch, to export graphs for a GPU; run: pip '
                         "install ./'workshop[torch]'")
     directory = tmp_path_factory.mktemp('exported') / 'tiny'
