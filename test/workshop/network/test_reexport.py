@@ -17,6 +17,7 @@ onnx = pytest.importorskip('onnx')
 import safetensors.torch  # noqa: E402
 
 from vl4ad_ros.bundle import Bundle, BundleError, reference  # noqa: E402
+from vl4ad_ros.bundle.installed import DEFAULT  # noqa: E402
 from vl4ad_ros.bundle.manifest import MINOR, VERSION  # noqa: E402
 from vl4ad_ros.bundle.writer import write_manifest  # noqa: E402
 from vl4ad_ros.cli import main  # noqa: E402
@@ -163,7 +164,7 @@ def test_a_newer_minor_version_is_not_exported(tmp_path, capsys):
 
 
 def test_the_shipped_bundle_is_of_todays_version():
-    bundle = Bundle.open('tiny')
+    bundle = Bundle.open(DEFAULT)
     assert bundle.minor == MINOR
     assert {outputs(bundle, g) for g in bundle.vision.graphs} == {
         bundle.vision_signature.output_names}
