@@ -1,0 +1,142 @@
+# Copyright 2026 vl4ad_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""Trains the head of the model `street` from local folders, and writes a calibrated bundle."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from vl4ad_ros import __version__
+from vl4ad_workshop.street.classifier import Classifier, load_classifier
+from vl4ad_workshop.street.downloads import CLASSIFIER
+from vl4ad_workshop.street.street_head import StreetHead
+from vl4ad_workshop.street.street_words import WORDS
+from vl4ad_workshop.training.street.calibration import calibrate
+from vl4ad_workshop.training.street.composites import composites, KNOWN_METRES, METRES
+from vl4ad_workshop.training.street.data_folders import DataFolders
+from vl4ad_workshop.training.street.features import FeatureSet
+from vl4ad_workshop.training.street.head_training import train_head
+from vl4ad_workshop.training.street.recipe import STREET_RECIPES, StreetRecipe
+from vl4ad_workshop.training.street.road_picture import RoadPicture
+from vl4ad_workshop.training.street.training_data import TrainingData
+
+VALIDATION_SEED = 11
+"""Of the composites that choose constants, the same for every training."""
+
+
+@dataclass(frozen=True)
+class Sources:
+    """
+    Published weights; None stands for those of the installed packages.
+
+    :ivar classifier: the .pth file of EfficientNet-Lite0.
+    :ivar text: the .onnx file of MiniLM.
+    :ivar tokenizer: MiniLM's tokenizer.json, or the archive that holds it.
+    """
+
+    classifier: Path | None = None
+    text: Path | None = None
+    tokenizer: Path | None = None
+
+
+def train_street(name: str, data: Iterable[Path], work: Path, bundle: Path,
+                 sources: Sources = Sources(), divisor: int = 1, seed: int = 0,
+                 without_animals: bool = False) -> None:
+    """
+    Compute features, train the head, write the bundle and calibrate it.
+
+    :param name: one of `STREET_RECIPES`.
+    :param data: folders as in `DataFolders.recognise`.
+    :param work: folder of features and heads, which are computed once. Several seeds share it.
+    :param bundle: folder of the new bundle.
+    :param sources: published weights.
+    :param divisor: divides the numbers of pictures and steps, for a trial run.
+    :param seed: of composites, weights and batches.
+    :param without_animals: animals are neither labelled nor pasted.
+    :raises DatasetError: if there is nothing to train on, or a data set is damaged.
+    :raises FileNotFoundError: if published weights are not installed.
+    :raises ValueError: if published weights are other ones.
+    """
+    recipe = STREET_RECIPES[name].shortened(divisor) if divisor > 1 else STREET_RECIPES[name]
+    folders = DataFolders.recognise(data)
+    print(*(f'found {line}' for line in folders.found()), *folders.missing(), sep='\n')
+    pictures = TrainingData(folders, recipe, without_animals)
+    classifier = load_classifier(sources.classifier)
+    work.mkdir(parents=True, exist_ok=True)
+    parts = compute_parts(pictures, classifier, recipe, work, seed)
+    head = trained_head(parts, recipe, work, seed)
+    export(head, classifier, recipe, bundle, sources, {
+        'command': f'vl4ad train --config {name}' + ' --without-animals' * without_animals,
+        'version': __version__, 'seed': seed, 'data': pictures.record(),
+        'pictures': {part: len(features) for part, features in parts.items()}})
+    objects = pictures.validation_objects()
+    choice = calibrate(bundle, composites(
+        pictures.validation_places(), objects.among(METRES), objects.among(KNOWN_METRES),
+        VALIDATION_SEED, recipe=recipe.composites), recipe)
+    print(f'chosen on validation pictures: {choice}\nbundle: {bundle}')
+
+
+def compute_parts(pictures: TrainingData, classifier: Classifier, recipe: StreetRecipe,
+                  work: Path, seed: int) -> dict[str, FeatureSet]:
+    """
+    Return the features of each part of the training data that is not empty.
+
+    :param pictures: what to train on.
+    :param classifier: the frozen network.
+    :param recipe: sizes, and how objects are pasted.
+    :param work: the features are kept below it.
+    :param seed: of the composites.
+    """
+    def labelled(picked: Iterable[Iterable[RoadPicture]]) -> Iterable[RoadPicture]:
+        return (picture for pictures in picked for picture in pictures)
+
+    sources: dict[str, tuple[str, Iterable[RoadPicture], int | None]] = {
+        'streets': ('streets', labelled(pictures.streets), sum(map(len, pictures.streets))),
+        'scenes': ('scenes', labelled(pictures.scenes), sum(map(len, pictures.scenes))),
+        'roads': ('roads', labelled(pictures.roads), None),
+        'pasted': (f'pasted-{seed}', pictures.pasted(seed), None)}
+    parts = {}
+    for part, (folder, source, count) in sources.items():
+        key = digest(recipe_of_features(recipe), pictures.record(), WORDS, CLASSIFIER.sha256,
+                     folder)
+        features = FeatureSet.compute(work / 'features' / folder, key, source, classifier, recipe,
+                                      count)
+        if len(features):
+            parts[part] = features
+    return parts
+
+
+def trained_head(parts: dict[str, FeatureSet], recipe: StreetRecipe, work: Path,
+                 seed: int) -> StreetHead:
+    """Train the head, or load it if it was trained on the same data with the same numbers."""
+    file = work / f'head-{seed}.pt'
+    key = digest(asdict(recipe), {part: features.key for part, features in parts.items()}, seed)
+    head = StreetHead(len(WORDS), recipe.head_width)
+    if file.exists():
+        saved = torch.load(file, map_location='cpu', weights_only=True)
+        if saved['key'] == key:
+            head.load_state_dict(saved['state'])
+            return head.eval()
+    head = train_head(parts, recipe, seed)
+    torch.save({'key': key, 'state': head.state_dict()}, file)
+    return head
+
+
+def recipe_of_features(recipe: StreetRecipe) -> dict[str, Any]:
+    """Return the numbers of a recipe on which the features depend."""
+    names = ('height', 'width', 'scales', 'padding_rgb', 'most_pictures', 'evaluation_pictures',
+             'video_step', 'ego_lane', 'pasting_lane', 'horizon', 'composites')
+    values = asdict(recipe)
+    return {name: values[name] for name in names}
+
+
+def digest(*values: Any) -> str:
+    """Return a sha256 of JSON values."""
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
