@@ -29,7 +29,7 @@ from vl4ad_workshop.network.deformable_sampling import FORMS, set_sampling
 from vl4ad_workshop.network.export import VisionGraph
 from vl4ad_workshop.network.options import parse_size
 from vl4ad_workshop.network.precision import set_precision
-from vl4ad_workshop.network.reexport import load_network
+from vl4ad_workshop.network.bundle_network import load_network
 from vl4ad_workshop.network.vl4ad import Vl4ad
 from vl4ad_workshop.scenes.still import draw_still
 

@@ -19,7 +19,7 @@ from vl4ad_workshop.network.classification import Classification
 from vl4ad_workshop.network.deformable_sampling import set_sampling
 from vl4ad_workshop.network.export import VisionGraph
 from vl4ad_workshop.network.precision import set_precision
-from vl4ad_workshop.network.reexport import load_network
+from vl4ad_workshop.network.bundle_network import load_network
 
 
 class CapturedNetwork:

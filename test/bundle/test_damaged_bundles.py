@@ -272,13 +272,13 @@ def test_a_bundle_is_checked_once(copy, cache, monkeypatch):
 
 @pytest.mark.parametrize('spoil', [
     lambda cache, digest: cache.parent.write_text('a file where the cache should be'),
-    lambda cache, digest: (cache / 'checked-2' / digest).mkdir(parents=True),
-    lambda cache, digest: [(cache / 'checked-2').mkdir(parents=True),
-                           os.mkfifo(cache / 'checked-2' / digest)],
-    lambda cache, digest: [(cache / 'checked-2').mkdir(parents=True),
-                           (cache / 'checked-2' / digest).symlink_to('/dev/zero')],
-    lambda cache, digest: [(cache / 'checked-2').mkdir(parents=True),
-                           (cache / 'checked-2' / digest).symlink_to(digest)],
+    lambda cache, digest: (cache / 'checked-3' / digest).mkdir(parents=True),
+    lambda cache, digest: [(cache / 'checked-3').mkdir(parents=True),
+                           os.mkfifo(cache / 'checked-3' / digest)],
+    lambda cache, digest: [(cache / 'checked-3').mkdir(parents=True),
+                           (cache / 'checked-3' / digest).symlink_to('/dev/zero')],
+    lambda cache, digest: [(cache / 'checked-3').mkdir(parents=True),
+                           (cache / 'checked-3' / digest).symlink_to(digest)],
 ], ids=['no folder', 'folder', 'pipe', 'device', 'loop'])
 def test_a_cache_that_cannot_be_used_is_harmless(copy, cache, tmp_path, monkeypatch, spoil):
     with monkeypatch.context() as elsewhere:

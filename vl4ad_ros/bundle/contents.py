@@ -27,7 +27,7 @@ _BLOCK = 1 << 22  # bytes that are checked at once
 _LARGEST_HEADER = 100_000_000  # bytes; the limit of the safetensors library
 _MOST_DIMENSIONS = 64  # of a tensor; NumPy has no more
 _NAMED = 3  # tensors that an error message names
-_FOLDER = 'checked-2'
+_FOLDER = 'checked-3'
 """
 Folder of the results in the user's cache.
 
@@ -232,7 +232,8 @@ def _check_tokens(manifest: Manifest) -> None:
             if token >= rows:
                 raise ContentError(f'{manifest.directory}: {name} is {token}, but the table of '
                                    f'{text.file} has tokens 0..{rows - 1} only')
-    if manifest.network is not None and tokenizer.largest > text.eot:
+    is_vl4ad = manifest.network is not None and manifest.network.kind == 'vl4ad'
+    if is_vl4ad and tokenizer.largest > text.eot:
         raise ContentError(
             f'{manifest.directory}: eot is {text.eot}, but {manifest.tokenizer} has tokens up to '
             f'{tokenizer.largest}; the text network takes the largest token for the end')

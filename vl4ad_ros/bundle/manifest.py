@@ -22,13 +22,19 @@ from vl4ad_ros.prompts.vocabulary import Vocabulary, VocabularyError
 
 FORMAT = 'vl4ad-bundle'
 FILE = 'manifest.json'
-MAJOR, MINOR = 2, 2
+MAJOR, MINOR = 2, 3
 VERSION = f'{MAJOR}.{MINOR}'
 """Version of the bundles that this package writes."""
 DTYPES = ('fp16', 'bf16', 'fp32')
 """Precisions of an image network, the one that a GPU prefers first."""
-SAMPLING = ('gather', 'plugin', 'grid-sample')
-"""Forms of deformable attention, in the order in which engine builds try them."""
+SAMPLING = ('gather', 'plugin', 'grid-sample', 'none')
+"""
+Forms of deformable attention, in the order in which engine builds try them.
+
+'none' is for networks without deformable attention.
+"""
+KINDS = ('vl4ad', 'street')
+"""Kinds of networks that can be built in PyTorch: VL4AD, and the street model."""
 STORAGE = ('fp32', 'fp16')
 """Formats in which the large weights of a float32 network may be stored."""
 MOST_PIXELS = 1 << 25
@@ -36,6 +42,8 @@ MOST_PIXELS = 1 << 25
 _LARGEST_MANIFEST = 1 << 22  # bytes; the largest possible vocabulary takes a third of this
 _LONGEST_NAME, _LONGEST_NOTICE, _LONGEST_TEMPLATE = 100, 2000, 500  # characters
 _MOST_TEMPLATES = 256
+_MOST_SOURCES = 100  # licences, and sources of training data
+_LONGEST_TERMS = 1000  # characters
 _MOST_KNOTS = 1000
 _MOST_EMBEDDINGS = 1 << 26  # numbers in the image network's input `concepts`
 _BLOCK = 1 << 20
@@ -105,17 +113,35 @@ class NetworkRecord:
     """
     What is needed to build the network again in PyTorch.
 
-    :ivar config: fields of the workshop's `NetworkConfig`.
-    :ivar classification: fields of the workshop's `Classification`.
+    :ivar config: sizes and constants: fields of the workshop's `NetworkConfig` or `StreetConfig`.
+    :ivar classification: fields of the workshop's `Classification`; empty for other kinds than
+        ``'vl4ad'``.
     :ivar weights: name of the safetensors file with the state dict.
     :ivar store: format in which the file holds large weights, one of `STORAGE`. The network
         computes in float32 either way.
+    :ivar kind: one of `KINDS`.
     """
 
     config: Mapping[str, Any]
     classification: Mapping[str, Any]
     weights: str
     store: str = 'fp32'
+    kind: str = 'vl4ad'
+
+
+@dataclass(frozen=True)
+class Source:
+    """
+    Data that a network was trained with.
+
+    :ivar name: of the data set.
+    :ivar terms: under which its pictures and labels may be used.
+    :ivar url: where it is described; may be empty.
+    """
+
+    name: str
+    terms: str
+    url: str
 
 
 @dataclass(frozen=True)
@@ -185,6 +211,8 @@ class Manifest:
     :ivar minor: the minor version of the format; see docs/bundle.md.
     :ivar name: a name for logs and reports.
     :ivar notice: a warning for the user, logged whenever the bundle is loaded; may be empty.
+    :ivar licence: licences of the networks' weights; empty if the bundle does not say.
+    :ivar training_data: what the networks were trained with; empty if the bundle does not say.
     :ivar vision: the image network.
     :ivar text: the text network.
     :ivar weights: names of the files that hold the weights of the graphs.
@@ -207,6 +235,8 @@ class Manifest:
     minor: int
     name: str
     notice: str
+    licence: tuple[str, ...]
+    training_data: tuple[Source, ...]
     vision: Vision
     text: Text
     weights: tuple[str, ...]
@@ -222,6 +252,17 @@ class Manifest:
     provenance: Mapping[str, Any]
     files: Mapping[str, str]
     digest: str
+
+    @property
+    def terms(self) -> str:
+        """Licence and training data in one line for logs; empty if the bundle says neither."""
+        parts = []
+        if self.licence:
+            parts.append(f'licence {" and ".join(self.licence)}')
+        if self.training_data:
+            parts.append('trained with ' + ', '.join(
+                f'{source.name} ({source.terms})' for source in self.training_data))
+        return ', '.join(parts)
 
 
 def read_manifest(directory: Path) -> Manifest:
@@ -257,7 +298,7 @@ def parse_manifest(values: Any, directory: Path) -> Manifest:
     vision, text = root.fields('vision'), root.fields('text')
     network = _network(root)
     capacity = _capacity(root, text)
-    _check_special_tokens(text, network is not None)
+    _check_special_tokens(text, network)
     names, files = file_names(root), root.fields('files')
     for name in names:
         if not re.fullmatch('[0-9a-f]{64}', files.text(name)):
@@ -268,7 +309,8 @@ def parse_manifest(values: Any, directory: Path) -> Manifest:
     ensemble = root.fields('ensemble')
     return Manifest(
         directory=directory, minor=minor, name=root.text('name', _LONGEST_NAME),
-        notice=root.text('notice', _LONGEST_NOTICE), vision=_vision(vision), text=_text(text),
+        notice=root.text('notice', _LONGEST_NOTICE), licence=_licence(root),
+        training_data=_training_data(root), vision=_vision(vision), text=_text(text),
         weights=root.optional_files('weights'), network=network,
         reference=root.optional_file('reference'), tokenizer=root.file('tokenizer'),
         capacity=capacity, padding_rgb=_padding(root), templates=_templates(root),
@@ -358,12 +400,16 @@ def _special_tokens(text: Fields) -> tuple[int, int, int]:
     return sot, eot, pad
 
 
-def _check_special_tokens(text: Fields, is_ours: bool) -> None:
+def _check_special_tokens(text: Fields, network: NetworkRecord | None) -> None:
     """Check that the end of a text can be found by its token."""
     sot, eot, pad = _special_tokens(text)
     if eot == sot:
         text.refuse('eot', 'another token than sot, because it marks the end of a text')
-    if is_ours and eot < max(sot, pad):
+    kind = None if network is None else network.kind
+    if kind == 'street' and pad in (sot, eot):
+        text.refuse('pad', f'another token than sot {sot} and eot {eot}: the text network ignores '
+                    'padding')
+    if kind == 'vl4ad' and eot < max(sot, pad):
         text.refuse('eot', f'above sot {sot} and not below pad {pad}: the text network takes the '
                     'largest token for the end')
 
@@ -379,10 +425,36 @@ def _network(root: Fields) -> NetworkRecord | None:
     network = root.optional_fields('network')
     if network is None:
         return None
+    kind = network.choice('kind', KINDS) if 'kind' in network.values else 'vl4ad'
     return NetworkRecord(
-        network.fields('config').values, network.fields('classification').values,
+        network.fields('config').values,
+        network.fields('classification').values if kind == 'vl4ad' else {},
         network.choice('weights', root.optional_files('weights')),
-        network.choice('store', STORAGE) if 'store' in network.values else 'fp32')
+        network.choice('store', STORAGE) if 'store' in network.values else 'fp32', kind)
+
+
+def _licence(root: Fields) -> tuple[str, ...]:
+    if 'licence' not in root.values:
+        return ()
+    if isinstance(root.values['licence'], str):
+        licences: tuple[str, ...] = (root.text('licence'),)
+    else:
+        licences = root.texts('licence')
+    if not 0 < len(licences) <= _MOST_SOURCES or not all(
+            0 < len(licence) <= _LONGEST_NAME for licence in licences):
+        root.refuse('licence', f'a text of 1 to {_LONGEST_NAME} characters, or a list of at most '
+                    f'{_MOST_SOURCES} of them')
+    return licences
+
+
+def _training_data(root: Fields) -> tuple[Source, ...]:
+    if 'training_data' not in root.values:
+        return ()
+    sources = root.list_of_fields('training_data')
+    if len(sources) > _MOST_SOURCES:
+        root.refuse('training_data', f'a list of at most {_MOST_SOURCES} objects')
+    return tuple(Source(source.text('name', _LONGEST_NAME), source.text('terms', _LONGEST_TERMS),
+                        source.text('url', _LONGEST_TERMS)) for source in sources)
 
 
 def _capacity(root: Fields, text: Fields) -> Capacity:

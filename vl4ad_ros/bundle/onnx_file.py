@@ -16,6 +16,8 @@ import math
 import mmap
 from pathlib import Path
 
+import numpy as np
+
 from vl4ad_ros.files import open_regular
 
 _INSIDE = {
@@ -30,9 +32,9 @@ _INSIDE = {
 _DTYPES = {1: 'F32', 10: 'F16', 11: 'F64', 16: 'BF16'}
 _DEEPEST = 100  # nested graphs; protobuf's own readers have the same limit
 _MOST_DIMENSIONS = 64  # of a tensor; NumPy has no more
-_SAME_ROWS = ('Cast', 'Identity')
+_SAME_ROWS = ('Cast', 'DequantizeLinear', 'Identity')
 """Operators that keep the shape of their input."""
-_SAME_NUMBERS = (*_SAME_ROWS, 'Reshape', 'Squeeze', 'Unsqueeze')
+_SAME_NUMBERS = ('Cast', 'Identity', 'Reshape', 'Squeeze', 'Unsqueeze')
 """Operators that keep the numbers of their input."""
 
 
@@ -99,7 +101,8 @@ def table_rows(file: Path, tokens: str) -> int | None:
 
     The table is the constant input of a Gather whose indices are the tokens. Operators that do
     not change the numbers may stand between: `_SAME_NUMBERS` behind the tokens, `_SAME_ROWS`
-    behind the table, such as the Cast of a table that is stored as float16.
+    behind the table, such as the Cast of a table that is stored as float16. A table that is stored
+    as integers may be multiplied with constants or pass a DequantizeLinear.
 
     :param file: the ONNX file.
     :param tokens: name of the model's input with the tokens.
@@ -109,25 +112,34 @@ def table_rows(file: Path, tokens: str) -> int | None:
     """
     graphs = [_message(value) for number, value in _fields(_map(file)) if number == 7]
     nodes: list[list[tuple[int, int | memoryview]]] = []
-    rows: dict[str, int] = {}
+    shapes: dict[str, tuple[int, ...]] = {}  # of what is constant
     for number, value in (field for graph in graphs for field in _fields(graph)):
         if number == 1:
             nodes.append(list(_fields(_message(value))))
         elif number == 5:
             constant = list(_fields(_message(value)))
             shape, name = _shape(constant), _text(constant, 8)
-            rows[''.join(name)] = shape[0] if shape else 1
+            shapes[''.join(name)] = tuple(shape)
     same, found = {tokens}, []
     for node in nodes:  # ONNX requires that a node stands behind those whose outputs it takes
         inputs, outputs, kind = (_text(node, number) for number in (1, 2, 4))
-        if kind == ['Gather'] and len(inputs) == 2 and inputs[1] in same and inputs[0] in rows:
+        if kind == ['Gather'] and len(inputs) == 2 and inputs[1] in same and inputs[0] in shapes:
             if not any(_axis(_message(value)) for number, value in node if number == 5):
-                found.append(rows[inputs[0]])
+                found.append((*shapes[inputs[0]], 1)[0])
         elif kind and kind[0] in _SAME_NUMBERS and inputs and inputs[0] in same:
             same.update(outputs)
-        elif kind and kind[0] in _SAME_ROWS and inputs and inputs[0] in rows:
-            rows.update(dict.fromkeys(outputs, rows[inputs[0]]))
+        elif kind and kind[0] in _SAME_ROWS and inputs and inputs[0] in shapes:
+            shapes.update(dict.fromkeys(outputs, shapes[inputs[0]]))
+        elif kind == ['Mul'] and inputs and all(name in shapes for name in inputs):
+            shapes.update(dict.fromkeys(outputs, _broadcast([shapes[name] for name in inputs])))
     return min(found, default=None)
+
+
+def _broadcast(shapes: list[tuple[int, ...]]) -> tuple[int, ...]:
+    try:
+        return np.broadcast_shapes(*shapes)
+    except ValueError as error:
+        raise OnnxError(f'it multiplies constants whose shapes do not fit ({error})') from error
 
 
 def _map(file: Path) -> memoryview:

@@ -28,7 +28,7 @@ from vl4ad_workshop.network.config import CONVNEXT_LARGE_D_320, TINY  # noqa: E4
 from vl4ad_workshop.network.deformable_sampling import PLUGIN, set_sampling  # noqa: E402
 from vl4ad_workshop.network.export import export_vision, VisionGraph  # noqa: E402
 from vl4ad_workshop.network.precision import set_precision  # noqa: E402
-from vl4ad_workshop.network.reexport import load_network  # noqa: E402
+from vl4ad_workshop.network.bundle_network import load_network  # noqa: E402
 from vl4ad_workshop.network.vl4ad import Vl4ad  # noqa: E402
 from vl4ad_workshop.scenes.still import draw_still  # noqa: E402
 

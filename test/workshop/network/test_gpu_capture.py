@@ -25,7 +25,7 @@ from vl4ad_workshop.network.classification import Classification  # noqa: E402
 from vl4ad_workshop.network.deformable_sampling import set_sampling  # noqa: E402
 from vl4ad_workshop.network.export import VisionGraph  # noqa: E402
 from vl4ad_workshop.network.precision import set_precision  # noqa: E402
-from vl4ad_workshop.network.reexport import load_network  # noqa: E402
+from vl4ad_workshop.network.bundle_network import load_network  # noqa: E402
 from vl4ad_workshop.network.vl4ad import Vl4ad  # noqa: E402
 
 

@@ -23,7 +23,7 @@ from vl4ad_ros.cli import main  # noqa: E402
 from vl4ad_ros.inference.backend import open_backend  # noqa: E402
 from vl4ad_ros.inference.letterbox import Letterbox  # noqa: E402
 from vl4ad_workshop.network import reexport  # noqa: E402
-from vl4ad_workshop.network.reexport import load_network  # noqa: E402
+from vl4ad_workshop.network.bundle_network import load_network, open_network  # noqa: E402
 from vl4ad_workshop.network.weight_file import WeightFile  # noqa: E402
 
 SIZE = ('--input-size', '96x160', '--sampling', 'gather')
@@ -203,11 +203,11 @@ def test_a_precision_that_is_too_coarse_is_refused(half, tmp_path, monkeypatch, 
 def test_weights_beyond_the_precision_are_refused(half, tmp_path, monkeypatch, capsys):
     """Even if what they make infinite is not seen in the reference frames."""
     def spoilt(bundle):
-        network, weights = load_network(bundle)
-        values = network.sem_seg_head.predictor.query_embed.weight
+        network = open_network(bundle)
+        values = network.module.sem_seg_head.predictor.query_embed.weight
         values.view(-1)[0] = 1e5  # fp16 ends at 65504
-        return network, weights
-    monkeypatch.setattr(reexport, 'load_network', spoilt)
+        return network
+    monkeypatch.setattr(reexport, 'open_network', spoilt)
     monkeypatch.setattr(reexport, 'excess', lambda deviation, dtype: '')
     assert export(half, tmp_path / 'new') == 1
     says = capsys.readouterr().err

@@ -162,7 +162,7 @@ class Engines:
     def _export(self) -> str:
         """Return the command that exports a form of the network that was not tried."""
         tried = {graph.sampling for graph in self._graphs}
-        forms = [form for form in SAMPLING if form not in tried]
+        forms = [form for form in SAMPLING if form not in (*tried, 'none') and 'none' not in tried]
         option = (['--sampling', forms[0], '--dtype', self._graphs[0].dtype] if forms
                   else ['--dtype', 'fp32' if self._graphs[0].dtype != 'fp32' else 'fp16'])
         return shlex.join(['vl4ad', 'export', str(self._bundle.directory), *option])

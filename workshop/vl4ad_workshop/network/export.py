@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 import json
@@ -29,6 +29,7 @@ from vl4ad_ros.bundle.manifest import FILE as MANIFEST, FORMAT, VERSION
 from vl4ad_ros.bundle.reference import OUTPUTS
 from vl4ad_ros.bundle.writer import write_manifest
 from vl4ad_workshop.network.classification import Classification, EMPTY_CLASS_LOGIT
+from vl4ad_workshop.network.fused_padding import fuse_padding
 from vl4ad_workshop.network.fused_projections import fuse_projections
 from vl4ad_workshop.network.uncertainty import semantic_map
 from vl4ad_workshop.network.vl4ad import Texts, Vl4ad
@@ -188,16 +189,29 @@ def store_bundle(network: Vl4ad, bundle: Bundle, directory: Path, size: tuple[in
         shutil.copyfile(bundle.directory / bundle.text.embeddings,
                         directory / bundle.text.embeddings)
     old = json.loads((bundle.directory / MANIFEST).read_text(encoding='utf-8'))
-    kept = {key: old[key] for key in ('name', 'notice', 'padding_rgb', 'templates', 'ensemble',
-                                      'calibration', 'vocabulary', 'provenance')}
+    kept = kept_entries(old, bundle, store)
     kept['text'] = {key: value for key, value in old['text'].items()
                     if key not in ('file', 'context_length', 'embed_dim')}
-    kept['provenance'].setdefault('stored', []).append({
-        'store': store, 'from_digest': bundle.digest, 'vl4ad_ros': __version__})
     export_bundle(network, directory, size, bundle.capacity.concepts, bundle.capacity.classes,
                   bundle.directory / bundle.tokenizer, kept,
                   Classification(**old['network']['classification']), store=store)
     return Bundle.open(directory)
+
+
+def kept_entries(old: Mapping[str, Any], bundle: Bundle, store: str) -> dict[str, Any]:
+    """
+    Return the entries of a manifest that stay the same when weights are stored in another format.
+
+    :param old: the manifest.
+    :param bundle: its bundle, which the new `provenance` names.
+    :param store: the new format.
+    """
+    kept = {key: old[key] for key in (
+        'name', 'notice', 'licence', 'training_data', 'padding_rgb', 'templates', 'ensemble',
+        'calibration', 'vocabulary', 'provenance') if key in old}
+    kept['provenance'].setdefault('stored', []).append({
+        'store': store, 'from_digest': bundle.digest, 'vl4ad_ros': __version__})
+    return kept
 
 
 def export_text(network: Vl4ad, path: Path, weights: WeightFile) -> None:
@@ -215,13 +229,32 @@ def export_vision(network: Vl4ad, path: Path, size: tuple[int, int], concepts: i
 
     :param weights: files that hold its parameters.
     """
+    study = STUDY_OUTPUTS[:3] if options.classifier == 'in' else STUDY_OUTPUTS
+    export_vision_graph(VisionGraph(network, classes, options), path, size, concepts, classes,
+                        network.config.embed_dim, weights, study)
+
+
+def export_vision_graph(graph: nn.Module, path: Path, size: tuple[int, int], concepts: int,
+                        classes: int, embed_dim: int, weights: Sequence[WeightFile],
+                        study: Sequence[str] = ()) -> None:
+    """
+    Write a module with the inputs and outputs of docs/bundle.md as ONNX.
+
+    :param graph: returns the four maps and then the values of `study`.
+    :param path: the file.
+    :param size: (height, width) of the input in pixels.
+    :param concepts: P, capacity of the text inputs.
+    :param classes: C, likewise.
+    :param embed_dim: D.
+    :param weights: files that hold the parameters.
+    :param study: names of inner values, of `STUDY_OUTPUTS`.
+    """
     concept_class = torch.full((concepts,), -1)
     concept_class[:3] = torch.arange(3)
-    unit = F.normalize(torch.randn(concepts, network.config.embed_dim), dim=-1)
+    unit = F.normalize(torch.randn(concepts, embed_dim), dim=-1)
     example = (torch.randint(0, 255, (*size, 3), dtype=torch.uint8), unit, concept_class,
                torch.tensor([2]), torch.zeros(classes))
-    study = STUDY_OUTPUTS[:3] if options.classifier == 'in' else STUDY_OUTPUTS
-    _export(VisionGraph(network, classes, options), example, path,
+    _export(graph, example, path,
             ('image', 'concepts', 'concept_class', 'num_known', 'ensemble_weight'),
             (*OUTPUTS, *study), weights)
 
@@ -243,6 +276,7 @@ def _export(module: nn.Module, example: tuple[Tensor, ...], path: Path, inputs: 
     _tidy(model, outputs)
     make_gelu_fusible(model)
     fuse_projections(model)
+    fuse_padding(model)
     for file in weights:
         file.lend(model)
     onnx_ir.save(model, path)

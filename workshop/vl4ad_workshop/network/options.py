@@ -30,7 +30,7 @@ def add_precision_arguments(parser: argparse.ArgumentParser, default: str | None
     parser.add_argument('--dtype', choices=DTYPES, default=default,
                         help='precision of the image network for GPUs; the bundle always has the '
                         f'fp32 network for CPUs too (default: {without})')
-    parser.add_argument('--sampling', choices=SAMPLING,
+    parser.add_argument('--sampling', choices=[form for form in SAMPLING if form != 'none'],
                         help='form of deformable attention in the graph for GPUs (default: '
                         f'{" and ".join(ENGINE_FORMS)}, which `vl4ad build` tries in this order)')
     parser.add_argument('--images', type=Path, metavar='DIR',

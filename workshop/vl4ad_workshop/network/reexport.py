@@ -17,10 +17,10 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
+from torch import nn
 
 from vl4ad_ros import __version__
 from vl4ad_ros.bundle import Bundle, BundleError
-from vl4ad_ros.bundle.errors import REPAIR
 from vl4ad_ros.bundle.manifest import DTYPES, Graph, MAJOR, MINOR, STORAGE, VERSION
 from vl4ad_ros.bundle.prompt_encoder import PromptEncoder
 from vl4ad_ros.bundle.reference import (
@@ -30,15 +30,10 @@ from vl4ad_ros.bundle.tokenizer import Tokenizer
 from vl4ad_ros.bundle.writer import write_manifest
 from vl4ad_ros.commands import Verb
 from vl4ad_ros.inference.letterbox import Letterbox
-from vl4ad_workshop.network.checkpoint import empty_network
-from vl4ad_workshop.network.classification import Classification
-from vl4ad_workshop.network.config import NetworkConfig
-from vl4ad_workshop.network.deformable_sampling import set_sampling
-from vl4ad_workshop.network.export import export_vision, new_folder, store_bundle, VisionGraph
+from vl4ad_workshop.network.bundle_network import open_network
+from vl4ad_workshop.network.export import new_folder
 from vl4ad_workshop.network.options import (
     add_precision_arguments, forms_of, parse_size, read_pictures)
-from vl4ad_workshop.network.precision import set_precision
-from vl4ad_workshop.network.vl4ad import Vl4ad
 from vl4ad_workshop.network.weight_file import WeightFile
 
 REFERENCE = 'reference.npz'
@@ -65,11 +60,12 @@ def run(args: argparse.Namespace) -> int:
     size = args.input_size or (bundle.vision.height, bundle.vision.width)
     name = re.sub(r'[^\w.-]+', '-', bundle.name)  # which may have slashes
     out = args.out or Path(f'{name}-{size[0]}x{size[1]}-{args.dtype}')
-    forms = forms_of(args.sampling)
+    forms = forms_for(bundle, args.sampling)
     pictures = read_pictures(args.images) if args.images else ()
     deviation = export(bundle, out, size, args.dtype, forms, pictures,
                        lambda step: print(f'{step} ...', flush=True), args.store_dtype)
-    print(f'{out}: {args.dtype}, deformable attention as {" and ".join(forms)}\n'
+    how = '' if forms == ('none',) else f', deformable attention as {" and ".join(forms)}'
+    print(f'{out}: {args.dtype}{how}\n'
           f'deviation from fp32 on the reference frames: {deviation}\n'
           f'build its engine on the machine that will run it: vl4ad build {out}')
     return 0
@@ -111,9 +107,25 @@ def export(bundle: Bundle, out: Path, size: tuple[int, int], dtype: str, forms: 
             say(f'weights in {store}')
             out.parent.mkdir(parents=True, exist_ok=True)
             place = Path(stack.enter_context(TemporaryDirectory(prefix='.store.', dir=out.parent)))
-            bundle = store_bundle(load_network(bundle)[0], bundle, place / 'bundle', size, store)
+            bundle = open_network(bundle).store(place / 'bundle', size, store)
         folder = stack.enter_context(new_folder(out))
         return write_graphs(bundle, folder, size, dtype, forms, pictures, say, origin)
+
+
+def forms_for(bundle: Bundle, sampling: str | None) -> tuple[str, ...]:
+    """
+    Return the forms of deformable attention in which to write a bundle's network for GPUs.
+
+    :param bundle: whose network to write.
+    :param sampling: the form that the user asks for, or None for those of this kind of network.
+    :raises BundleError: if the network has no deformable attention and a form is asked for.
+    """
+    if bundle.network is not None and bundle.network.kind != 'vl4ad':
+        if sampling is not None:
+            raise BundleError(f"bundle '{bundle.name}' holds a {bundle.network.kind} network, "
+                              'which has no deformable attention; leave out --sampling')
+        return ('none',)
+    return forms_of(sampling)
 
 
 def write_graphs(bundle: Bundle, folder: Path, size: tuple[int, int], dtype: str,
@@ -134,11 +146,12 @@ def write_graphs(bundle: Bundle, folder: Path, size: tuple[int, int], dtype: str
     graphs = [g for g in bundle.vision.graphs
               if same_size and (g.dtype, g.sampling) not in asked]
     copied = graphs.copy() if bundle.minor == MINOR else []
-    if ('fp32', 'grid-sample') not in asked and not any(g.dtype == 'fp32' for g in graphs):
-        graphs.append(Graph(_file_of('fp32', 'grid-sample'), 'fp32', 'grid-sample'))
+    cpu_form = open_network(bundle).cpu_form
+    if ('fp32', cpu_form) not in asked and not any(g.dtype == 'fp32' for g in graphs):
+        graphs.append(Graph(_file_of('fp32', cpu_form), 'fp32', cpu_form))
     graphs += new
     say('reference frames in fp32')
-    reference = _reference(bundle, size, pictures)
+    reference = reference_frames(bundle, size, pictures)
     save_reference(folder / REFERENCE, reference)
     weights = [w for w in bundle.weights if w == bundle.network.weights
                or copied and w != _weights_of(dtype)]
@@ -172,58 +185,34 @@ def write_graphs(bundle: Bundle, folder: Path, size: tuple[int, int], dtype: str
 def _write(bundle: Bundle, folder: Path, size: tuple[int, int], graphs: Sequence[Graph],
            reference: Reference, say: Callable[[str], None]) -> tuple[Deviation, list[str]]:
     """Write graphs of one precision if it agrees with the reference; also return weight files."""
-    dtype, options = graphs[0].dtype, Classification(**bundle.network.classification)
+    dtype = graphs[0].dtype
     # Each precision rounds weights in place, so each starts from the weights of the bundle.
-    network, weights = load_network(bundle)
-    files = [replace(weights, path=folder / weights.path.name)]
+    network = open_network(bundle)
+    files = [replace(network.weights, path=folder / network.weights.path.name)]
     if dtype != 'fp32':
-        set_precision(network, dtype)
-        state = {k: v for k, v in network.state_dict().items()
-                 if v.data_ptr() not in weights.places}
+        network.set_precision(dtype)
+        state = {k: v for k, v in network.module.state_dict().items()
+                 if v.data_ptr() not in network.weights.places}
         files.append(WeightFile.write(folder / _weights_of(dtype), state))
     say(f'{dtype} on the reference frames')
-    set_sampling(network, 'gather')
-    deviation = measure(
-        reference, _in_numpy(VisionGraph(network, bundle.capacity.classes, options)))
+    network.set_sampling(network.gpu_forms[0])
+    deviation = measure(reference, _in_numpy(network.graph()))
     if excess(deviation, dtype):
         raise BundleError(
             f'{dtype} is too coarse for {bundle.name}: {excess(deviation, dtype)}; '
             f'choose another --dtype of {", ".join(d for d in DTYPES if d != dtype)}')
     for graph in graphs:
         say(graph.file)
-        set_sampling(network, graph.sampling)
-        export_vision(network, folder / graph.file, size, bundle.capacity.concepts,
-                      bundle.capacity.classes, options, files)
+        network.set_sampling(graph.sampling)
+        network.write_graph(folder / graph.file, size, files)
     return deviation, [file.path.name for file in files]
 
 
-def load_network(bundle: Bundle) -> tuple[Vl4ad, WeightFile]:
-    """
-    Build a bundle's network in PyTorch, in evaluation mode.
-
-    :param bundle: a bundle that `vl4ad convert` or `vl4ad train` wrote.
-    :return: the network, whose weights are mapped from their file, and that file.
-    :raises BundleError: if the bundle has no weights for it, or they do not fit.
-    """
-    record = bundle.network
-    if record is None:
-        raise BundleError(f'{bundle.directory} has no weights that PyTorch could load; use a '
-                          'bundle that `vl4ad convert` or `vl4ad train` wrote')
-    try:
-        network = empty_network(NetworkConfig.from_record(record.config))
-        Classification(**record.classification)
-        weights, state = WeightFile.read(bundle.directory / record.weights,
-                                         widen=record.store == 'fp16')
-        network.load_state_dict(state, assign=True)
-    except Exception as error:  # a damaged record raises many kinds of errors
-        raise BundleError(f'{bundle.directory / record.weights} does not fit the network of its '
-                          f'manifest ({error}); {REPAIR}') from error
-    return network.requires_grad_(False).eval(), weights
-
-
 def _file_of(dtype: str, sampling: str) -> str:
-    if (dtype, sampling) == ('fp32', 'grid-sample'):
+    if dtype == 'fp32' and sampling in ('grid-sample', 'none'):
         return 'vision.onnx'
+    if sampling == 'none':
+        return f'vision.{dtype}.onnx'
     return f'vision.{dtype}.{sampling}.onnx'
 
 
@@ -231,30 +220,31 @@ def _weights_of(dtype: str) -> str:
     return f'vision.{dtype}.safetensors'
 
 
-def _reference(bundle: Bundle, size: tuple[int, int],
-               pictures: Sequence[np.ndarray]) -> Reference:
-    """Return pictures at the network's size with the answers of the fp32 network in PyTorch."""
-    network, _ = load_network(bundle)
-    set_sampling(network, 'grid-sample')
+def reference_frames(bundle: Bundle, size: tuple[int, int],
+                     pictures: Sequence[np.ndarray]) -> Reference:
+    """
+    Return pictures at the network's size with the answers of the fp32 network in PyTorch.
 
-    def encode_text(tokens: np.ndarray) -> np.ndarray:
-        with torch.no_grad():
-            return network.backbone.encode_text(torch.from_numpy(tokens)).numpy()
-
+    :param bundle: a bundle with weights that PyTorch loads.
+    :param size: (height, width) of the network's input in pixels, multiples of 32.
+    :param pictures: uint8 (H, W, 3) RGB of any size; none for those of the bundle's own reference.
+    :raises BundleError: if the bundle has no weights to load.
+    """
+    network = open_network(bundle)
+    network.set_sampling(network.cpu_form)
     text = bundle.text
     tokenizer = Tokenizer(bundle.directory / bundle.tokenizer, text.context_length, text.sot,
                           text.eot, text.pad)
-    prompts = PromptEncoder(bundle, tokenizer, encode_text)(bundle.vocabulary)
+    prompts = PromptEncoder(bundle, tokenizer, network.encode_text)(bundle.vocabulary)
     texts = {name: getattr(prompts, name) for name in TEXT_INPUTS}
     images = np.stack([
         Letterbox(p.shape[:2], size, bundle.vision.stride).to_network(p, bundle.padding_rgb)
         for p in (pictures if len(pictures) else _own_pictures(bundle))])
-    answer = _in_numpy(VisionGraph(network, bundle.capacity.classes,
-                                   Classification(**bundle.network.classification)))
+    answer = _in_numpy(network.graph())
     return Reference(images, texts, tuple(answer(image, *texts.values()) for image in images))
 
 
-def _in_numpy(graph: VisionGraph) -> Callable[..., Maps]:
+def _in_numpy(graph: nn.Module) -> Callable[..., Maps]:
     """Return the network as a function of arrays, like `inference.backend.Backend.run`."""
     def answer(*inputs: np.ndarray) -> Maps:
         # Prompts are read-only arrays; PyTorch would warn about them.
