@@ -14,6 +14,7 @@ import torch
 from vl4ad_ros.bundle.prompt_encoder import Prompts
 from vl4ad_ros.inference.detector import Detector, Prediction
 from vl4ad_ros.prompts.vocabulary import PromptClass, Vocabulary
+from vl4ad_workshop.network.bundle_network import open_network
 from vl4ad_workshop.street.street_words import OBJECT, WORDS
 
 
@@ -35,7 +36,7 @@ class Subject:
         bundle = self.detector.bundle
         self.known = bundle.vocabulary.known
         self.record = dict(bundle.provenance.get('data', {}))
-        self._network = load_street(bundle)
+        self._network = open_network(bundle).module
 
     def prompts(self, known: Sequence[PromptClass],
                 anomaly: Sequence[PromptClass] = ()) -> Prompts:

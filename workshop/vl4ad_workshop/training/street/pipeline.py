@@ -11,13 +11,20 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
-from vl4ad_ros import __version__
+from vl4ad_ros.bundle.manifest import Source
+from vl4ad_ros.prompts.reader import load, open_list
+from vl4ad_workshop.network.export import new_folder
+from vl4ad_workshop.scenes.still import draw_still
+from vl4ad_workshop.street.bundle_writer import About, TextPart, write_street_bundle
 from vl4ad_workshop.street.classifier import Classifier, load_classifier
 from vl4ad_workshop.street.downloads import CLASSIFIER
+from vl4ad_workshop.street.graph import StreetConfig
 from vl4ad_workshop.street.street_head import StreetHead
 from vl4ad_workshop.street.street_words import WORDS
+from vl4ad_workshop.street.text_encoder import MiniLm
 from vl4ad_workshop.training.street.calibration import calibrate
 from vl4ad_workshop.training.street.composites import composites, KNOWN_METRES, METRES
 from vl4ad_workshop.training.street.data_folders import DataFolders
@@ -27,6 +34,9 @@ from vl4ad_workshop.training.street.recipe import STREET_RECIPES, StreetRecipe
 from vl4ad_workshop.training.street.road_picture import RoadPicture
 from vl4ad_workshop.training.street.training_data import TrainingData
 
+NOTICE = ('Made for road pictures by day and for objects from about 30 pixels tall; it misses '
+          'objects and raises false alerts: not for driving.')
+REFERENCE_PICTURES = 2
 VALIDATION_SEED = 11
 """Of the composites that choose constants, the same for every training."""
 
@@ -62,8 +72,11 @@ def train_street(name: str, data: Iterable[Path], work: Path, bundle: Path,
     :param without_animals: animals are neither labelled nor pasted.
     :raises DatasetError: if there is nothing to train on, or a data set is damaged.
     :raises FileNotFoundError: if published weights are not installed.
-    :raises ValueError: if published weights are other ones.
+    :raises ValueError: if published weights are other ones, or `bundle` exists.
     """
+    if bundle.exists():  # before minutes of work
+        raise ValueError(f"'{bundle}' exists already; remove it or choose another folder with "
+                         '--out')
     recipe = STREET_RECIPES[name].shortened(divisor) if divisor > 1 else STREET_RECIPES[name]
     folders = DataFolders.recognise(data)
     print(*(f'found {line}' for line in folders.found()), *folders.missing(), sep='\n')
@@ -72,14 +85,16 @@ def train_street(name: str, data: Iterable[Path], work: Path, bundle: Path,
     work.mkdir(parents=True, exist_ok=True)
     parts = compute_parts(pictures, classifier, recipe, work, seed)
     head = trained_head(parts, recipe, work, seed)
-    export(head, classifier, recipe, bundle, sources, {
-        'command': f'vl4ad train --config {name}' + ' --without-animals' * without_animals,
-        'version': __version__, 'seed': seed, 'data': pictures.record(),
-        'pictures': {part: len(features) for part, features in parts.items()}})
-    objects = pictures.validation_objects()
-    choice = calibrate(bundle, composites(
-        pictures.validation_places(), objects.among(METRES), objects.among(KNOWN_METRES),
-        VALIDATION_SEED, recipe=recipe.composites), recipe)
+    with new_folder(bundle) as place:
+        place.rmdir()  # the writer makes it
+        write(head, classifier, recipe, place, sources, pictures.terms(), {
+            'command': f'vl4ad train --config {name}' + ' --without-animals' * without_animals,
+            'seed': seed, 'data': pictures.record(),
+            'pictures': {part: len(features) for part, features in parts.items()}})
+        objects = pictures.validation_objects()
+        choice = calibrate(place, composites(
+            pictures.validation_places(), objects.among(METRES), objects.among(KNOWN_METRES),
+            VALIDATION_SEED, recipe=recipe.composites), recipe)
     print(f'chosen on validation pictures: {choice}\nbundle: {bundle}')
 
 
@@ -127,6 +142,40 @@ def trained_head(parts: dict[str, FeatureSet], recipe: StreetRecipe, work: Path,
     head = train_head(parts, recipe, seed)
     torch.save({'key': key, 'state': head.state_dict()}, file)
     return head
+
+
+def write(head: StreetHead, classifier: Classifier, recipe: StreetRecipe, bundle: Path,
+          sources: Sources, training_data: tuple[Source, ...],
+          provenance: dict[str, Any]) -> None:
+    """
+    Write a bundle that is not calibrated yet.
+
+    Its reference frames are drawn, because a bundle must not contain photographs.
+
+    :param head: the trained head.
+    :param classifier: the frozen network.
+    :param recipe: sizes, constants and words.
+    :param bundle: the new folder.
+    :param sources: of the text network.
+    :param training_data: the data sets with their terms.
+    :param provenance: how the head was trained.
+    """
+    config = StreetConfig(embed_dim=recipe.embed_dim, width=recipe.head_width,
+                          constants=recipe.constants)
+    vocabulary = load(recipe.known, recipe.anomaly)
+    seen = {concept for name in (recipe.known, *recipe.seen)
+            for entry in open_list(name).known or () for concept in entry.concepts}
+    alpha, beta = recipe.ensemble_weights[0]
+    size = recipe.height, recipe.width
+    drawn = [draw_still(np.random.default_rng(number), size).image
+             for number in range(REFERENCE_PICTURES)]
+    write_street_bundle(
+        bundle, classifier, head.state_dict(), TextPart.of(
+            MiniLm(sources.text, sources.tokenizer), config),
+        About([(-1.0, 0.0), (0.0, 1.0)], vocabulary, alpha, beta,
+              frozenset(seen | {n for names in config.names.values() for n in names}),
+              notice=NOTICE, training_data=training_data, provenance=provenance),
+        drawn, size, config)
 
 
 def recipe_of_features(recipe: StreetRecipe) -> dict[str, Any]:

