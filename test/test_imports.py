@@ -41,7 +41,8 @@ WORKSHOP_MAY_IMPORT = {
     'scenes': set(),
     'network': set(),
     'demo': {'scenes'},
-    'training': {'network', 'scenes', 'demo'},
+    'street': {'network'},
+    'training': {'network', 'scenes', 'demo', 'street'},
 }
 ANYWHERE_IN_WORKSHOP = ('vl4ad_workshop/',)
 # Where each heavy library may be imported.

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Sequence
+from functools import cache
 import json
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,7 @@ def measure(name: str, data: StudyData, parts: Sequence[str],
     figures: dict[str, Any] = {'bundle': {'name': subject.detector.bundle.name,
                                           'digest': subject.detector.bundle.digest}}
 
+    @cache
     def on_streets() -> pasted_objects.ObjectFigures:
         return pasted_objects.observe(subject, data.street_composites, 'objects on streets')
 

@@ -110,7 +110,7 @@ def threshold_that_keeps(subject: Subject, data: StudyData, share: float) -> flo
     :param share: of the objects of at least `COUNTED` pixels; one is kept if its median score is
         above the threshold.
     """
-    medians = observe(subject, data.validation().street_composites, 'objects that set a threshold'
+    medians = observe(subject, data.validation.street_composites, 'objects that set a threshold'
                       ).medians
     if not medians:
         raise Skipped('no object is large enough to set a threshold')

@@ -71,8 +71,9 @@ class StudyData:
         """
         self.folders, self.split, self.recipe, self._most = folders, split, recipe, most
 
+    @cached_property
     def validation(self) -> StudyData:
-        """Return the same folders with the split that chooses constants."""
+        """The same folders with the split that chooses constants."""
         return StudyData(self.folders, SPLITS['validation'], self.recipe, self._most)
 
     @cached_property

@@ -93,10 +93,10 @@ def run(args: argparse.Namespace) -> None:
     if kind == 'street':
         if not args.data:
             raise ValueError(f'--config {args.config} needs data; give folders with --data')
-        from vl4ad_workshop.training.street.pipeline import Sources, train_street
+        from vl4ad_workshop.training.street.pipeline import PublishedWeights, train_street
         train_street(args.config, args.data, work, args.out or work / 'bundle',
-                     Sources(args.classifier, args.text, args.tokenizer), args.short or 1,
-                     args.seed, args.without_animals)
+                     PublishedWeights(args.classifier, args.text, args.tokenizer),
+                     args.short or 1, args.seed, args.without_animals)
         return
     config = TrainingConfig.load(args.config, args.set)
     from vl4ad_workshop.training.real.distribution import processes

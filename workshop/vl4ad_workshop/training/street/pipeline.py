@@ -42,7 +42,7 @@ VALIDATION_SEED = 11
 
 
 @dataclass(frozen=True)
-class Sources:
+class PublishedWeights:
     """
     Published weights; None stands for those of the installed packages.
 
@@ -57,7 +57,7 @@ class Sources:
 
 
 def train_street(name: str, data: Iterable[Path], work: Path, bundle: Path,
-                 sources: Sources = Sources(), divisor: int = 1, seed: int = 0,
+                 weights: PublishedWeights = PublishedWeights(), divisor: int = 1, seed: int = 0,
                  without_animals: bool = False) -> None:
     """
     Compute features, train the head, write the bundle and calibrate it.
@@ -66,7 +66,7 @@ def train_street(name: str, data: Iterable[Path], work: Path, bundle: Path,
     :param data: folders as in `DataFolders.recognise`.
     :param work: folder of features and heads, which are computed once. Several seeds share it.
     :param bundle: folder of the new bundle.
-    :param sources: published weights.
+    :param weights: published weights.
     :param divisor: divides the numbers of pictures and steps, for a trial run.
     :param seed: of composites, weights and batches.
     :param without_animals: animals are neither labelled nor pasted.
@@ -81,13 +81,13 @@ def train_street(name: str, data: Iterable[Path], work: Path, bundle: Path,
     folders = DataFolders.recognise(data)
     print(*(f'found {line}' for line in folders.found()), *folders.missing(), sep='\n')
     pictures = TrainingData(folders, recipe, without_animals)
-    classifier = load_classifier(sources.classifier)
+    classifier = load_classifier(weights.classifier)
     work.mkdir(parents=True, exist_ok=True)
     parts = compute_parts(pictures, classifier, recipe, work, seed)
     head = trained_head(parts, recipe, work, seed)
     with new_folder(bundle) as place:
         place.rmdir()  # the writer makes it
-        write(head, classifier, recipe, place, sources, pictures.terms(), {
+        write(head, classifier, recipe, place, weights, pictures.terms(), {
             'command': f'vl4ad train --config {name}' + ' --without-animals' * without_animals,
             'seed': seed, 'data': pictures.record(),
             'pictures': {part: len(features) for part, features in parts.items()}})
@@ -145,7 +145,7 @@ def trained_head(parts: dict[str, FeatureSet], recipe: StreetRecipe, work: Path,
 
 
 def write(head: StreetHead, classifier: Classifier, recipe: StreetRecipe, bundle: Path,
-          sources: Sources, training_data: tuple[Source, ...],
+          weights: PublishedWeights, training_data: tuple[Source, ...],
           provenance: dict[str, Any]) -> None:
     """
     Write a bundle that is not calibrated yet.
@@ -156,7 +156,7 @@ def write(head: StreetHead, classifier: Classifier, recipe: StreetRecipe, bundle
     :param classifier: the frozen network.
     :param recipe: sizes, constants and words.
     :param bundle: the new folder.
-    :param sources: of the text network.
+    :param weights: of the text network.
     :param training_data: the data sets with their terms.
     :param provenance: how the head was trained.
     """
@@ -171,7 +171,7 @@ def write(head: StreetHead, classifier: Classifier, recipe: StreetRecipe, bundle
              for number in range(REFERENCE_PICTURES)]
     write_street_bundle(
         bundle, classifier, head.state_dict(), TextPart.of(
-            MiniLm(sources.text, sources.tokenizer), config),
+            MiniLm(weights.text, weights.tokenizer), config),
         About([(-1.0, 0.0), (0.0, 1.0)], vocabulary, alpha, beta,
               frozenset(seen | {n for names in config.names.values() for n in names}),
               notice=NOTICE, training_data=training_data, provenance=provenance),
