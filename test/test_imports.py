@@ -40,9 +40,9 @@ WORKSHOP_MAY_IMPORT = {
     '__init__.py': set(),
     'scenes': set(),
     'network': set(),
-    'demo': {'scenes'},
     'street': {'network'},
-    'training': {'network', 'scenes', 'demo', 'street'},
+    'demo': {'scenes'},
+    'training': {'network', 'street', 'scenes', 'demo'},
 }
 ANYWHERE_IN_WORKSHOP = ('vl4ad_workshop/',)
 # Where each heavy library may be imported.
@@ -58,7 +58,8 @@ ONLY_IN = {
     'ament_index_python': ('vl4ad_ros/node/',),
     'launch': (),
     'cv_bridge': ('vl4ad_ros/images/with_cv_bridge.py',),
-    'onnxruntime': ('vl4ad_ros/inference/onnxruntime.py',),
+    'onnxruntime': ('vl4ad_ros/inference/onnxruntime.py',
+                    'vl4ad_workshop/street/text_encoder.py'),
     'tensorrt': ('vl4ad_ros/inference/tensorrt/library.py',),
     'tensorrt_rtx': (),
     'cuda': ('vl4ad_ros/inference/tensorrt/cuda.py',),

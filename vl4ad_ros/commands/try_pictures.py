@@ -71,7 +71,7 @@ def run(options: argparse.Namespace) -> int:
             errors += _process(results, sources)
             if not results.rows:
                 raise _none_was_read(errors)
-            notice = detector.bundle.notice
+            notice, terms = detector.bundle.notice, detector.bundle.terms
             results.finish(
                 f'model {detector.bundle.name} on {detector.backend.name}. {notice}')
     for line in summary(results.rows):
@@ -79,6 +79,8 @@ def run(options: argparse.Namespace) -> int:
     print(f'  contact sheet {options.out / SHEET}\n  table         {options.out / TABLE}')
     if notice:
         print(f'  notice        {notice}')
+    if terms:
+        print(f'  terms         {terms}')
     for sentence in results.warnings:
         warn(sentence)
     if errors:

@@ -146,6 +146,8 @@ class DetectorNode(PatientLifecycleNode):
             f'{len(vocabulary.anomaly)} anomaly classes')
         if detector.bundle.notice:
             self.get_logger().warning(f'model {detector.bundle.name}: {detector.bundle.notice}')
+        if detector.bundle.terms:
+            self.get_logger().info(f"Bundle '{detector.bundle.name}': {detector.bundle.terms}")
         if settings.image_transport == 'raw':
             self.get_logger().info(model.conversion)
         self._warn_of_scripts(loaded, prompts)

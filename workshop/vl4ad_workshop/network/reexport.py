@@ -37,6 +37,7 @@ from vl4ad_workshop.network.options import (
 from vl4ad_workshop.network.weight_file import WeightFile
 
 REFERENCE = 'reference.npz'
+_ALL_OUTPUTS = 1  # minor version since which graphs have all outputs of `OUTPUTS`
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -78,8 +79,7 @@ def export(bundle: Bundle, out: Path, size: tuple[int, int], dtype: str, forms: 
     Write a new bundle with the image network in one more precision, whole or not at all.
 
     The new bundle keeps the fp32 network, and those of other precisions unless the size is
-    another. Graphs of a bundle of an older minor version lack outputs, so all of them are written
-    anew.
+    another. Graphs of a bundle of version 2.0 lack an output, so all of them are written anew.
 
     :param bundle: a bundle with weights that PyTorch loads.
     :param out: folder of the new bundle, which must not exist yet.
@@ -145,7 +145,7 @@ def write_graphs(bundle: Bundle, folder: Path, size: tuple[int, int], dtype: str
     asked = [(g.dtype, g.sampling) for g in new]
     graphs = [g for g in bundle.vision.graphs
               if same_size and (g.dtype, g.sampling) not in asked]
-    copied = graphs.copy() if bundle.minor == MINOR else []
+    copied = graphs.copy() if bundle.minor >= _ALL_OUTPUTS else []
     cpu_form = open_network(bundle).cpu_form
     if ('fp32', cpu_form) not in asked and not any(g.dtype == 'fp32' for g in graphs):
         graphs.append(Graph(_file_of('fp32', cpu_form), 'fp32', cpu_form))

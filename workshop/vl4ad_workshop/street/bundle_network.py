@@ -54,9 +54,10 @@ class OfBundle:
         return StreetGraph(self.module, self._bundle.capacity.classes)
 
     def set_precision(self, dtype: str) -> None:
-        """Convert the convolutions in place; what is computed of their results is float32."""
+        """Convert in place all convolutions except the two that return logits."""
+        logits = self.module.classifier.classes, self.module.head.out[-1]
         for module in self.module.modules():
-            if isinstance(module, nn.Conv2d):
+            if isinstance(module, nn.Conv2d) and module not in logits:
                 module.to(DTYPES[dtype])
 
     def set_sampling(self, form: str) -> None:

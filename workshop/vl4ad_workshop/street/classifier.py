@@ -116,7 +116,7 @@ class Classifier(nn.Module):
         :param last: (B, 320, h, w), the last map of `features`.
         :return: (B, 1000, h, w).
         """
-        return self.classes(F.relu6(self.top(last)))
+        return self.classes(F.relu6(self.top(last)).to(self.classes.weight.dtype))
 
 
 def load_classifier(path: Path | None = None) -> Classifier:

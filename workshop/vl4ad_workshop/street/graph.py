@@ -82,9 +82,9 @@ class StreetNetwork(nn.Module):
         The other arguments are those of `ensemble`.
         """
         maps = self.classifier.features(image.permute(2, 0, 1)[None])
-        # From here on everything is float32, which costs little: the maps are small.
-        street = self.head(maps).float()[0].permute(1, 2, 0).softmax(-1)
-        logits = self.classifier.logits(maps[-1]).float()[0].permute(1, 2, 0)
+        # Logits, and all that is computed of them, are float32 in every precision.
+        street = self.head(maps)[0].permute(1, 2, 0).softmax(-1)
+        logits = self.classifier.logits(maps[-1])[0].permute(1, 2, 0)
         embedding = conse(logits, self.imagenet_names, self.config.constants.top)
         return ensemble(street, embedding, self.street_names,
                         [len(names) for names in self.config.names.values()], concepts,

@@ -78,7 +78,8 @@ class StreetHead(nn.Module):
                         + _enlarge(fourth(at_32), size))
         for block in self.mix:
             hidden = hidden + block(hidden)
-        return self.out(F.relu(_enlarge(hidden, at_4.shape[-2:]) + self.fine(at_4)))
+        hidden = F.relu(_enlarge(hidden, at_4.shape[-2:]) + self.fine(at_4))
+        return self.out[-1](self.out[:-1](hidden).to(self.out[-1].weight.dtype))
 
     @torch.no_grad()
     def folded(self) -> StreetHead:

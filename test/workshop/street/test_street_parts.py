@@ -1,0 +1,133 @@
+# Copyright 2026 vl4ad_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The parts of the street model compute what their sources say (needs torch)."""
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip('torch')
+pytest.importorskip('onnx')
+pytest.importorskip('onnxruntime')
+
+from torch.nn import functional  # noqa: E402
+
+from vl4ad_workshop.network.classification import EMPTY_CLASS_LOGIT  # noqa: E402
+from vl4ad_workshop.street.classifier import (  # noqa: E402
+    CHANNELS, Classifier, Convolution, folded, STRIDES)
+from vl4ad_workshop.street.conse import conse  # noqa: E402
+from vl4ad_workshop.street.downloads import CLASSIFIER, MINILM  # noqa: E402
+from vl4ad_workshop.street.enlargement import enlarge  # noqa: E402
+from vl4ad_workshop.street.ensemble import class_cosines, ensemble  # noqa: E402
+from vl4ad_workshop.street.street_head import StreetHead  # noqa: E402
+
+
+def unit(*shape, seed=0):
+    return functional.normalize(
+        torch.randn(*shape, generator=torch.Generator().manual_seed(seed)), dim=-1)
+
+
+def test_convolutions_pad_as_tensorflow():
+    """With stride 2 the first of two pixels is the centre for kernel 3, as in SAME padding."""
+    layer = Convolution(1, 1, 3, 2)
+    torch.nn.init.zeros_(layer.weight)
+    torch.nn.init.zeros_(layer.bias)
+    layer.weight.data[0, 0, 0, 0] = 1
+    image = torch.arange(16.).view(1, 1, 4, 4)
+    assert layer(image)[0, 0].tolist() == [[0, 2], [8, 10]]
+
+
+def test_the_classifier_has_the_maps_it_promises():
+    maps = Classifier().eval().features(torch.zeros(1, 3, 64, 96))
+    assert [tuple(m.shape[1:]) for m in maps] == [
+        (c, 64 // s, 96 // s) for c, s in zip(CHANNELS, STRIDES)]
+    with pytest.raises(ValueError, match='65x96 pixels; both sides must be multiples of 32'):
+        Classifier().features(torch.zeros(1, 3, 65, 96))
+
+
+def test_folded_batch_norms_compute_the_same():
+    rng = torch.Generator().manual_seed(0)
+    stem = torch.nn.Conv2d(3, 32, 3, 2, bias=False)
+    norm = torch.nn.BatchNorm2d(32, eps=1e-3).eval()
+    for value in (norm.weight.data, norm.bias.data, norm.running_mean, norm.running_var):
+        value.copy_(torch.rand(32, generator=rng) + 0.5)
+    published = {**{f'_conv_stem.{k}': v for k, v in stem.state_dict().items()},
+                 **{f'_bn0.{k}': v for k, v in norm.state_dict().items()}}
+
+    class Rest(dict):
+        """Gives every other convolution and norm a value."""
+
+        def __missing__(self, name):
+            return torch.ones(1, 1, 1, 1) if '_conv' in name or '_fc.w' in name else torch.ones(1)
+
+    published = Rest(published)
+    published['_fc.weight'] = torch.ones(1, 1)
+    state = folded(published)
+    image = torch.rand(1, 3, 9, 9, generator=rng)
+    with torch.no_grad():
+        expected = norm(stem(image))
+        seen = functional.conv2d(image, state['stem.weight'], state['stem.bias'], 2)
+    np.testing.assert_allclose(seen, expected, atol=1e-5)
+
+
+def test_a_folded_head_computes_the_same():
+    torch.manual_seed(0)
+    head = StreetHead(mean=[torch.randn(c) for c in CHANNELS],
+                      std=[torch.rand(c) + 0.5 for c in CHANNELS])
+    maps = [torch.randn(2, c, 64 // s, 96 // s) for c, s in zip(CHANNELS, STRIDES)]
+    for _ in range(3):
+        head(maps)  # lets the batch norms see something
+    head.eval()
+    with torch.no_grad():
+        np.testing.assert_allclose(head.folded()(maps), head(maps), atol=1e-4)
+
+
+def test_enlarging_is_interpolation():
+    maps = torch.randn(11, 20, 5)
+    expected = functional.interpolate(maps.permute(2, 0, 1)[None], (88, 160), mode='bilinear',
+                                      align_corners=False)[0].permute(1, 2, 0)
+    np.testing.assert_allclose(enlarge(maps, 88, 160), expected, atol=1e-5)
+
+
+def test_conse_averages_the_most_likely_names():
+    logits, names = torch.randn(2, 3, 50), unit(50, 16)
+    values, index = logits.topk(10, -1)
+    expected = functional.normalize(
+        (values.softmax(-1)[..., None] * names[index]).sum(2), dim=-1)
+    np.testing.assert_allclose(conse(logits, names, 10), expected, atol=1e-5)
+
+
+def test_the_best_concept_of_each_class_counts():
+    rows, concepts = unit(7, 16), unit(40, 16, seed=1)
+    classes = torch.from_numpy(np.random.default_rng(0).integers(-1, 9, 40))
+    best, used = class_cosines(rows, concepts, classes, 12)
+    cosine = rows @ concepts.t()
+    for k in range(12):
+        expected = (cosine[:, classes == k].amax(1) if (classes == k).any()
+                    else torch.full((7,), float(EMPTY_CLASS_LOGIT)))
+        np.testing.assert_allclose(best[:, k], expected, rtol=1e-6, atol=1e-6)
+        assert used[k] == (classes == k).any()
+
+
+def test_void_and_empty_classes_in_the_ensemble():
+    names, concepts = unit(3, 16), torch.zeros(8, 16)
+    concepts[:2] = names[:2]
+    classes = torch.tensor([0, 1, *[-1] * 6])
+    street = torch.zeros(2, 2, 4)
+    street[..., 0] = 1  # everything is the first word
+    log_share = ensemble(street, unit(1, 1, 16), names, [1, 1, 1], concepts, classes,
+                         torch.tensor([0.0, 0.0, 0.0, 0.0]))
+    share = log_share.exp()
+    assert share.shape == (2, 2, 5) and (share[..., 2:4] == 0).all()
+    assert (share.argmax(-1) == 0).all()
+    street = torch.zeros(2, 2, 4)
+    street[..., 3] = 1  # everything is an object, which no prompt is near to
+    log_share = ensemble(street, unit(1, 1, 16), names, [1, 1, 1], concepts, classes,
+                         torch.tensor([0.0, 0.0, 0.0, 0.0]))
+    assert (log_share.argmax(-1) == 4).all()  # void
+
+
+@pytest.mark.parametrize('download', [CLASSIFIER, MINILM])
+def test_another_file_is_refused(download, tmp_path):
+    (tmp_path / 'file').write_bytes(b'something else')
+    with pytest.raises(ValueError, match=f'is not the file of {download.requirement}'):
+        download.read(tmp_path / 'file')
