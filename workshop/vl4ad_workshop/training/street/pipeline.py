@@ -26,7 +26,6 @@ from vl4ad_workshop.street.street_head import StreetHead
 from vl4ad_workshop.street.street_words import WORDS
 from vl4ad_workshop.street.text_encoder import MiniLm
 from vl4ad_workshop.training.street.calibration import calibrate
-from vl4ad_workshop.training.street.composites import composites, KNOWN_METRES, METRES
 from vl4ad_workshop.training.street.data_folders import DataFolders
 from vl4ad_workshop.training.street.features import FeatureSet
 from vl4ad_workshop.training.street.head_training import train_head
@@ -91,10 +90,7 @@ def train_street(name: str, data: Iterable[Path], work: Path, bundle: Path,
             'command': f'vl4ad train --config {name}' + ' --without-animals' * without_animals,
             'seed': seed, 'data': pictures.record(),
             'pictures': {part: len(features) for part, features in parts.items()}})
-        objects = pictures.validation_objects()
-        choice = calibrate(place, composites(
-            pictures.validation_places(), objects.among(METRES), objects.among(KNOWN_METRES),
-            VALIDATION_SEED, recipe=recipe.composites), recipe)
+        choice = calibrate(place, pictures.validation(VALIDATION_SEED), recipe)
     print(f'chosen on validation pictures: {choice}\nbundle: {bundle}')
 
 

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Protocol, TypeVar
 
+import numpy as np
+
 from vl4ad_ros.bundle.manifest import Source
 from vl4ad_ros.composing.pasting import CutOut
 from vl4ad_workshop.training.real.labelled import DatasetError
@@ -18,7 +20,7 @@ from vl4ad_workshop.training.street.coco_instances import CocoInstances, instanc
 from vl4ad_workshop.training.street.coco_instances import SPLITS as INSTANCE_SPLITS
 from vl4ad_workshop.training.street.coco_panoptic import CocoPanopticRoads, panoptic_file, SPLITS
 from vl4ad_workshop.training.street.composites import (
-    ANIMALS, composites, Ground, KNOWN_METRES, METRES, Objects)
+    ANIMALS, Composite, composites, Ground, KNOWN_METRES, METRES, Objects)
 from vl4ad_workshop.training.street.data_folders import DataFolders
 from vl4ad_workshop.training.street.recipe import StreetRecipe
 from vl4ad_workshop.training.street.road_frames import RoadFrames
@@ -147,11 +149,31 @@ class TrainingData:
         for frames in self.roads:
             yield from lane_grounds(frames, self._recipe)
 
-    def validation_places(self) -> list[tuple[RoadPicture, Ground]]:
-        """Return the pictures on which objects are pasted for validation."""
-        streets = [p for picked in self.validation_streets for p in picked]
-        places = list(with_ground(streets, self._recipe)) or list(self.road_grounds())
-        return [places[i] for i in evenly(range(len(places)), self._recipe.validation_composites)]
+    def validation(self, seed: int) -> list[Composite]:
+        """
+        Paste the validation objects on validation streets.
+
+        Without such streets, frames of clean roads or scenes with a road take their place.
+        Without objects, the pictures are returned as they are.
+
+        :param seed: of the objects, places and sizes.
+        """
+        size = self._recipe.height, self._recipe.width
+        places: list[tuple[RoadPicture, Ground]] = []
+        kept = [p for picked in (self._kept if any(map(len, self._kept)) else self.scenes)
+                for p in picked] if not self.validation_streets and not self.roads else []
+        for source in (
+                with_ground((p for picked in self.validation_streets for p in picked),
+                            self._recipe), self.road_grounds(), with_ground(kept, self._recipe)):
+            places = places or list(source)
+        most = self._recipe.validation_composites
+        places = [places[i] for i in evenly(range(len(places)), most)]
+        objects = self.validation_objects()
+        made = list(composites(places, objects.among(METRES), objects.among(KNOWN_METRES), seed,
+                               recipe=self._recipe.composites))
+        plain = [picture for picture, _ in places] or [
+            scaled(kept[i], size) for i in evenly(range(len(kept)), most)]
+        return made or [Composite(p, np.zeros(p.labels.shape, np.int16), ()) for p in plain]
 
     def _streets(self) -> tuple[list[Picked], list[Picked]]:
         """Return the streets that train and those that choose constants."""
