@@ -23,13 +23,13 @@ import torch
 from vl4ad_ros.bundle import Bundle
 from vl4ad_ros.bundle.reference import Maps, measure, OUTPUTS, Reference, TEXT_INPUTS
 from vl4ad_ros.inference.detector import Detector
+from vl4ad_workshop.network.bundle_network import load_network
 from vl4ad_workshop.network.classification import Classification
 from vl4ad_workshop.network.config import OFFICIAL
 from vl4ad_workshop.network.deformable_sampling import FORMS, set_sampling
 from vl4ad_workshop.network.export import VisionGraph
 from vl4ad_workshop.network.options import parse_size
 from vl4ad_workshop.network.precision import set_precision
-from vl4ad_workshop.network.bundle_network import load_network
 from vl4ad_workshop.network.vl4ad import Vl4ad
 from vl4ad_workshop.scenes.still import draw_still
 

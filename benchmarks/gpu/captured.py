@@ -11,15 +11,11 @@ from benchmarks.gpu.device import Device, tf32
 from benchmarks.gpu.models import Variant
 import numpy as np
 import torch
-from torch import Tensor
+from torch import nn, Tensor
 
 from vl4ad_ros.bundle import Bundle
 from vl4ad_ros.bundle.reference import Maps, OUTPUTS
-from vl4ad_workshop.network.classification import Classification
-from vl4ad_workshop.network.deformable_sampling import set_sampling
-from vl4ad_workshop.network.export import VisionGraph
-from vl4ad_workshop.network.precision import set_precision
-from vl4ad_workshop.network.bundle_network import load_network
+from vl4ad_workshop.network.bundle_network import open_network
 
 
 class CapturedNetwork:
@@ -30,12 +26,12 @@ class CapturedNetwork:
 
     :ivar inputs: tensors on the device that each `replay` reads.
     :ivar outputs: tensors on the device that each `replay` overwrites, in the order of `Maps`;
-        behind them the mask logits (1, N, h, w).
+        behind them the mask logits (1, N, h, w) of VL4AD.
     :ivar replay: runs the network once.
     :ivar stages: duration in ms of ``upload``, ``network`` and ``download`` in the last `run`.
     """
 
-    def __init__(self, device: Device, graph: VisionGraph, inputs: Sequence[Tensor]) -> None:
+    def __init__(self, device: Device, graph: nn.Module, inputs: Sequence[Tensor]) -> None:
         """
         Warm a network up and capture it.
 
@@ -61,17 +57,15 @@ class CapturedNetwork:
         :param size: rows and columns of its input, in pixels; None for those of the bundle.
         :raises BundleError: if the bundle has no weights for PyTorch.
         """
-        network, _ = load_network(bundle)
-        set_precision(network, variant.precision)
-        set_sampling(network, variant.form)
-        network = network.to(device.torch, memory_format=variant.layout)
+        network = open_network(bundle)
+        network.set_precision(variant.precision)
+        network.set_sampling(variant.form if network.cpu_form != 'none' else 'none')
+        network.module.to(device.torch, memory_format=variant.layout)
         image, *texts = bundle.vision_signature.inputs
         inputs = [torch.zeros(shape, dtype=getattr(torch, t.dtype), device=device.torch)
                   for t, shape in ((image, (*(size or image.shape[:2]), 3)),
                                    *((t, t.shape) for t in texts))]
-        return CapturedNetwork(device, VisionGraph(
-            network, bundle.capacity.classes, Classification(**bundle.network.classification)),
-            inputs)
+        return CapturedNetwork(device, network.graph(), inputs)
 
     def answer(self) -> tuple[Tensor, ...]:
         """Run the network operation by operation, without the graph."""
@@ -111,7 +105,9 @@ class CapturedNetwork:
         return maps
 
     def empty_queries(self) -> int:
-        """Return how many queries of the last run have a mask without any pixel."""
+        """Return how many queries of the last run have a mask without any pixel; 0 without masks."""
+        if len(self.outputs) == len(OUTPUTS):
+            return 0
         return int((self.outputs[len(OUTPUTS)] <= 0).flatten(2).all(-1).sum())
 
     def _now(self) -> float:

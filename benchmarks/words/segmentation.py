@@ -20,8 +20,8 @@ from vl4ad_ros.bundle import Bundle, BundleError
 from vl4ad_ros.bundle.tokenizer import Tokenizer
 from vl4ad_ros.inference.letterbox import Letterbox
 from vl4ad_ros.prompts.vocabulary import PromptClass
-from vl4ad_workshop.network.classification import Classification
 from vl4ad_workshop.network.bundle_network import load_network
+from vl4ad_workshop.network.classification import Classification
 from vl4ad_workshop.scenes.frame import Frame
 from vl4ad_workshop.scenes.kinds import KINDS, kinds_in
 from vl4ad_workshop.training.drawn.gate import zero_shot_accuracy

@@ -16,10 +16,10 @@ from vl4ad_ros.bundle.reference import (  # noqa: E402
     load_reference, Maps, other_classes, OUTPUTS, TEXT_INPUTS)
 from vl4ad_ros.inference.backend import Backend, BackendOptions, open_backend  # noqa: E402
 from vl4ad_ros.inference.letterbox import Letterbox  # noqa: E402
+from vl4ad_workshop.network.bundle_network import load_network  # noqa: E402
 from vl4ad_workshop.network.classification import Classification  # noqa: E402
 from vl4ad_workshop.network.deformable_sampling import set_sampling  # noqa: E402
 from vl4ad_workshop.network.export import VisionGraph  # noqa: E402
-from vl4ad_workshop.network.bundle_network import load_network  # noqa: E402
 from vl4ad_workshop.network.vl4ad import Vl4ad  # noqa: E402
 from vl4ad_workshop.scenes.still import draw_still  # noqa: E402
 

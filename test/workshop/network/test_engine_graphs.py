@@ -23,12 +23,12 @@ from benchmarks.parity import drawn_network  # noqa: E402, I100
 from vl4ad_ros.bundle import Bundle  # noqa: E402
 from vl4ad_ros.bundle.reference import Maps, measure, Reference, TEXT_INPUTS  # noqa: E402
 from vl4ad_ros.inference.detector import Detector  # noqa: E402
+from vl4ad_workshop.network.bundle_network import load_network  # noqa: E402
 from vl4ad_workshop.network.classification import Classification  # noqa: E402
 from vl4ad_workshop.network.config import CONVNEXT_LARGE_D_320, TINY  # noqa: E402
 from vl4ad_workshop.network.deformable_sampling import PLUGIN, set_sampling  # noqa: E402
 from vl4ad_workshop.network.export import export_vision, VisionGraph  # noqa: E402
 from vl4ad_workshop.network.precision import set_precision  # noqa: E402
-from vl4ad_workshop.network.bundle_network import load_network  # noqa: E402
 from vl4ad_workshop.network.vl4ad import Vl4ad  # noqa: E402
 from vl4ad_workshop.scenes.still import draw_still  # noqa: E402
 

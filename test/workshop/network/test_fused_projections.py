@@ -20,13 +20,13 @@ from onnx_ir import serde  # noqa: E402
 from vl4ad_ros.bundle import Bundle  # noqa: E402
 from vl4ad_ros.bundle.reference import load_reference, Maps, measure, Reference  # noqa: E402
 from vl4ad_workshop.network import export  # noqa: E402
+from vl4ad_workshop.network.bundle_network import load_network  # noqa: E402
 from vl4ad_workshop.network.classification import Classification  # noqa: E402
 from vl4ad_workshop.network.config import TINY  # noqa: E402
 from vl4ad_workshop.network.deformable_sampling import set_sampling  # noqa: E402
 from vl4ad_workshop.network.export import export_vision, VisionGraph  # noqa: E402
 from vl4ad_workshop.network.fused_projections import fuse_projections  # noqa: E402
 from vl4ad_workshop.network.precision import set_precision  # noqa: E402
-from vl4ad_workshop.network.bundle_network import load_network  # noqa: E402
 from vl4ad_workshop.network.vl4ad import Vl4ad  # noqa: E402
 
 TYPES = {'fp32': TensorProto.FLOAT, 'fp16': TensorProto.FLOAT16, 'bf16': TensorProto.BFLOAT16}

@@ -21,11 +21,11 @@ from torch.utils import _pytree as pytree  # noqa: E402
 from torch.utils._python_dispatch import TorchDispatchMode  # noqa: E402
 from vl4ad_ros.bundle import Bundle  # noqa: E402
 from vl4ad_ros.bundle.reference import excess, load_reference, measure  # noqa: E402
+from vl4ad_workshop.network.bundle_network import load_network  # noqa: E402
 from vl4ad_workshop.network.classification import Classification  # noqa: E402
 from vl4ad_workshop.network.deformable_sampling import set_sampling  # noqa: E402
 from vl4ad_workshop.network.export import VisionGraph  # noqa: E402
 from vl4ad_workshop.network.precision import set_precision  # noqa: E402
-from vl4ad_workshop.network.bundle_network import load_network  # noqa: E402
 from vl4ad_workshop.network.vl4ad import Vl4ad  # noqa: E402
 
 

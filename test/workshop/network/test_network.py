@@ -15,12 +15,12 @@ import torch.nn.functional as F  # noqa: E402
 
 from vl4ad_ros.bundle import Bundle  # noqa: E402
 from vl4ad_ros.bundle.reference import load_reference  # noqa: E402
+from vl4ad_workshop.network.bundle_network import load_network  # noqa: E402
 from vl4ad_workshop.network.config import TINY  # noqa: E402
 from vl4ad_workshop.network.deformable_attention import DeformableAttention  # noqa: E402
 from vl4ad_workshop.network.export import (  # noqa: E402
     export_bundle, make_gelu_fusible, STUDY_OUTPUTS, VisionGraph)
 from vl4ad_workshop.network.position import cell_centres  # noqa: E402
-from vl4ad_workshop.network.bundle_network import load_network  # noqa: E402
 from vl4ad_workshop.network.uncertainty import semantic_map  # noqa: E402
 from vl4ad_workshop.network.vl4ad import Texts, Vl4ad  # noqa: E402
 from vl4ad_workshop.training.drawn.tokens import special_ids, train_tokenizer  # noqa: E402

@@ -19,8 +19,8 @@ from vl4ad_ros.bundle import Bundle  # noqa: E402
 from vl4ad_ros.bundle.reference import load_reference, measure  # noqa: E402
 from vl4ad_ros.cli import main  # noqa: E402
 from vl4ad_ros.inference.backend import BackendOptions, open_backend  # noqa: E402
-from vl4ad_workshop.network.export import store_bundle  # noqa: E402
 from vl4ad_workshop.network.bundle_network import load_network  # noqa: E402
+from vl4ad_workshop.network.export import store_bundle  # noqa: E402
 from vl4ad_workshop.network.weight_file import LARGE, round_to_half, WeightFile  # noqa: E402
 
 WEIGHTS = 'weights.safetensors'

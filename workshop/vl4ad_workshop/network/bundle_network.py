@@ -92,16 +92,21 @@ def open_network(bundle: Bundle) -> BundleNetwork:
     :param bundle: a bundle that the workshop wrote.
     :raises BundleError: if the bundle has no weights for it, or they do not fit.
     """
+    return class_of(bundle)(bundle)
+
+
+def class_of(bundle: Bundle) -> type[OfBundle]:
+    """Return the class of a bundle's network, which has its forms, without loading weights."""
     kind = 'vl4ad' if bundle.network is None else bundle.network.kind
-    network: BundleNetwork = importlib.import_module(_MODULES[kind]).OfBundle(bundle)
-    return network
+    found: type[OfBundle] = importlib.import_module(_MODULES[kind]).OfBundle
+    return found
 
 
 class OfBundle:
     """A VL4AD network; see `BundleNetwork`."""
 
     cpu_form = 'grid-sample'
-    gpu_forms = ENGINE_FORMS
+    gpu_forms: Sequence[str] = ENGINE_FORMS
 
     def __init__(self, bundle: Bundle) -> None:
         """

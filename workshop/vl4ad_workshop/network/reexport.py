@@ -30,10 +30,9 @@ from vl4ad_ros.bundle.tokenizer import Tokenizer
 from vl4ad_ros.bundle.writer import write_manifest
 from vl4ad_ros.commands import Verb
 from vl4ad_ros.inference.letterbox import Letterbox
-from vl4ad_workshop.network.bundle_network import open_network
+from vl4ad_workshop.network.bundle_network import class_of, open_network
 from vl4ad_workshop.network.export import new_folder
-from vl4ad_workshop.network.options import (
-    add_precision_arguments, forms_of, parse_size, read_pictures)
+from vl4ad_workshop.network.options import add_precision_arguments, parse_size, read_pictures
 from vl4ad_workshop.network.weight_file import WeightFile
 
 REFERENCE = 'reference.npz'
@@ -120,12 +119,13 @@ def forms_for(bundle: Bundle, sampling: str | None) -> tuple[str, ...]:
     :param sampling: the form that the user asks for, or None for those of this kind of network.
     :raises BundleError: if the network has no deformable attention and a form is asked for.
     """
-    if bundle.network is not None and bundle.network.kind != 'vl4ad':
-        if sampling is not None:
-            raise BundleError(f"bundle '{bundle.name}' holds a {bundle.network.kind} network, "
-                              'which has no deformable attention; leave out --sampling')
-        return ('none',)
-    return forms_of(sampling)
+    forms = tuple(class_of(bundle).gpu_forms)
+    if sampling is None:
+        return forms
+    if 'none' in forms:
+        raise BundleError(f"bundle '{bundle.name}' holds a network that has no deformable "
+                          'attention; leave out --sampling')
+    return (sampling,)
 
 
 def write_graphs(bundle: Bundle, folder: Path, size: tuple[int, int], dtype: str,
@@ -146,7 +146,7 @@ def write_graphs(bundle: Bundle, folder: Path, size: tuple[int, int], dtype: str
     graphs = [g for g in bundle.vision.graphs
               if same_size and (g.dtype, g.sampling) not in asked]
     copied = graphs.copy() if bundle.minor >= _ALL_OUTPUTS else []
-    cpu_form = open_network(bundle).cpu_form
+    cpu_form = class_of(bundle).cpu_form
     if ('fp32', cpu_form) not in asked and not any(g.dtype == 'fp32' for g in graphs):
         graphs.append(Graph(_file_of('fp32', cpu_form), 'fp32', cpu_form))
     graphs += new

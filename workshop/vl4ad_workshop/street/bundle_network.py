@@ -28,7 +28,7 @@ class OfBundle:
     """A street network; see `vl4ad_workshop.network.bundle_network.BundleNetwork`."""
 
     cpu_form = 'none'
-    gpu_forms = ('none',)
+    gpu_forms: Sequence[str] = ('none',)
 
     def __init__(self, bundle: Bundle) -> None:
         """

@@ -12,8 +12,8 @@ pytest.importorskip('open_clip')
 
 from vl4ad_ros.bundle import Bundle, BundleError  # noqa: E402
 from vl4ad_ros.bundle.tokenizer import Tokenizer  # noqa: E402
-from vl4ad_workshop.network.classification import class_probability  # noqa: E402
 from vl4ad_workshop.network.bundle_network import load_network  # noqa: E402
+from vl4ad_workshop.network.classification import class_probability  # noqa: E402
 from vl4ad_workshop.network.vl4ad import QueryPredictions, Vl4ad  # noqa: E402
 from vl4ad_workshop.scenes.made_up import MADE_UP  # noqa: E402
 from vl4ad_workshop.training.drawn import loop, pipeline  # noqa: E402

@@ -14,9 +14,9 @@ from vl4ad_ros import __version__
 from vl4ad_ros.bundle import Bundle, BundleError
 from vl4ad_ros.bundle.tokenizer import Tokenizer
 from vl4ad_ros.prompts.vocabulary import PromptClass, Vocabulary
+from vl4ad_workshop.network.bundle_network import load_network
 from vl4ad_workshop.network.classification import Classification
 from vl4ad_workshop.network.export import export_bundle
-from vl4ad_workshop.network.bundle_network import load_network
 from vl4ad_workshop.network.vl4ad import Vl4ad
 from vl4ad_workshop.scenes.drive import Drive
 from vl4ad_workshop.scenes.kinds import Kind, kinds_in
