@@ -27,6 +27,7 @@ setup(
     python_requires='>=3.10',
     packages=find_packages(include=[PACKAGE, f'{PACKAGE}.*']),
     package_data={'': ['*.json', '*.xml', '*.yaml', 'py.typed'], PACKAGE: ['models/tiny/*'],
+                  f'{PACKAGE}.composing': ['objects/*'],
                   f'{PACKAGE}.prompts': ['lists/*.yaml']},
     data_files=[
         ('share/ament_index/resource_index/packages', [f'resource/{PACKAGE}']),

@@ -29,7 +29,8 @@ def test_nothing_slow_is_imported_for_help():
         assert verb in done.stdout
 
 
-@pytest.mark.parametrize('verb', ['try', 'replay', 'evaluate', 'bag-from-video', 'bench'])
+@pytest.mark.parametrize('verb', [
+    'try', 'replay', 'evaluate', 'compose', 'bag-from-video', 'bench'])
 def test_every_verb_has_help(verb, capsys):
     with pytest.raises(SystemExit) as ended:
         cli.main([verb, '--help'])
@@ -45,6 +46,7 @@ def test_every_verb_has_help(verb, capsys):
     (['replay', 'x', '--rate', '0'], 'not a finite number above 0'),
     (['replay', 'x', '--rate', 'fast'], 'invalid'),
     (['bag-from-video', 'x'], '--out'),
+    (['compose', 'x'], '--out'),
 ])
 def test_wrong_usage(arguments, message, capsys):
     with pytest.raises(SystemExit) as ended:

@@ -27,12 +27,13 @@ MAY_IMPORT = {
     'settings.py': {'files', 'prompts', 'images', 'bundle', 'inference', 'obstacles'},
     'evaluation': {'files', 'outputs', 'prompts', 'images', 'bundle', 'inference', 'obstacles',
                    'settings'},
+    'composing': {'files', 'outputs', 'evaluation', 'obstacles'},
     'node': {'signals', 'processes', 'files', 'prompts', 'images', 'bundle', 'inference',
              'obstacles', 'settings'},
     'replay': {'signals', 'files', 'outputs', 'prompts', 'images', 'bundle', 'inference',
                'obstacles', 'settings', 'evaluation', 'node'},
     'commands': {'files', 'outputs', 'prompts', 'images', 'bundle', 'inference', 'obstacles',
-                 'settings', 'evaluation', 'replay'},
+                 'settings', 'evaluation', 'composing', 'replay'},
     'cli.py': {'signals', 'commands'},
 }
 # The same for the workshop, which may import all of vl4ad_ros too.
@@ -65,7 +66,8 @@ ONLY_IN = {
     'cuda': ('vl4ad_ros/inference/tensorrt/cuda.py',),
     'openvino': ('vl4ad_ros/inference/openvino.py',),
     'tokenizers': ('vl4ad_ros/bundle/tokenizer.py', *ANYWHERE_IN_WORKSHOP),
-    'rosbags': ('vl4ad_ros/evaluation/', 'vl4ad_workshop/scenes/bag.py'),
+    'rosbags': ('vl4ad_ros/evaluation/', 'vl4ad_ros/composing/composed_bag.py',
+                'vl4ad_workshop/scenes/bag.py'),
 }
 MESSAGES = ('_msgs', '_interfaces')
 

@@ -65,7 +65,7 @@ def test_labels_belong_to_the_frames_with_their_stamps(tmp_path, stamps, label_s
     bag = write_stamped(tmp_path / 'bag', stamps, label_stamps)
     assert [i for i, _, _ in bag.truth_maps()] == frames
     assert bag.label_count == len(label_stamps) and sorted(bag.truth().frames) == frames
-    labelled = {frame.index: label for frame, label in bag.labelled_frames()}
+    labelled = {frame.index: label for frame, label, _ in bag.labelled_frames()}
     assert sorted(labelled) == list(range(len(stamps)))
     for i, label, _ in bag.truth_maps():
         np.testing.assert_array_equal(labelled.pop(i), label)

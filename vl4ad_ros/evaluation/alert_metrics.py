@@ -19,7 +19,7 @@ from statistics import median
 
 import numpy as np
 
-from vl4ad_ros.evaluation.pixel_metrics import IGNORE
+from vl4ad_ros.evaluation.pixel_metrics import ANOMALY as ANOMALOUS, IGNORE
 from vl4ad_ros.obstacles.pipeline import ANOMALY, caption, Result
 
 MIN_PIXELS = 100
@@ -111,9 +111,11 @@ class TruthFrame:
         Condense the ground truth of one frame.
 
         :param label: (H, W) uint8 with 0 for normal, 1 for anomalous and 255 for ignored pixels.
-        :param object_ids: (H, W) of an unsigned integer type, 0 where there is no object.
+        :param object_ids: (H, W) of an unsigned integer type, 0 where there is no object. Objects
+            on pixels that are not anomalous are left out.
         """
         objects = {}
+        object_ids = np.where(label == ANOMALOUS, object_ids, 0)
         for i in np.flatnonzero(np.bincount(object_ids.ravel())):
             if i:
                 rows, columns = np.nonzero(object_ids == i)

@@ -26,6 +26,8 @@ from vl4ad_ros.images import compressed_to_rgb, image_to_rgb, MAX_PIXELS, Sample
 RAW, COMPRESSED = 'sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage'
 TRUTH_PREFIX = '/ground_truth/'
 LABEL_TOPIC, OBJECT_TOPIC = TRUTH_PREFIX + 'anomaly', TRUTH_PREFIX + 'object_id'
+ANOMALIES_KEY, KNOWN_KEY = 'vl4ad_anomalies', 'vl4ad_known'
+"""Keys of the bag's custom data: JSON lists of objects, each with at least a number and a kind."""
 
 _DECODERS: Mapping[str, Callable[..., np.ndarray]] = {
     RAW: image_to_rgb, COMPRESSED: compressed_to_rgb}
@@ -139,22 +141,23 @@ class CameraBag:
         for frame in self.frames():
             yield self.decode(frame)
 
-    def labelled_frames(self) -> Iterator[tuple[BagFrame, np.ndarray | None]]:
+    def labelled_frames(
+            self) -> Iterator[tuple[BagFrame, np.ndarray | None, np.ndarray | None]]:
         """
-        Yield every frame with its ground-truth label.
+        Yield every frame with its ground truth.
 
-        :returns: pairs of the frame and its label, (H, W) uint8 with 0 for normal, 1 for anomalous
-            and 255 for ignored pixels; the label is None for a frame without ground truth.
+        :returns: the frame, its label and its object ids, as `truth_maps` yields them; both are
+            None for a frame without ground truth.
         :raises BagError: as `frames` and `truth_maps`.
         """
         maps = self.truth_maps() if self.has_truth else iter(())
         following = next(maps, None)
         for frame in self.frames():
-            label = None
+            label = ids = None
             if following is not None and following[0] == frame.index:
-                label = following[1]
+                _, label, ids = following
                 following = next(maps, None)
-            yield frame, label
+            yield frame, label, ids
 
     def decode(self, frame: BagFrame, max_pixels: int = MAX_PIXELS) -> np.ndarray:
         """
@@ -186,7 +189,8 @@ class CameraBag:
         stamp, it belongs to the first of them that follows the frame of the label before.
 
         :returns: frame index, label (H, W) uint8 with 0 for normal, 1 for anomalous and 255 for
-            ignored pixels, and object ids (H, W) uint8 or uint16 with 0 for no object.
+            ignored pixels, and object ids (H, W) uint8 or uint16 with 0 for no object. An object
+            on normal pixels is a known thing that was pasted.
         :raises BagError: if the bag is damaged, or if a map is not mono8 or mono16.
         """
         frames_with: dict[int, list[int]] = defaultdict(list)
@@ -224,6 +228,21 @@ class CameraBag:
                 f'message of {OBJECT_TOPIC}; write the ground truth with the stamps of the '
                 'images')
         return Truth(frames, self.times_ns, self._object_names)
+
+    def messages_of(self, kind: str) -> Iterator[tuple[str, int, Any]]:
+        """
+        Yield all messages of a type, one topic after the other.
+
+        :param kind: such as `nav_msgs/msg/Odometry`, one of the types of `typestore`.
+        :returns: topic, record time in nanoseconds since the epoch, and message, in the order of
+            recording for each topic.
+        :raises BagError: if the bag is damaged.
+        """
+        with self._reader() as reader:
+            topics = sorted({c.topic for c in reader.connections if c.msgtype == kind})
+        for topic in topics:
+            for time_ns, cdr in self._messages(topic):
+                yield topic, time_ns, typestore().deserialize_cdr(cdr, kind)
 
     def _stamped_maps(self, topic: str) -> Iterator[tuple[int, np.ndarray]]:
         for _, cdr in self._messages(topic):
@@ -280,7 +299,8 @@ def stamp_of(cdr: bytes) -> int:
 def _object_names(reader: Reader) -> dict[int, str]:
     """Return the kind of each ground-truth object by its id, where the bag's metadata names it."""
     custom = reader.storage.metadata.custom or {}
-    return {a['number']: a['kind'] for a in json.loads(custom.get('vl4ad_anomalies', '[]'))}
+    return {a['number']: a['kind'] for key in (ANOMALIES_KEY, KNOWN_KEY)
+            for a in json.loads(custom.get(key, '[]'))}
 
 
 def _choose(path: Path, connections: list[Connection], topic: str | None) -> Connection:

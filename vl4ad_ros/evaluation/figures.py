@@ -28,6 +28,10 @@ DEFINITIONS = {
     'pixel_ap': 'average precision (step sum) over all labelled pixels of all processed frames',
     'pixel_auroc': 'area under the ROC curve of the same pixels',
     'fpr95': 'false-positive rate at the first threshold with a recall of at least 95 %',
+    'anomalous_flagged': 'share of the anomalous pixels whose score is above the threshold',
+    'known_flagged': 'the same share of the pixels of known things that were pasted as the '
+                     'anomalies were; the smaller, the better',
+    'known_flagged_by_kind': 'the same for each kind of known thing',
     'anomalies': f'ground-truth objects that have at least {MIN_PIXELS} pixels in some frame',
     'anomalies_alerted': 'those of them that an alert overlapped: at least '
                          f"{MIN_SHARE:.0%} of the alert's box lies in the object's box",
@@ -85,7 +89,7 @@ def described(figures: Mapping[str, Any], about: Mapping[str, Any]) -> dict[str,
 def _rounded(value: Any) -> Any:
     """Round to the number of digits that is meaningful."""
     if isinstance(value, dict):
-        return {k: round(v, 1) for k, v in value.items()}
+        return {k: float(f'{v:.4g}') for k, v in value.items()}
     return round(value, 5) if isinstance(value, float) else value
 
 
@@ -103,6 +107,8 @@ def table(metrics: Mapping[str, Any]) -> str:
              '{age_ms[max]:.0f} ms (max)'),
             ('ground truth', '{frames_labelled} of {labels} labels belong to a frame'),
             ('pixels', 'AP {pixel_ap:.3f}, FPR95 {fpr95:.3f}, AUROC {pixel_auroc:.3f}'),
+            ('flagged', '{anomalous_flagged:.1%} of the pixels of anomalies, {known_flagged:.1%} '
+             'of pasted known things'),
             ('anomalies', '{anomalies_alerted} of {anomalies} alerted'),
             ('time to alert', '{time_to_alert_s:.2f} s (median)'),
             ('false alerts', '{false_alerts} ({false_alerts_per_minute:.1f} per minute)'),

@@ -10,6 +10,7 @@ from typing import Any
 from vl4ad_ros.evaluation.alert_metrics import AlertLog, FrameResult, score_alerts
 from vl4ad_ros.evaluation.bag_reader import BagError, BagFrame, CameraBag
 from vl4ad_ros.evaluation.figures import described, quality
+from vl4ad_ros.evaluation.flagged_pixels import FlaggedPixels
 from vl4ad_ros.evaluation.pixel_metrics import PixelMetrics
 from vl4ad_ros.inference.detector import Detector
 from vl4ad_ros.obstacles.pipeline import Pipeline, Result
@@ -42,10 +43,10 @@ def evaluate(bag: CameraBag, detector: Detector, settings: Settings = Settings()
     prompts = detector.encode(settings.vocabulary(detector.default_vocabulary))
     pipeline = Pipeline()
     truth = bag.truth()
-    log, pixels = AlertLog(truth), PixelMetrics()
+    log, pixels, flagged = AlertLog(truth), PixelMetrics(), FlaggedPixels()
     results: list[FrameResult] = []
     refused: list[BagError] = []
-    for frame, label in bag.labelled_frames():
+    for frame, label, ids in bag.labelled_frames():
         try:
             image = bag.decode(frame, settings.image_max_pixels)
         except BagError as error:
@@ -56,8 +57,9 @@ def evaluate(bag: CameraBag, detector: Detector, settings: Settings = Settings()
         result = pipeline.process(prediction, frame.stamp_ns, frame.time_ns, settings.limits)
         results.append(FrameResult.of(frame.index, result))
         log.add(results[-1])
-        if label is not None:
+        if label is not None and ids is not None:
             pixels.add(prediction.score, label)
+            flagged.add(prediction.mask(settings.threshold), label, ids)
         on_frame(frame, result)
     if not results:
         raise BagError(f'0 of {len(refused)} frames could be processed; the first: {refused[0]}')
@@ -66,5 +68,6 @@ def evaluate(bag: CameraBag, detector: Detector, settings: Settings = Settings()
               'frames_unknown': sum(r.alerts is None for r in results)}
     return described(
         counts | quality(bag, truth, log.events, pixels.result() if truth else None,
-                         score_alerts(results, truth) if truth else None),
+                         score_alerts(results, truth) if truth else None)
+        | (flagged.figures(truth) if truth else {}),
         {'model': detector.bundle.name, 'backend': detector.backend.name})

@@ -16,6 +16,7 @@ from vl4ad_ros.evaluation.alert_metrics import (
     AlertEvent, AlertLog, AlertScores, FrameResult, score_alerts, Truth)
 from vl4ad_ros.evaluation.bag_reader import CameraBag, RAW
 from vl4ad_ros.evaluation.figures import described, quality
+from vl4ad_ros.evaluation.flagged_pixels import FlaggedPixels
 from vl4ad_ros.evaluation.message_store import MessageStore, StoredMessage
 from vl4ad_ros.evaluation.message_types import typestore
 from vl4ad_ros.evaluation.pixel_metrics import PixelMetrics, PixelScores
@@ -110,6 +111,17 @@ class RecordedRun:
                 metrics.add(score, label)
         return metrics.result()
 
+    def flagged(self) -> dict[str, Any]:
+        """Return the shares of pixels in the mask; ``{}`` without ground truth."""
+        if self.truth is None:
+            return {}
+        pixels = FlaggedPixels()
+        for index, label, ids in self.bag.truth_maps():
+            mask = self.mask(index)
+            if mask is not None:
+                pixels.add(mask, label, ids)
+        return pixels.figures(self.truth)
+
     def mask(self, index: int) -> np.ndarray | None:
         """
         Return the mask that the node published for a frame.
@@ -171,4 +183,4 @@ class RecordedRun:
             'age_ms': {'p50': float(np.percentile(ages, 50)),
                        'p95': float(np.percentile(ages, 95)), 'max': max(ages)}}
         return described(counts | quality(self.bag, self.truth, self.events, self.pixel_scores,
-                                          self.alert_scores), self.about)
+                                          self.alert_scores) | self.flagged(), self.about)

@@ -81,7 +81,7 @@ def decoded(run: RecordedRun) -> Iterator[tuple[int, np.ndarray, np.ndarray | No
         for anomalous and 255 for ignored pixels; the label is None without ground truth.
     :raises BagError: if the bag is damaged.
     """
-    for frame, label in run.bag.labelled_frames():
+    for frame, label, _ in run.bag.labelled_frames():
         if frame.index not in run.sent_ns:
             continue
         try:

@@ -1,0 +1,120 @@
+# Copyright 2026 vl4ad_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The verb `vl4ad compose`: pastes objects into a recording of a road, with ground truth."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from tqdm import tqdm
+
+from vl4ad_ros.commands import Verb
+from vl4ad_ros.commands.arguments import add_bag_arguments, positive, warn
+from vl4ad_ros.commands.recordings import bag_of_video
+from vl4ad_ros.composing.composed_bag import refuse_output, Sight, write_composed_bag
+from vl4ad_ros.composing.objects import read_objects, RoadObject, SHIPPED
+from vl4ad_ros.composing.planning import ComposeOptions, make_plan, Plan
+from vl4ad_ros.evaluation.bag_reader import BagError, BagFrame, CameraBag
+from vl4ad_ros.evaluation.video_bag import is_video
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the verb's arguments."""
+    add_bag_arguments(parser)
+    parser.add_argument('--out', type=Path, required=True, metavar='BAG',
+                        help='folder of the bag to write; it must not exist yet')
+    parser.add_argument('--objects', type=Path, default=SHIPPED, metavar='DIR',
+                        help='folder with PNG files of objects and objects.yaml (default: '
+                        'drawings of six anomalies and three known things)')
+    parser.add_argument('--seed', type=_whole, default=0, metavar='N',
+                        help='another seed chooses other objects and places (default: 0)')
+    number = parser.add_mutually_exclusive_group()
+    number.add_argument('--spacing', type=positive, default=25.0, metavar='M',
+                        help='metres between two objects along the way (default: 25)')
+    number.add_argument('--count', type=_counted, metavar='N',
+                        help='number of objects, instead of --spacing')
+    parser.add_argument('--camera-height', type=positive, metavar='M',
+                        help='metres from the ground to the camera (default: a guess)')
+    parser.add_argument('--focal', type=positive, metavar='PX',
+                        help='focal length in pixels (default: CameraInfo, else a guess)')
+    parser.add_argument('--horizon', type=float, metavar='ROW',
+                        help='row of the horizon in pixels from the upper border (default: a '
+                        'guess from the lines of the road)')
+    parser.add_argument('--speed', type=positive, metavar='M_PER_S',
+                        help='speed in metres per second (default: odometry, else a guess)')
+
+
+def run(options: argparse.Namespace) -> None:
+    """
+    Write the bag, and print what was guessed and which objects came into sight.
+
+    :param options: the arguments that `add_arguments` has declared.
+    :raises ObjectError: if the objects cannot be used.
+    :raises OutputError: if the bag exists already or could overwrite an input.
+    :raises VideoError: if the video cannot be read.
+    :raises BagError: if the recording cannot be used.
+    """
+    objects = read_objects(options.objects)
+    refuse_output(options.out, [options.bag, options.objects])
+    with TemporaryDirectory(prefix='vl4ad_') as folder:
+        bag = (bag_of_video(options.bag, Path(folder), options.topic) if is_video(options.bag)
+               else CameraBag(options.bag, options.topic))
+        _compose(bag, objects, options)
+
+
+def _compose(bag: CameraBag, objects: tuple[RoadObject, ...],
+             options: argparse.Namespace) -> None:
+    plan = make_plan(bag, objects, ComposeOptions(
+        options.seed, options.spacing, options.count, options.focal, options.horizon,
+        options.camera_height, options.speed))
+    for note in plan.notes:
+        print(f'  {note}', flush=True)
+    refused: list[BagError] = []
+    with tqdm(total=len(bag.times_ns), unit='frame', disable=None, leave=False) as bar:
+        def refuse(frame: BagFrame, error: BagError) -> None:
+            bar.update()
+            refused.append(error)
+        sights = write_composed_bag(plan, options.out, lambda frame, composed: _advance(bar),
+                                    refuse)
+    if refused:
+        warn(f'{len(refused)} of {len(bag.times_ns)} frames could not be decoded and are left '
+             f'out; the first: {refused[0]}')
+    _print_sights(plan, sights)
+    print(f'{options.out}: {len(bag.times_ns) - len(refused)} frames; evaluate it with: '
+          f'vl4ad evaluate {options.out}')
+
+
+def _print_sights(plan: Plan, sights: list[Sight]) -> None:
+    for sight in sights:
+        thing = sight.placed.thing
+        print(f'{sight.first_s:7.1f} s to {sight.last_s:5.1f} s, {sight.first_m:3.0f} m to '
+              f'{sight.last_m:3.0f} m: #{sight.placed.number} {thing.name}'
+              + ' (known)' * thing.known)
+    unseen = len(plan.placed) - len(sights)
+    if unseen:
+        warn(f'{unseen} of {len(plan.placed)} objects never came into sight')
+
+
+def _advance(bar: tqdm) -> None:
+    bar.update()
+
+
+def _whole(text: str) -> int:
+    """Convert the text of an argument to a whole number from 0 (for `type=`)."""
+    value = int(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"'{text}' is below 0")
+    return value
+
+
+def _counted(text: str) -> int:
+    """Convert the text of an argument to a whole number from 1 (for `type=`)."""
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"'{text}' is below 1")
+    return value
+
+
+VERB = Verb(add_arguments, run)
