@@ -32,7 +32,7 @@ from vl4ad_workshop.training.street.recipe import STREET_RECIPES
 
 UNSEEN = 'animals, never seen'
 PARTS = ('animals', 'known things', 'streets', 'motorway', 'segmentation', 'word taken away',
-         'word added', 'clean road', 'latency')
+         'word added', 'word added, photographs', 'clean road', 'latency')
 
 
 def measure(name: str, data: StudyData, parts: Sequence[str],
@@ -63,6 +63,7 @@ def measure(name: str, data: StudyData, parts: Sequence[str],
         'segmentation': lambda: street_segmentation.measure(subject, data),
         'word taken away': lambda: changed_words.taken(subject, data),
         'word added': lambda: changed_words.added(subject, data),
+        'word added, photographs': lambda: changed_words.added_on_photographs(subject, data),
         'clean road': lambda: clean_motorway.measure(subject, data),
         'latency': lambda: latency.measure(name)}
     try:

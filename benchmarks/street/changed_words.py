@@ -8,6 +8,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 
+from benchmarks.street.animal_photos import box_truth
+from benchmarks.street.animal_species import COWS, OTHERS
 from benchmarks.street.pasted_objects import THRESHOLD
 from benchmarks.street.study_data import Skipped, StudyData
 from benchmarks.street.subject import Subject
@@ -15,6 +17,7 @@ import numpy as np
 from tqdm import tqdm
 
 from vl4ad_ros.bundle.prompt_encoder import Prompts
+from vl4ad_ros.evaluation.pixel_metrics import ANOMALY
 from vl4ad_ros.prompts.reader import open_list
 from vl4ad_ros.prompts.vocabulary import PromptClass
 from vl4ad_workshop.training.street.camvid import CLASSES
@@ -91,6 +94,36 @@ def added(subject: Subject, data: StudyData) -> dict[str, float | None]:
             figures[name] = float(joined.mean())
             by_part[name.split(': ')[1]].append(figures[name])
     return {**figures, **{f'mean: {part}': float(np.mean(v)) for part, v in by_part.items()}}
+
+
+def added_on_photographs(subject: Subject, data: StudyData) -> dict[str, float | None]:
+    """
+    Return the share of cows below the threshold once they are known, and of others above it.
+
+    The anomaly words are the bundle's own without the class of the cow. The cells are those of
+    the inner parts of the boxes.
+
+    :raises Skipped: without the photographs of Indian roads.
+    """
+    vocabulary = subject.detector.default_vocabulary
+    usual = subject.prompts(vocabulary.known, vocabulary.anomaly)
+    changed = subject.prompts(
+        (*vocabulary.known, _ADDED_ENTRY),
+        [c for c in vocabulary.anomaly if not set(c.concepts) & set(_ADDED_ENTRY.concepts)])
+    cells: dict[str, list[np.ndarray]] = defaultdict(list)
+    for picture in tqdm(data.animals, 'cows that become known'):
+        is_cow, is_other = (picture.sha256[:8] in group for group in (COWS, OTHERS))
+        for state, prompts in (('before', usual), ('after', changed)):
+            if not is_cow and not is_other:
+                continue
+            prediction = subject(picture.rgb, prompts)
+            animal = box_truth(picture, prediction.letterbox) == ANOMALY
+            flagged = prediction.cell_score[animal] > THRESHOLD
+            if is_cow:
+                cells[f'cow: {state}, below'].append(~flagged)
+            else:
+                cells[f'cow: {state}, others above'].append(flagged)
+    return {name: float(np.concatenate(values).mean()) for name, values in cells.items()}
 
 
 def _on_streets(data: StudyData, name: str) -> Iterator[tuple[np.ndarray, np.ndarray]]:

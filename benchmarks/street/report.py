@@ -63,7 +63,11 @@ ROWS = (
                 for state in ('known', 'taken away', 'named an anomaly')))
       for word, where in (('car', 'CamVid'), ('person', 'CamVid'), ('car', 'pasted'),
                           ('person', 'pasted'), ('truck', 'pasted'))),
-    *(Row(f"'{word}' added: share below the threshold, other animals above", aim, 'word added',
+    Row("'cow' added, Indian photographs: cows below the threshold, other animals above",
+        '>= 70 % below, others stay', 'word added, photographs',
+        tuple((f'{state}, {part}', (f'cow: {state}, {part}',))
+              for state in ('before', 'after') for part in ('below', 'others above'))),
+    *(Row(f"'{word}' added, pasted: share below the threshold, other animals above", aim, 'word added',
           tuple((f'{state}, {part}', (f'{word}: {state}, {part}',))
                 for state in ('before', 'after') for part in ('below', 'others above')))
       for word, aim in (('cow', '>= 70 % below, others stay'), ('mean', ''))),

@@ -8,13 +8,15 @@ import pytest
 torch = pytest.importorskip('torch')
 pytest.importorskip('onnx')
 pytest.importorskip('onnxruntime')
+pytest.importorskip('open_clip')
 
 from torch.nn import functional  # noqa: E402
 
 from vl4ad_workshop.network.classification import EMPTY_CLASS_LOGIT  # noqa: E402
 from vl4ad_workshop.street.classifier import (  # noqa: E402
     CHANNELS, Classifier, Convolution, folded, STRIDES)
-from vl4ad_workshop.street.conse import conse  # noqa: E402
+from vl4ad_workshop.street.conse import (  # noqa: E402
+    conse, embed_with_parents, imagenet_names, imagenet_parents)
 from vl4ad_workshop.street.downloads import CLASSIFIER, MINILM  # noqa: E402
 from vl4ad_workshop.street.enlargement import enlarge  # noqa: E402
 from vl4ad_workshop.street.ensemble import class_cosines, ensemble  # noqa: E402
@@ -93,7 +95,44 @@ def test_conse_averages_the_most_likely_names():
     values, index = logits.topk(10, -1)
     expected = functional.normalize(
         (values.softmax(-1)[..., None] * names[index]).sum(2), dim=-1)
-    np.testing.assert_allclose(conse(logits, names, 10), expected, atol=1e-5)
+    for row in range(2):
+        for column in range(3):
+            cell = logits[row:row + 1, column:column + 1]
+            np.testing.assert_allclose(conse(cell, names, 10, torch.ones(1, 1))[0, 0],
+                                       expected[row, column], atol=1e-5)
+
+
+def test_conse_averages_over_the_cells_of_objects():
+    """A cell beside an object is named like the object, not the other way round."""
+    names = unit(50, 16)
+    logits = torch.full((1, 3, 50), -50.0)
+    logits[0, 0, 3] = logits[0, 1, 7] = logits[0, 2, 9] = 50
+    seen = conse(logits, names, 1, torch.tensor([[0.0, 0.98, 0.0]]))[0]
+    expected = functional.normalize(0.02 * names[3] + names[7], dim=0)
+    np.testing.assert_allclose(seen[0], expected, atol=1e-5)
+    np.testing.assert_allclose(seen[1], functional.normalize(
+        0.02 * names[3] + names[7] + 0.02 * names[9], dim=0), atol=1e-5)
+
+
+def test_parents_bring_names_together():
+    names, parents = imagenet_names(), imagenet_parents()
+    assert len(names) == len(parents) == 1000
+    ox, tabby = names.index('ox'), names.index('tabby cat')
+    assert parents[ox][:2] == ['cattle', 'bovine'] and 'cat' in parents[tabby]
+    assert max(map(len, parents)) == 4 and sum(not line for line in parents) < 10
+    rng = np.random.default_rng(0)
+    rows = {}
+
+    def embed(words):
+        for word in words:
+            rows.setdefault(word, rng.standard_normal(64))
+        vectors = np.stack([rows[word] for word in words])
+        return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+    mixed, own = embed_with_parents(embed), embed(names)
+    np.testing.assert_allclose(mixed.mean(0), own.mean(0), atol=1e-6)
+    cattle = embed(['cattle'])[0]
+    assert mixed[ox] @ cattle > 0.25 > own[ox] @ cattle
 
 
 def test_the_best_concept_of_each_class_counts():

@@ -98,6 +98,10 @@ def test_rare_names_are_drawn_as_often_as_frequent_ones():
     rng = np.random.default_rng(0)
     drawn = [objects.draw(rng).name for _ in range(200)]
     assert 70 < drawn.count('dog') < 130
+    mixed = Objects([thing('car'), thing('person')])
+    drawn = [mixed.draw(rng, 0.8).name for _ in range(200)]
+    assert 160 < drawn.count('person') < 198
+    assert objects.draw(rng, 1.0).name in ('cow', 'dog')
     assert objects.among(['dog']).names == ('dog',) and len(objects.among(['cow'])) == 9
     assert len(objects.joined(COWS)) == 11
 

@@ -16,7 +16,7 @@ from vl4ad_workshop.street.street_words import WORDS  # noqa: E402
 from vl4ad_workshop.training.street.camvid import CLASSES  # noqa: E402
 from vl4ad_workshop.training.street.features import features_of, FeatureSet  # noqa: E402
 from vl4ad_workshop.training.street.head_training import (  # noqa: E402
-    draw_batch, part_loss, train_head, word_weights)
+    Batch, draw_batch, part_loss, small_object_weight, train_head, word_weights)
 from vl4ad_workshop.training.street.label_words import word_index  # noqa: E402
 from vl4ad_workshop.training.street.recipe import StreetRecipe  # noqa: E402
 from vl4ad_workshop.training.street.road_picture import RoadPicture  # noqa: E402
@@ -42,7 +42,7 @@ def pictures():
 @pytest.fixture(scope='module')
 def streets(classifier, tmp_path_factory):
     return FeatureSet.compute(tmp_path_factory.mktemp('features'), 'a', pictures(), classifier,
-                              RECIPE, 2)
+                              RECIPE, count=2)
 
 
 def test_features_are_computed_once(classifier, tmp_path):
@@ -66,8 +66,7 @@ def test_features_are_computed_once(classifier, tmp_path):
 
 
 def test_several_scales(classifier, tmp_path):
-    features = FeatureSet.compute(tmp_path, 'a', pictures(), classifier,
-                                  replace(RECIPE, scales=(1.0, 1.5)))
+    features = FeatureSet.compute(tmp_path, 'a', pictures(), classifier, RECIPE, (1.0, 1.5))
     assert features.sizes == [(96, 160), (160, 256)] * 2
     # 144 x 240 pixels of picture; the rest of the second one has no label.
     assert (features.labels(1)[36:] == -1).all() and (features.labels(1)[:, 60:] == -1).all()
@@ -100,10 +99,11 @@ def test_training_depends_on_its_seed_only(streets):
 
 def test_batches_are_crops_of_one_size(streets):
     rng = np.random.default_rng(0)
-    maps, labels, clean = draw_batch(streets, 3, (2, 3), rng)
+    batch = draw_batch(streets, 3, (2, 3), rng, RECIPE)
+    maps, labels = batch.maps, batch.labels
     assert [m.shape for m in maps] == [
         (3, c, 64 // s, 96 // s) for c, s in zip(CHANNELS, (4, 8, 16, 32))]
-    assert labels.shape == (3, 16, 24) and not clean
+    assert labels.shape == batch.weight.shape == (3, 16, 24) and not batch.clean
     # Maps and labels are of the same place: look for it in the pictures.
     found = 0
     for y in range(0, 9, 8):
@@ -122,9 +122,32 @@ def test_losses():
     assert weight[0] < weight[1] < weight[-1] <= 30 * weight[0]
     logits = torch.zeros(1, len(WORDS), 2, 2)
     unlabelled = torch.full((1, 2, 2), -1)
-    assert part_loss(logits, unlabelled, False, weight, 1.0, RECIPE) == 0
-    calm = part_loss(logits, unlabelled, True, weight, 1.0, RECIPE)
+    ones = torch.ones(1, 2, 2)
+    dirty, clean = (Batch((), unlabelled, ones, is_clean) for is_clean in (False, True))
+    assert part_loss(logits, dirty, weight, 1.0, RECIPE) == 0
+    calm = part_loss(logits, clean, weight, 1.0, RECIPE)
     logits[:, -1] = 5
-    assert part_loss(logits, unlabelled, True, weight, 1.0, RECIPE) > 3 * calm > 0
+    assert part_loss(logits, clean, weight, 1.0, RECIPE) > 3 * calm > 0
+    # With equal weights of the cells, it is the weighted mean of PyTorch.
+    labels = torch.tensor([[[0, 1], [-1, len(WORDS) - 1]]])
+    assert part_loss(logits, Batch((), labels, 3 * ones, False), weight, 2.0, RECIPE) == (
+        pytest.approx(2 * float(torch.nn.functional.cross_entropy(
+            logits, labels, weight=weight, ignore_index=-1))))
     with pytest.raises(ValueError, match='no picture has a labelled pixel'):
         train_head({}, RECIPE, 0)
+
+
+def test_small_things_weigh_more():
+    labels = np.zeros((30, 40), np.int8)
+    labels[:2, :4] = WORDS.index('object')
+    labels[10:30, :20] = WORDS.index('object')
+    labels[:2, 20:22] = WORDS.index('pole')
+    weight = small_object_weight(labels, RECIPE)
+    assert (weight[:2, :4] == 4).all()  # the largest weight; the root of 200 / 8 is 5
+    assert (weight[10:30, :20] == 1).all() and (weight[:2, 20:22] == 1).all()
+
+
+def test_small_pictures_are_left_out(classifier, tmp_path):
+    small = FeatureSet.compute(tmp_path, 'a', pictures(), classifier, RECIPE, (0.4,))
+    with pytest.raises(ValueError, match='no picture has a labelled pixel'):
+        train_head({'streets': small}, RECIPE, seed=0)

@@ -86,7 +86,7 @@ def test_animals_in_boxes(seen, data):
 
 
 def test_only_the_inside_of_an_animal_counts():
-    picture = BoxedPicture('a', np.zeros((96, 160, 3), np.uint8), (
+    picture = BoxedPicture('a', '0' * 64, np.zeros((96, 160, 3), np.uint8), (
         ('animal', 0.5, 0.5, 0.5, 0.5), ('pothole', 0.1, 0.9, 0.1, 0.1)))
     truth = animal_photos.box_truth(picture, Letterbox((96, 160), (96, 160), 4))
     assert truth.shape == (24, 40) and truth[12, 20] == 1

@@ -42,8 +42,8 @@ class EnsembleConstants:
     top: int = 10
     in_temperature: float = 0.05
     in_void: float = 0.6
-    out_temperature: float = 0.06
-    out_void: float = 0.4
+    out_temperature: float = 0.05
+    out_void: float = 0.35
     near: float = 0.75
     floor: float = 1e-4
 

@@ -11,15 +11,18 @@ from typing import Any
 
 import torch
 from torch import nn, Tensor
+import torch.nn.functional as F
 
 from vl4ad_workshop.network.classification import EMPTY_CLASS_LOGIT
 from vl4ad_workshop.network.export import export_vision_graph
 from vl4ad_workshop.network.weight_file import WeightFile
-from vl4ad_workshop.street.classifier import Classifier, IMAGENET_CLASSES
+from vl4ad_workshop.street.classifier import Classifier, IMAGENET_CLASSES, STRIDES
 from vl4ad_workshop.street.conse import conse
 from vl4ad_workshop.street.ensemble import ensemble, EnsembleConstants
 from vl4ad_workshop.street.street_head import StreetHead, WIDTH
 from vl4ad_workshop.street.street_words import NAMES
+
+_CELL = STRIDES[-1] // STRIDES[0]  # cells of the head in one of the classifier, along an axis
 
 
 @dataclass(frozen=True)
@@ -85,7 +88,8 @@ class StreetNetwork(nn.Module):
         # Logits, and all that is computed of them, are float32 in every precision.
         street = self.head(maps)[0].permute(1, 2, 0).softmax(-1)
         logits = self.classifier.logits(maps[-1])[0].permute(1, 2, 0)
-        embedding = conse(logits, self.imagenet_names, self.config.constants.top)
+        is_object = F.avg_pool2d(street[..., -1][None], _CELL)[0]
+        embedding = conse(logits, self.imagenet_names, self.config.constants.top, is_object)
         return ensemble(street, embedding, self.street_names,
                         [len(names) for names in self.config.names.values()], concepts,
                         concept_class, ensemble_weight, self.config.constants)

@@ -32,6 +32,7 @@ ANIMALS = frozenset(('cow', 'dog', 'horse', 'sheep', 'elephant', 'bear', 'zebra'
 KNOWN_METRES: Mapping[str, float] = {
     'person': 1.7, 'bicycle': 1.1, 'motorcycle': 1.2, 'car': 1.5, 'truck': 2.8, 'bus': 3.0}
 """Heights of known things, which are pasted with their own street words."""
+_PERSON = 'person'
 _TRIES = 30  # for one object; most roads have a place for most objects
 _NEAREST = 6  # pixels below the horizon: objects are not put farther away
 _LEAST_VISIBLE, _MOST_HIDDEN = 40, 0.1  # pixels, share of an object
@@ -128,16 +129,24 @@ class Objects:
         return Objects(c for objects in (self, other) for n in objects.names
                        for c in objects._by_name[n])
 
-    def draw(self, rng: np.random.Generator) -> CutOut:
-        """Draw one."""
-        choices = self._by_name[self.names[rng.integers(len(self.names))]]
+    def draw(self, rng: np.random.Generator, person_share: float = 0.0) -> CutOut:
+        """
+        Draw one.
+
+        :param rng: draws a name, and then one of its cut-outs.
+        :param person_share: probability of a person, if there are any.
+        """
+        name = self.names[rng.integers(len(self.names))]
+        if rng.random() < person_share and _PERSON in self._by_name:
+            name = _PERSON
+        choices = self._by_name[name]
         return choices[rng.integers(len(choices))]
 
 
 def compose(picture: RoadPicture, ground: Ground, unusual: Objects, known: Objects,
             rng: np.random.Generator, recipe: CompositeRecipe = CompositeRecipe()) -> Composite:
     """
-    Paste 1 to `recipe.most` objects on the road of a picture.
+    Paste up to `recipe.most` objects on the road of a picture.
 
     Places are even in the logarithm of the distance, so that far objects are as frequent as near
     ones. An object that finds no place is left out.
@@ -157,12 +166,13 @@ def compose(picture: RoadPicture, ground: Ground, unusual: Objects, known: Objec
     rows, columns = rows[far_enough], columns[far_enough]
     if len(rows) >= _LEAST_ROAD:
         picture_blur = sharpness(rgb)
-        for _ in range(rng.integers(1, recipe.most + 1)):
+        for _ in range(rng.integers(recipe.least, recipe.most + 1)):
             is_known = rng.random() < recipe.known_share
             if not len(known if is_known else unusual):
                 is_known = not is_known
             for _ in range(_TRIES if len(unusual) or len(known) else 0):
-                cut = (known if is_known else unusual).draw(rng)
+                cut = (known if is_known else unusual).draw(
+                    rng, recipe.person_share if is_known else 0.0)
                 metres = (KNOWN_METRES if is_known else METRES)[cut.name]
                 place = _draw_place(rows, columns, ground.horizon, rng)
                 if place is None:

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -58,7 +58,8 @@ class FeatureSet:
 
     @staticmethod
     def compute(folder: Path, key: str, pictures: Iterable[RoadPicture], classifier: Classifier,
-                recipe: StreetRecipe, count: int | None = None) -> FeatureSet:
+                recipe: StreetRecipe, scales: Sequence[float] = (1.0,),
+                count: int | None = None) -> FeatureSet:
         """
         Compute the features, or open the folder if it has them already.
 
@@ -66,7 +67,8 @@ class FeatureSet:
         :param key: stands for the data and all settings; another key computes anew.
         :param pictures: read only if they are needed.
         :param classifier: the frozen network.
-        :param recipe: sizes.
+        :param recipe: size of the network's input.
+        :param scales: sizes of the pictures, as multiples of that at which they fit it.
         :param count: number of pictures, for the progress bar.
         """
         index = folder / _INDEX
@@ -79,7 +81,7 @@ class FeatureSet:
         first_value = first_label = 0
         with (folder / _MAPS).open('wb') as maps, (folder / _LABELS).open('wb') as labels:
             for picture in tqdm(pictures, f'features of {folder.name}', count):
-                for scale in recipe.scales:
+                for scale in scales:
                     fitted = padded(scaled(picture, (recipe.height, recipe.width), scale),
                                     recipe.padding_rgb)
                     records.append(_Record(fitted.name, *fitted.rgb.shape[:2], fitted.clean,

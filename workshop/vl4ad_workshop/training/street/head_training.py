@@ -4,8 +4,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
+import cv2
 import numpy as np
 import torch
 from torch import Tensor
@@ -22,8 +24,26 @@ from vl4ad_workshop.training.street.road_picture import IGNORE
 _CELL = STRIDES[-1]
 _STATISTICS_PICTURES = 60  # of each labelled part, for the mean and deviation of the channels
 _LEAST_DEVIATION = 1e-3
+_THINGS = tuple(WORDS.index(word) for word in ('person', 'car', 'truck', 'bicycle', OBJECT))
 LABELLED = ('streets', 'scenes')
 """The parts whose labels decide how rare a word is; pasted objects are as frequent as we like."""
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """
+    Crops of the features and labels of some pictures.
+
+    :ivar maps: four tensors float32 (B, c, h, w).
+    :ivar labels: int64 (B, h, w) at stride 4.
+    :ivar weight: float32 (B, h, w), of the cells.
+    :ivar clean: whether all pictures certainly show no unusual object.
+    """
+
+    maps: Sequence[Tensor]
+    labels: Tensor
+    weight: Tensor
+    clean: bool
 
 
 def train_head(parts: Mapping[str, FeatureSet], recipe: StreetRecipe, seed: int) -> StreetHead:
@@ -38,7 +58,8 @@ def train_head(parts: Mapping[str, FeatureSet], recipe: StreetRecipe, seed: int)
     :return: the head in evaluation mode.
     :raises ValueError: if no part has labels.
     """
-    parts = {name: parts[name] for name in recipe.batch if len(parts.get(name, ()))}
+    parts = {name: parts[name] for name in recipe.batch
+             if len(parts.get(name, ())) and large_enough(parts[name], recipe.crop)}
     labelled = [parts[name] for name in LABELLED if name in parts] or list(parts.values())
     counts = sum((p.label_counts(len(WORDS)) for p in labelled), np.zeros(len(WORDS), int))
     if not counts.sum():
@@ -47,6 +68,8 @@ def train_head(parts: Mapping[str, FeatureSet], recipe: StreetRecipe, seed: int)
         torch.manual_seed(seed)
         rng = np.random.default_rng(seed)
         head = StreetHead(len(WORDS), recipe.head_width, *_statistics(labelled))
+        # Twice as fast on a CPU, because PyTorch's separable convolutions are slow otherwise.
+        head.to(memory_format=torch.channels_last)
         weight = word_weights(counts, recipe.rarest_weight)
         optimiser = torch.optim.AdamW(head.parameters(), recipe.learning_rate,
                                       weight_decay=recipe.weight_decay)
@@ -55,11 +78,13 @@ def train_head(parts: Mapping[str, FeatureSet], recipe: StreetRecipe, seed: int)
         head.train()
         progress = tqdm(range(recipe.steps), 'training the head')
         for step in progress:
-            loss = torch.zeros(())
-            for name, part in parts.items():
-                maps, labels, clean = draw_batch(part, recipe.batch[name], recipe.crop, rng)
-                loss = loss + part_loss(head(maps), labels, clean, weight,
-                                        recipe.part_weight[name], recipe)
+            drawn = {name: draw_batch(part, recipe.batch[name], recipe.crop, rng, recipe)
+                     for name, part in parts.items()}
+            maps = [torch.cat(levels).contiguous(memory_format=torch.channels_last)
+                    for levels in zip(*(batch.maps for batch in drawn.values()))]
+            logits = head(maps).split([len(batch.labels) for batch in drawn.values()])
+            loss = sum((part_loss(of_part, drawn[name], weight, recipe.part_weight[name], recipe)
+                        for name, of_part in zip(drawn, logits)), torch.zeros(()))
             optimiser.zero_grad()
             loss.backward()
             torch.nn.utils.clip_grad_norm_(head.parameters(), recipe.clip_norm)
@@ -70,7 +95,7 @@ def train_head(parts: Mapping[str, FeatureSet], recipe: StreetRecipe, seed: int)
     return head.eval()
 
 
-def part_loss(logits: Tensor, labels: Tensor, clean: bool, weight: Tensor, part_weight: float,
+def part_loss(logits: Tensor, batch: Batch, weight: Tensor, part_weight: float,
               recipe: StreetRecipe) -> Tensor:
     """
     Return the loss of the crops of one part.
@@ -79,21 +104,44 @@ def part_loss(logits: Tensor, labels: Tensor, clean: bool, weight: Tensor, part_
     -log(1 - p(object)) on all cells: bright asphalt looks like an object otherwise.
 
     :param logits: (B, words, h, w).
-    :param labels: int64 (B, h, w).
-    :param clean: whether the pictures certainly show no unusual object.
+    :param batch: the crops.
     :param weight: (words,) of the words.
     :param part_weight: factor of the cross entropy.
     :param recipe: weights of the penalty.
     """
     loss = logits.new_zeros(())
+    labels = batch.labels
     if (labels != IGNORE).any():
-        loss = part_weight * F.cross_entropy(logits, labels, weight=weight, ignore_index=IGNORE)
-    if clean:
+        entropy = F.cross_entropy(logits, labels, weight=weight, ignore_index=IGNORE,
+                                  reduction='none')
+        share = weight[labels.clamp(min=0)] * (labels != IGNORE) * batch.weight
+        loss = part_weight * (entropy * batch.weight).sum() / share.sum()
+    if batch.clean:
         index = WORDS.index(OBJECT)
-        share = logits.softmax(1)[:, index].clamp(max=0.999)
+        is_object = logits.softmax(1)[:, index].clamp(max=0.999)
         rarity = weight[index].clamp(max=recipe.clean_most)
-        loss = loss - recipe.clean_weight * rarity * torch.log1p(-share).mean()
+        loss = loss - recipe.clean_weight * rarity * torch.log1p(-is_object).mean()
     return loss
+
+
+def small_object_weight(labels: np.ndarray, recipe: StreetRecipe) -> np.ndarray:
+    """
+    Return a weight for each cell, above 1 in small things: an error there is a missed object.
+
+    :param labels: int8 (h, w), indices into the street words.
+    :param recipe: from which area on, and how much.
+    :return: float32 (h, w): the root of `small_area` over the area of the connected cells of the
+        same word, 1 to `small_weight`; 1 in cells of words that are not things.
+    """
+    weight = np.ones(labels.shape, np.float32)
+    for index in _THINGS:
+        count, parts, sizes, _ = cv2.connectedComponentsWithStats(
+            (labels == index).astype(np.uint8), connectivity=8)
+        for part in range(1, count):
+            area = sizes[part, cv2.CC_STAT_AREA]
+            weight[parts == part] = np.clip(np.sqrt(recipe.small_area / area), 1,
+                                            recipe.small_weight)
+    return weight
 
 
 def word_weights(counts: np.ndarray, rarest: float) -> Tensor:
@@ -108,42 +156,47 @@ def word_weights(counts: np.ndarray, rarest: float) -> Tensor:
     return weight / (weight * count).sum() * count.sum()
 
 
-def draw_batch(part: FeatureSet, size: int, crop: tuple[int, int],
-               rng: np.random.Generator) -> tuple[list[Tensor], Tensor, bool]:
-    """
-    Draw crops of pictures of one size, all of them mirrored half of the time.
+def large_enough(part: FeatureSet, crop: tuple[int, int]) -> list[int]:
+    """Return the numbers of the pictures of a part that are at least as large as a crop."""
+    return [i for i, size in enumerate(part.sizes)
+            if all(n // _CELL >= kept for n, kept in zip(size, crop))]
 
-    :param part: where they come from.
-    :param size: number of crops.
-    :param crop: rows and columns in cells of 32 pixels; smaller pictures are taken whole.
-    :param rng: draws pictures and places.
-    :return: four maps float32 (size, c, h, w), labels int64 (size, h, w) at stride 4, and whether
-        all pictures are clean.
+
+def draw_batch(part: FeatureSet, size: int, crop: tuple[int, int], rng: np.random.Generator,
+               recipe: StreetRecipe) -> Batch:
     """
-    sizes = part.sizes
-    first = sizes[rng.integers(len(sizes))]
-    same = [i for i, other in enumerate(sizes) if other == first]
-    rows, columns = (min(n // _CELL, most) for n, most in zip(first, crop))
-    chosen = [same[i] for i in rng.integers(len(same), size=size)]
+    Draw crops, all of them mirrored half of the time.
+
+    :param part: where they come from; at least one picture is large enough.
+    :param size: number of crops.
+    :param crop: rows and columns in cells of 32 pixels.
+    :param rng: draws pictures and places.
+    :param recipe: weight of small objects.
+    """
+    usable = large_enough(part, crop)
+    chosen = [usable[i] for i in rng.integers(len(usable), size=size)]
     maps: list[list[np.ndarray]] = [[] for _ in CHANNELS]
-    labels = []
+    labels, weights = [], []
     for index in chosen:
         top, left = (int(rng.integers(n // _CELL - kept + 1))
-                     for n, kept in zip(first, (rows, columns)))
+                     for n, kept in zip(part.sizes[index], crop))
 
         def cut(values: np.ndarray, stride: int) -> np.ndarray:
             cells = _CELL // stride
-            return values[..., top * cells:(top + rows) * cells,
-                          left * cells:(left + columns) * cells]
+            return values[..., top * cells:(top + crop[0]) * cells,
+                          left * cells:(left + crop[1]) * cells]
 
         for kept, values, stride in zip(maps, part.maps(index), STRIDES):
             kept.append(cut(values, stride).astype(np.float32))
-        labels.append(cut(part.labels(index), STRIDES[0]).astype(np.int64))
+        whole = part.labels(index)
+        labels.append(cut(whole, STRIDES[0]).astype(np.int64))
+        weights.append(cut(small_object_weight(whole, recipe), STRIDES[0]))
     tensors = [torch.from_numpy(np.stack(kept)) for kept in maps]
-    truth = torch.from_numpy(np.stack(labels))
+    truth, weight = torch.from_numpy(np.stack(labels)), torch.from_numpy(np.stack(weights))
     if rng.random() < 0.5:
-        tensors, truth = [m.flip(3) for m in tensors], truth.flip(2)
-    return tensors, truth, all(part.is_clean(i) for i in chosen)
+        tensors = [m.flip(3) for m in tensors]
+        truth, weight = truth.flip(2), weight.flip(2)
+    return Batch(tensors, truth, weight, all(part.is_clean(i) for i in chosen))
 
 
 def _statistics(parts: list[FeatureSet]) -> tuple[list[Tensor], list[Tensor]]:

@@ -32,12 +32,14 @@ class BoxedPicture:
     A photograph with boxes around the obstacles of `CLASSES`.
 
     :ivar name: its path below images/.
+    :ivar sha256: of the file, in hexadecimal digits.
     :ivar rgb: uint8 (H, W, 3).
     :ivar boxes: (class, x and y of the middle, width, height); the last four as fractions of the
         picture's sides.
     """
 
     name: str
+    sha256: str
     rgb: np.ndarray
     boxes: tuple[tuple[str, float, float, float, float], ...]
 
@@ -71,7 +73,8 @@ class IndianRoads:
             # The names have spaces, brackets and many extensions; glob would read the brackets.
             for file in sorted(f for f in folder.iterdir() if f.stem == stem.name):
                 data = file.read_bytes()
-                if hashlib.sha256(data).hexdigest()[0] not in self._digits:
+                sha256 = hashlib.sha256(data).hexdigest()
+                if sha256[0] not in self._digits:
                     continue
                 try:
                     rgb = photo_to_rgb(data)
@@ -79,7 +82,8 @@ class IndianRoads:
                     continue
                 height, width = rgb.shape[:2]
                 if width >= max(height, _LEAST_WIDTH):
-                    yield BoxedPicture(str(file.relative_to(self._root / 'images')), rgb, boxes)
+                    yield BoxedPicture(str(file.relative_to(self._root / 'images')), sha256, rgb,
+                                       boxes)
 
 
 def is_indian_roads(root: Path) -> bool:

@@ -36,6 +36,9 @@ from vl4ad_workshop.training.street.training_data import TrainingData
 NOTICE = ('Made for road pictures by day and for objects from about 30 pixels tall; it misses '
           'objects and raises false alerts: not for driving.')
 REFERENCE_PICTURES = 2
+COMPOSITE_SEED = 1
+"""Of the composites to train on, the same for every training, because their features take most
+of the time of a training."""
 VALIDATION_SEED = 11
 """Of the composites that choose constants, the same for every training."""
 
@@ -67,7 +70,7 @@ def train_street(name: str, data: Iterable[Path], work: Path, bundle: Path,
     :param bundle: folder of the new bundle.
     :param weights: published weights.
     :param divisor: divides the numbers of pictures and steps, for a trial run.
-    :param seed: of composites, weights and batches.
+    :param seed: of weights and batches.
     :param without_animals: animals are neither labelled nor pasted.
     :raises DatasetError: if there is nothing to train on, or a data set is damaged.
     :raises FileNotFoundError: if published weights are not installed.
@@ -82,7 +85,7 @@ def train_street(name: str, data: Iterable[Path], work: Path, bundle: Path,
     pictures = TrainingData(folders, recipe, without_animals)
     classifier = load_classifier(weights.classifier)
     work.mkdir(parents=True, exist_ok=True)
-    parts = compute_parts(pictures, classifier, recipe, work, seed)
+    parts = compute_parts(pictures, classifier, recipe, work)
     head = trained_head(parts, recipe, work, seed)
     with new_folder(bundle) as place:
         place.rmdir()  # the writer makes it
@@ -95,7 +98,7 @@ def train_street(name: str, data: Iterable[Path], work: Path, bundle: Path,
 
 
 def compute_parts(pictures: TrainingData, classifier: Classifier, recipe: StreetRecipe,
-                  work: Path, seed: int) -> dict[str, FeatureSet]:
+                  work: Path) -> dict[str, FeatureSet]:
     """
     Return the features of each part of the training data that is not empty.
 
@@ -103,22 +106,21 @@ def compute_parts(pictures: TrainingData, classifier: Classifier, recipe: Street
     :param classifier: the frozen network.
     :param recipe: sizes, and how objects are pasted.
     :param work: the features are kept below it.
-    :param seed: of the composites.
     """
     def labelled(picked: Iterable[Iterable[RoadPicture]]) -> Iterable[RoadPicture]:
         return (picture for pictures in picked for picture in pictures)
 
-    sources: dict[str, tuple[str, Iterable[RoadPicture], int | None]] = {
-        'streets': ('streets', labelled(pictures.streets), sum(map(len, pictures.streets))),
-        'scenes': ('scenes', labelled(pictures.scenes), sum(map(len, pictures.scenes))),
-        'roads': ('roads', labelled(pictures.roads), None),
-        'pasted': (f'pasted-{seed}', pictures.pasted(seed), None)}
+    sources: dict[str, tuple[Iterable[RoadPicture], int | None]] = {
+        'streets': (labelled(pictures.streets), sum(map(len, pictures.streets))),
+        'scenes': (labelled(pictures.scenes), sum(map(len, pictures.scenes))),
+        'roads': (labelled(pictures.roads), None),
+        'pasted': (pictures.pasted(COMPOSITE_SEED), None)}
     parts = {}
-    for part, (folder, source, count) in sources.items():
+    for part, (source, count) in sources.items():
         key = digest(recipe_of_features(recipe), pictures.record(), WORDS, CLASSIFIER.sha256,
-                     folder)
-        features = FeatureSet.compute(work / 'features' / folder, key, source, classifier, recipe,
-                                      count)
+                     part)
+        features = FeatureSet.compute(work / 'features' / part, key, source, classifier, recipe,
+                                      recipe.scales.get(part, (1.0,)), count)
         if len(features):
             parts[part] = features
     return parts

@@ -17,9 +17,12 @@ class CompositeRecipe:
     """
     How objects are pasted on roads.
 
-    :ivar most: largest number of objects in a picture.
+    :ivar least: smallest number of objects that are tried in a picture.
+    :ivar most: largest number of them.
     :ivar known_share: share of the objects that are known things, such as people and cars. They
         keep their own labels, so that the head cannot learn that what is pasted is an object.
+    :ivar person_share: share of the known things that are people. They are the most frequent ones
+        on roads, and ImageNet, with which the classifier was trained, has no class for them.
     :ivar smallest_source: least height in pixels of an object in the picture it is cut out of.
     :ivar lowest: least height in pixels of a pasted object.
     :ivar highest: largest height of a pasted object, as a share of the picture's height.
@@ -31,17 +34,19 @@ class CompositeRecipe:
     :ivar per_road_frame: composites of each frame of a clean road.
     """
 
-    most: int = 3
-    known_share: float = 0.4
+    least: int = 2
+    most: int = 5
+    known_share: float = 0.5
+    person_share: float = 0.5
     smallest_source: int = 40
-    lowest: float = 12.0
+    lowest: float = 10.0
     highest: float = 0.7
     camera_height: float = 1.4
     blur: tuple[float, float] = (-0.2, 0.4)
     noise_share: float = 0.5
-    per_street: int = 1
-    street_step: int = 2
-    per_road_frame: int = 3
+    per_street: int = 2
+    street_step: int = 1
+    per_road_frame: int = 10
 
 
 @dataclass(frozen=True)
@@ -51,8 +56,8 @@ class StreetRecipe:
 
     :ivar height: rows of the network's input; a multiple of 32.
     :ivar width: columns of the network's input; a multiple of 32.
-    :ivar scales: sizes at which the features of a labelled picture are computed, as multiples of
-        the size at which it fits the network's input.
+    :ivar scales: sizes at which the features of each part are computed, as multiples of the size
+        at which a picture fits the network's input; 1 for parts that are not named.
     :ivar padding_rgb: colour around a picture that does not fill the network's input.
     :ivar most_pictures: largest number of pictures of one data set.
     :ivar evaluation_pictures: number of pictures of each split of COCO instances that are kept
@@ -66,7 +71,10 @@ class StreetRecipe:
     :ivar steps: number of updates of the weights.
     :ivar batch: pictures of each part in a batch; parts without data are left out.
     :ivar part_weight: factor of the loss of each part.
-    :ivar crop: rows and columns of a training crop, in cells of 32 pixels.
+    :ivar crop: rows and columns of a training crop, in cells of 32 pixels; smaller pictures are
+        left out.
+    :ivar small_area: cells that an object has at which small objects begin to weigh more.
+    :ivar small_weight: largest weight of the cells of a small object.
     :ivar learning_rate: the largest one of the one-cycle schedule.
     :ivar weight_decay: of AdamW.
     :ivar clip_norm: largest norm of the gradient.
@@ -89,7 +97,8 @@ class StreetRecipe:
 
     height: int = 352
     width: int = 640
-    scales: tuple[float, ...] = (1.0,)
+    scales: dict[str, tuple[float, ...]] = field(default_factory=lambda: {
+        'streets': (1.0, 1.36), 'scenes': (1.0, 0.65)})
     padding_rgb: tuple[int, int, int] = (127, 127, 127)
     most_pictures: int = 400
     evaluation_pictures: int = 80
@@ -99,12 +108,14 @@ class StreetRecipe:
     horizon: float = 0.565
     composites: CompositeRecipe = CompositeRecipe()
     head_width: int = 96
-    steps: int = 700
+    steps: int = 1000
     batch: dict[str, int] = field(default_factory=lambda: {
-        'streets': 3, 'scenes': 3, 'roads': 1, 'pasted': 3})
+        'streets': 3, 'scenes': 3, 'roads': 1, 'pasted': 6})
     part_weight: dict[str, float] = field(default_factory=lambda: {
-        'streets': 1.0, 'scenes': 1.0, 'roads': 0.3, 'pasted': 1.0})
-    crop: tuple[int, int] = (8, 9)
+        'streets': 1.0, 'scenes': 1.0, 'roads': 0.3, 'pasted': 2.0})
+    crop: tuple[int, int] = (6, 7)
+    small_area: int = 200
+    small_weight: float = 4.0
     learning_rate: float = 4e-3
     weight_decay: float = 1e-2
     clip_norm: float = 5.0
@@ -116,7 +127,7 @@ class StreetRecipe:
     known: str = 'cityscapes_merged'
     anomaly: str = 'everything'
     seen: tuple[str, ...] = ('cityscapes',)
-    ensemble_weights: tuple[tuple[float, float], ...] = ((0.2, 0.7),)
+    ensemble_weights: tuple[tuple[float, float], ...] = ((0.2, 0.2), (0.25, 0.25), (0.3, 0.3))
     validation_composites: int = 120
     keep_objects: float = 0.8
     counted_height: float = 32.0
