@@ -132,7 +132,7 @@ def test_parents_bring_names_together():
     mixed, own = embed_with_parents(embed), embed(names)
     np.testing.assert_allclose(mixed.mean(0), own.mean(0), atol=1e-6)
     cattle = embed(['cattle'])[0]
-    assert mixed[ox] @ cattle > 0.25 > own[ox] @ cattle
+    assert (mixed[ox] - own[ox]) @ cattle > 0.15
 
 
 def test_the_best_concept_of_each_class_counts():
@@ -153,14 +153,14 @@ def test_void_and_empty_classes_in_the_ensemble():
     classes = torch.tensor([0, 1, *[-1] * 6])
     street = torch.zeros(2, 2, 4)
     street[..., 0] = 1  # everything is the first word
-    log_share = ensemble(street, unit(1, 1, 16), names, [1, 1, 1], concepts, classes,
+    log_share, _ = ensemble(street, unit(1, 1, 16), names, [1, 1, 1], concepts, classes,
                          torch.tensor([0.0, 0.0, 0.0, 0.0]))
     share = log_share.exp()
     assert share.shape == (2, 2, 5) and (share[..., 2:4] == 0).all()
     assert (share.argmax(-1) == 0).all()
     street = torch.zeros(2, 2, 4)
     street[..., 3] = 1  # everything is an object, which no prompt is near to
-    log_share = ensemble(street, unit(1, 1, 16), names, [1, 1, 1], concepts, classes,
+    log_share, _ = ensemble(street, unit(1, 1, 16), names, [1, 1, 1], concepts, classes,
                          torch.tensor([0.0, 0.0, 0.0, 0.0]))
     assert (log_share.argmax(-1) == 4).all()  # void
 
@@ -170,3 +170,15 @@ def test_another_file_is_refused(download, tmp_path):
     (tmp_path / 'file').write_bytes(b'something else')
     with pytest.raises(ValueError, match=f'is not the file of {download.requirement}'):
         download.read(tmp_path / 'file')
+
+
+def test_the_head_decides_among_the_classes_that_it_knows():
+    """ConSE takes the cell for the second class, but the head knows better."""
+    names, concepts = unit(2, 16), torch.zeros(4, 16)
+    concepts[:2] = names
+    classes = torch.tensor([0, 1, -1, -1])
+    street = torch.tensor([[[0.6, 0.3, 0.1]]])
+    log_share, log_naming = ensemble(street, names[1].view(1, 1, 16), names, [1, 1], concepts,
+                                     classes, torch.tensor([0.5, 0.5, 0.0]))
+    assert log_share.argmax(-1).item() == 1 and log_naming.argmax(-1).item() == 0
+    np.testing.assert_allclose(log_share[..., 3], log_naming[..., 3])  # void

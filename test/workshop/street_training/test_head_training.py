@@ -103,7 +103,7 @@ def test_batches_are_crops_of_one_size(streets):
     maps, labels = batch.maps, batch.labels
     assert [m.shape for m in maps] == [
         (3, c, 64 // s, 96 // s) for c, s in zip(CHANNELS, (4, 8, 16, 32))]
-    assert labels.shape == batch.weight.shape == (3, 16, 24) and not batch.clean
+    assert labels.shape == batch.weight.shape == (3, 16, 24) and not batch.clean.any()
     # Maps and labels are of the same place: look for it in the pictures.
     found = 0
     for y in range(0, 9, 8):
@@ -123,14 +123,19 @@ def test_losses():
     logits = torch.zeros(1, len(WORDS), 2, 2)
     unlabelled = torch.full((1, 2, 2), -1)
     ones = torch.ones(1, 2, 2)
-    dirty, clean = (Batch((), unlabelled, ones, is_clean) for is_clean in (False, True))
+    dirty, clean = (Batch((), unlabelled, ones, torch.tensor([c])) for c in (False, True))
     assert part_loss(logits, dirty, weight, 1.0, RECIPE) == 0
     calm = part_loss(logits, clean, weight, 1.0, RECIPE)
     logits[:, -1] = 5
     assert part_loss(logits, clean, weight, 1.0, RECIPE) > 3 * calm > 0
+    # Cells of labelled objects are no reason for the penalty.
+    objects = torch.full_like(unlabelled, len(WORDS) - 1)
+    labelled = [Batch((), objects, ones, torch.tensor([c])) for c in (False, True)]
+    assert part_loss(logits, labelled[0], weight, 1.0, RECIPE) == part_loss(
+        logits, labelled[1], weight, 1.0, RECIPE)
     # With equal weights of the cells, it is the weighted mean of PyTorch.
     labels = torch.tensor([[[0, 1], [-1, len(WORDS) - 1]]])
-    assert part_loss(logits, Batch((), labels, 3 * ones, False), weight, 2.0, RECIPE) == (
+    assert part_loss(logits, Batch((), labels, 3 * ones, torch.tensor([False])), weight, 2.0, RECIPE) == (
         pytest.approx(2 * float(torch.nn.functional.cross_entropy(
             logits, labels, weight=weight, ignore_index=-1))))
     with pytest.raises(ValueError, match='no picture has a labelled pixel'):

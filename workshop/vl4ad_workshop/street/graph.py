@@ -76,7 +76,7 @@ class StreetNetwork(nn.Module):
             torch.zeros(sum(map(len, config.names.values())), config.embed_dim), False)
 
     def forward(self, image: Tensor, concepts: Tensor, concept_class: Tensor,
-                ensemble_weight: Tensor) -> Tensor:
+                ensemble_weight: Tensor) -> tuple[Tensor, Tensor]:
         """
         Return what `ensemble` does.
 
@@ -115,13 +115,15 @@ class StreetGraph(nn.Module):
 
         :return: the four maps of `vl4ad_ros.bundle.reference.Maps`, (H / 4, W / 4).
         """
-        log_share = self.network(image.float(), concepts, concept_class, ensemble_weight)
+        log_share, log_naming = self.network(image.float(), concepts, concept_class,
+                                             ensemble_weight)
         log_sum = log_share.exp().sum(-1).log()
         # As float32, in which inference libraries are fastest; void is the last class.
         index = torch.arange(self.classes + 1, device=image.device, dtype=torch.float32)
         is_known = index < num_known
         is_anomaly = (index >= num_known) & (index < self.classes)
-        known, best_known = _best(log_share, is_known, index)
+        known = _candidates(log_share, is_known).amax(-1)
+        _, best_known = _best(log_naming, is_known, index)
         anomaly, best_anomaly = _best(log_share, is_anomaly, index)
         has_anomalies = concept_class.amax(0) + 1 > num_known
         return (-(known - log_sum).exp(), best_known.int(),
@@ -137,9 +139,14 @@ def _best(log_share: Tensor, is_candidate: Tensor, index: Tensor) -> tuple[Tenso
 
     :param log_share: (h, w, n). :param is_candidate: (n,) bool. :param index: (n,), 0 to n - 1.
     """
-    values = log_share + torch.where(is_candidate, 0.0, 2 * EMPTY_CLASS_LOGIT)
+    values = _candidates(log_share, is_candidate)
     largest = values.amax(-1, keepdim=True)
     return largest[..., 0], torch.where(values < largest, index[-1], index).amin(-1)
+
+
+def _candidates(log_share: Tensor, is_candidate: Tensor) -> Tensor:
+    """Return the values with those of other classes made very small."""
+    return log_share + torch.where(is_candidate, 0.0, 2 * EMPTY_CLASS_LOGIT)
 
 
 def export_street_graph(network: StreetNetwork, path: Path, size: tuple[int, int], concepts: int,

@@ -37,13 +37,13 @@ class Batch:
     :ivar maps: four tensors float32 (B, c, h, w).
     :ivar labels: int64 (B, h, w) at stride 4.
     :ivar weight: float32 (B, h, w), of the cells.
-    :ivar clean: whether all pictures certainly show no unusual object.
+    :ivar clean: bool (B,), whether a picture certainly shows no unusual object without a label.
     """
 
     maps: Sequence[Tensor]
     labels: Tensor
     weight: Tensor
-    clean: bool
+    clean: Tensor
 
 
 def train_head(parts: Mapping[str, FeatureSet], recipe: StreetRecipe, seed: int) -> StreetHead:
@@ -101,7 +101,8 @@ def part_loss(logits: Tensor, batch: Batch, weight: Tensor, part_weight: float,
     Return the loss of the crops of one part.
 
     It is the weighted cross entropy of the labelled cells, and in clean pictures the penalty
-    -log(1 - p(object)) on all cells: bright asphalt looks like an object otherwise.
+    -log(1 - p(object)) on all cells but those of labelled objects: bright asphalt and what stands
+    beside the road look like objects otherwise.
 
     :param logits: (B, words, h, w).
     :param batch: the crops.
@@ -116,11 +117,13 @@ def part_loss(logits: Tensor, batch: Batch, weight: Tensor, part_weight: float,
                                   reduction='none')
         share = weight[labels.clamp(min=0)] * (labels != IGNORE) * batch.weight
         loss = part_weight * (entropy * batch.weight).sum() / share.sum()
-    if batch.clean:
-        index = WORDS.index(OBJECT)
+    index = WORDS.index(OBJECT)
+    is_normal = batch.clean[:, None, None] & (labels != index)
+    if is_normal.any():
         is_object = logits.softmax(1)[:, index].clamp(max=0.999)
         rarity = weight[index].clamp(max=recipe.clean_most)
-        loss = loss - recipe.clean_weight * rarity * torch.log1p(-is_object).mean()
+        penalty = torch.log1p(-is_object[is_normal]).mean()
+        loss = loss - recipe.clean_weight * rarity * penalty * batch.clean.float().mean()
     return loss
 
 
@@ -196,7 +199,7 @@ def draw_batch(part: FeatureSet, size: int, crop: tuple[int, int], rng: np.rando
     if rng.random() < 0.5:
         tensors = [m.flip(3) for m in tensors]
         truth, weight = truth.flip(2), weight.flip(2)
-    return Batch(tensors, truth, weight, all(part.is_clean(i) for i in chosen))
+    return Batch(tensors, truth, weight, torch.tensor([part.is_clean(i) for i in chosen]))
 
 
 def _statistics(parts: list[FeatureSet]) -> tuple[list[Tensor], list[Tensor]]:

@@ -79,7 +79,7 @@ class StreetRecipe:
     :ivar weight_decay: of AdamW.
     :ivar clip_norm: largest norm of the gradient.
     :ivar rarest_weight: largest weight of a rare word before normalisation.
-    :ivar clean_weight: weight of the penalty on 'object' in frames without unusual objects.
+    :ivar clean_weight: weight of the penalty on 'object' in frames of clean roads.
     :ivar clean_most: largest factor that the rarity of 'object' gives to that penalty.
     :ivar constants: numbers of the ensemble that are part of the graph.
     :ivar embed_dim: size of the embeddings of words.
@@ -108,7 +108,7 @@ class StreetRecipe:
     horizon: float = 0.565
     composites: CompositeRecipe = CompositeRecipe()
     head_width: int = 96
-    steps: int = 1000
+    steps: int = 1200
     batch: dict[str, int] = field(default_factory=lambda: {
         'streets': 3, 'scenes': 3, 'roads': 1, 'pasted': 6})
     part_weight: dict[str, float] = field(default_factory=lambda: {
