@@ -182,3 +182,21 @@ def test_the_head_decides_among_the_classes_that_it_knows():
                                      classes, torch.tensor([0.5, 0.5, 0.0]))
     assert log_share.argmax(-1).item() == 1 and log_naming.argmax(-1).item() == 0
     np.testing.assert_allclose(log_share[..., 3], log_naming[..., 3])  # void
+
+
+def test_words_that_describe_nothing_change_nothing():
+    """Ten more anomaly words that are far from what is seen leave the known class its share."""
+    axes = torch.eye(16)
+    street = torch.tensor([[[0.3, 0.7]]])  # road or object
+    shares = []
+    for words in (0, 10):
+        concepts, classes = torch.zeros(16, 16), torch.full((16,), -1)
+        concepts[0], classes[0] = axes[0], 0  # 'road'
+        concepts[1], classes[1] = axes[1], 1  # what is seen
+        concepts[2:2 + words], classes[2:2 + words] = axes[2:2 + words], torch.arange(words) + 2
+        log_share, _ = ensemble(street, axes[1].view(1, 1, 16), axes[:1], [1], concepts, classes,
+                                torch.full((14,), 0.3))
+        share = log_share.exp()[0, 0]
+        shares.append(share[0] / share.sum())
+    np.testing.assert_allclose(shares[0], shares[1], rtol=0.02)
+    assert shares[0] < 0.3

@@ -57,6 +57,12 @@ def ensemble(street: Tensor, embedding: Tensor, names: Tensor, names_of_word: Se
     log g_k = (1 - w_k) log in_k + w_k log out_k, where in and out are probabilities and w is the
     exponent of the class. The weight of void is that of the class with the largest weight.
 
+    Classes that the head does not know, and void, share its probability of 'object'. FC-CLIP's
+    formula would raise their sum with every class that is added, because the exponent makes small
+    probabilities large. So the formula holds for their sum, and out_k divides it among them:
+    log g_k = (1 - w_k) log in_k + w_k log out_new + log(out_k / out_new), where out_new is the sum
+    of their out_k. Words that describe nothing in the picture then change nothing.
+
     The second result decides which known class a cell is. There, all classes near a street word
     have the sum of their out_k, so that the head alone decides among them: ImageNet has no class
     for people, roads or the sky, and ConSE takes them for whatever is near.
@@ -87,13 +93,17 @@ def ensemble(street: Tensor, embedding: Tensor, names: Tensor, names_of_word: Se
     weight = torch.cat([ensemble_weight, ensemble_weight.amax(0, keepdim=True)])
     by_name = _with_void(cosine[:cells], constants.out_temperature, constants.out_void)
     of_near = (by_name * (1 - is_new)).sum(-1, keepdim=True)
+    of_new = (by_name * is_new).sum(-1, keepdim=True)
+    log_name, log_near, log_new = (share.clamp(min=constants.floor).log()
+                                   for share in (by_name, of_near, of_new))
+    log_new = log_name - (1 - weight) * log_new
     # A class without concepts loses all of its share here.
     empty = torch.cat([torch.where(is_used, 0.0, EMPTY_CLASS_LOGIT), weight.new_zeros(1)])
     # What depends on ConSE alone is computed on its own grid and enlarged afterwards.
     outside, outside_of_near = (
-        enlarge((weight * share.clamp(min=constants.floor).log() + empty)
+        enlarge((torch.where(is_new > 0, log_new, weight * log_out) + empty)
                 .reshape(rows, columns, -1), height, width)
-        for share in (by_name, torch.where(is_new > 0, by_name, of_near)))
+        for log_out in (log_name, log_near))
     inside = (1 - weight) * inside.clamp(min=constants.floor).log()
     return inside + outside, inside + outside_of_near
 

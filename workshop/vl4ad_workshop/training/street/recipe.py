@@ -87,7 +87,7 @@ class StreetRecipe:
     :ivar anomaly: shipped list of the default anomaly words.
     :ivar seen: further lists whose known words count as known to the head.
     :ivar ensemble_weights: pairs of the ensemble's exponents alpha and beta; the best one on
-        validation pictures is taken.
+        validation composites is taken.
     :ivar validation_composites: largest number of composites for validation.
     :ivar keep_objects: share of the validation objects that the default threshold keeps.
     :ivar counted_height: height in pixels from which on an object counts for the threshold.
@@ -127,7 +127,7 @@ class StreetRecipe:
     known: str = 'cityscapes_merged'
     anomaly: str = 'everything'
     seen: tuple[str, ...] = ('cityscapes',)
-    ensemble_weights: tuple[tuple[float, float], ...] = ((0.2, 0.2), (0.25, 0.25), (0.3, 0.3))
+    ensemble_weights: tuple[tuple[float, float], ...] = ((0.3, 0.3),)
     validation_composites: int = 120
     keep_objects: float = 0.8
     counted_height: float = 32.0
