@@ -40,7 +40,8 @@ setup(
     install_requires=['setuptools', 'numpy', 'opencv-python-headless<5', 'PyYAML'],
     extras_require={
         'runtime': ['onnxruntime', 'openvino', 'tokenizers'],
-        'bags': ['rosbags', 'tqdm'],
+        'bags': ['rosbags', "backports-zstd; python_version < '3.14'", 'lz4', 'tqdm'],
+        'video': ["av; python_version >= '3.11'"],
         'tensorrt': ['cuda-python>=12.9.1', 'onnxruntime', 'tensorrt', 'tokenizers'],
         'test': ['flake8', 'pydocstyle', 'pytest<9'],
     },

@@ -42,7 +42,7 @@ def test_every_verb_has_help(verb, capsys):
     (['fly'], 'invalid choice'),
     (['try'], 'PHOTO_OR_FOLDER_OR_VIDEO'),
     (['try', '--anomaly', 'cow', 'photo.jpg'], 'PHOTO_OR_FOLDER_OR_VIDEO'),
-    (['replay'], 'BAG'),
+    (['replay'], 'RECORDING'),
     (['replay', 'x', '--rate', '0'], 'not a finite number above 0'),
     (['replay', 'x', '--rate', 'fast'], 'invalid'),
     (['bag-from-video', 'x'], '--out'),
@@ -63,8 +63,8 @@ def test_a_reader_that_leaves_is_no_failure():
 
 
 @pytest.mark.parametrize('arguments, message', [
-    (['replay', 'none'], "no bag at 'none'"),
-    (['evaluate', 'none'], "no bag at 'none'"),
+    (['replay', 'none'], "no recording at 'none'"),
+    (['evaluate', 'none'], "no recording at 'none'"),
     (['bag-from-video', 'none', '--out', 'bag'], "no video at 'none'"),
 ])
 def test_failures_are_one_line(arguments, message, capsys, monkeypatch, tmp_path):
@@ -174,8 +174,10 @@ def test_evaluate_takes_the_parameter_file_of_the_node(tmp_path, mock_bundle, ca
 """)
     assert cli.main(['evaluate', str(bag), '--params', str(file)]) == 0
     said = capsys.readouterr()
-    assert said.err == ("vl4ad: warning: there is no parameter 'tresholt', so its value is "
-                        "ignored; did you mean 'threshold'?\n")
+    assert said.err == (
+        "vl4ad: warning: there is no parameter 'tresholt', so its value is ignored; did you mean "
+        f"'threshold'?\nvl4ad: {bag}: 8 of 8 frames of /camera/image used; labels matched: 8 of "
+        '8\n')
     metrics = json.loads(said.out)
     assert (metrics['model'], metrics['backend']) == ('mock', 'onnxruntime')
     assert metrics['frames_unknown'] == 2

@@ -8,7 +8,8 @@ import time
 
 import pytest
 
-from vl4ad_ros.files import cache_folder, FileRefused, open_regular, read_regular
+from vl4ad_ros.files import (
+    cache_folder, FileRefused, open_regular, read_regular, stands_for_another)
 
 
 def test_a_file_is_read_up_to_the_limit(tmp_path):
@@ -70,6 +71,18 @@ def test_a_large_file_is_opened_without_a_limit(tmp_path):
     for name, kind in (('pipe', 'a named pipe'), ('.', 'a directory'), ('/dev/null', 'a device')):
         with pytest.raises(FileRefused, match=kind):
             open_regular(tmp_path / name)
+
+
+@pytest.mark.parametrize('start, said', [
+    (b'version https://git-lfs.github.com/spec/v1\noid sha256:75515bb8\nsize 9\n', 'git lfs pull'),
+    (b'<!DOCTYPE html><html><head><title>Virus scan', 'HTML'),
+    (b'\xef\xbb\xbf\r\n <HTML lang="en">', 'HTML'),
+    (b'<?xml version="1.0"?><Error><Code>AccessDenied', 'HTML'),
+    (b'', ''), (b'PK\x03\x04', ''), (b'version 3', ''), (b'\x89MCAP0\r\n', ''),
+])
+def test_what_stands_in_the_place_of_a_file_is_named(start, said):
+    found = stands_for_another(start)
+    assert said in found and bool(found) == bool(said)
 
 
 def test_the_cache_is_below_the_home_folder_or_where_the_user_says(monkeypatch, tmp_path):

@@ -66,6 +66,8 @@ ONLY_IN = {
     'cuda': ('vl4ad_ros/inference/tensorrt/cuda.py',),
     'openvino': ('vl4ad_ros/inference/openvino.py',),
     'tokenizers': ('vl4ad_ros/bundle/tokenizer.py', *ANYWHERE_IN_WORKSHOP),
+    'av': ('vl4ad_ros/evaluation/video_topic.py',),
+    'lz4': ('vl4ad_ros/evaluation/storage/',),
     'rosbags': ('vl4ad_ros/evaluation/', 'vl4ad_ros/composing/composed_bag.py',
                 'vl4ad_workshop/scenes/bag.py'),
 }

@@ -22,12 +22,16 @@ PYTHON = ['setup.py', 'vl4ad_ros', 'workshop', 'benchmarks', 'docs', 'ros_pypi',
           'launch', 'test']
 SOURCES = [ROOT / 'setup.py', *(
     path for folder in PYTHON for path in sorted((ROOT / folder).rglob('*.py')))]
-DISTRIBUTIONS = {'cuda': 'cuda-python', 'cv2': 'opencv-python-headless', 'yaml': 'pyyaml',
+DISTRIBUTIONS = {'backports': 'backports-zstd', 'cuda': 'cuda-python',
+                 'cv2': 'opencv-python-headless', 'yaml': 'pyyaml',
                  'open_clip': 'open-clip-torch'}
 ROSDEP_KEYS = {'cv2': 'python3-opencv', 'numpy': 'python3-numpy',
                'onnxruntime': 'python3-onnxruntime-pip', 'tqdm': 'python3-tqdm',
                'yaml': 'python3-yaml'}
-WITHOUT_ROSDEP_KEY = {'cuda', 'openvino', 'rosbags', 'tensorrt', 'tokenizers'}
+# Wheels of rosbags bring backports and lz4.
+WITHOUT_ROSDEP_KEY = {'av', 'backports', 'cuda', 'lz4', 'openvino', 'rosbags', 'tensorrt',
+                      'tokenizers'}
+LATER_STANDARD = {'compression'}  # Python 3.14
 FIRST_PARTY = {'vl4ad_ros', 'vl4ad_workshop'}
 
 
@@ -52,7 +56,7 @@ def top_level_imports(paths):
                 names.update(alias.name.split('.')[0] for alias in node.names)
             elif isinstance(node, ast.ImportFrom) and not node.level:
                 names.add(node.module.split('.')[0])
-    return names - set(sys.stdlib_module_names) - FIRST_PARTY
+    return names - set(sys.stdlib_module_names) - FIRST_PARTY - LATER_STANDARD
 
 
 def is_ros(name):

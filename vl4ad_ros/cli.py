@@ -35,7 +35,7 @@ OWN = {
     'evaluate': ('vl4ad_ros.commands.evaluate',
                  'evaluate every frame of a camera bag or video without ROS 2, print JSON'),
     'compose': ('vl4ad_ros.commands.compose',
-                'paste objects into a camera bag or video of a road, with ground truth'),
+                'paste objects into a recording of a road, with ground truth'),
     'bag-from-video': ('vl4ad_ros.commands.bag_from_video',
                        'convert a video file to a camera bag'),
     'build': ('vl4ad_ros.commands.build', 'build, list or prune engines for a GPU'),
@@ -56,7 +56,8 @@ _WORKSHOP_PACKAGE = 'vl4ad_workshop'
 
 _TORCH = ('torch', 'torchvision', 'open_clip', 'onnx', 'onnx_ir', 'onnxscript', 'timm',
           'safetensors', 'tensorboard')
-_BAGS = ('rosbags', 'tqdm')
+_BAGS = ('backports', 'lz4', 'rosbags', 'tqdm')
+_VIDEO = ('av',)
 _ROS_SUFFIXES = ('_msgs', '_interfaces')
 
 
@@ -229,6 +230,9 @@ def _message(error: Exception) -> str:
         if missing in _TORCH:
             return (f'this needs {missing}; in the source folder of vl4ad_ros run: '
                     "pip install . './workshop[torch]'")
+        if missing in _VIDEO:
+            return ('this recording has a topic of video packets, which needs PyAV (Python 3.11 '
+                    'or newer); run: pip install av')
         if missing in _BAGS:
             return (f'this needs {missing}; in the source folder of vl4ad_ros run: '
                     "pip install '.[bags]'")

@@ -13,6 +13,12 @@ _KINDS = ((stat.S_ISDIR, 'a directory'), (stat.S_ISFIFO, 'a named pipe'),
           (stat.S_ISSOCK, 'a socket'), (stat.S_ISCHR, 'a device'), (stat.S_ISBLK, 'a device'))
 
 
+_LFS = b'version https://git-lfs.github.com/spec/'
+_PAGE_STARTS = (b'<!doctype html', b'<html', b'<?xml')
+START_BYTES = 1024
+"""Number of bytes at the start of a file that `stands_for_another` needs."""
+
+
 class FileRefused(OSError):
     """A path that is not read because of what it refers to; the message is a sentence."""
 
@@ -64,6 +70,27 @@ def open_regular(path: str | Path, limit: int | None = None) -> BinaryIO:
     except BaseException:
         os.close(handle)
         raise
+
+
+def stands_for_another(start: bytes) -> str:
+    """
+    Tell whether a file holds something else in place of the data that its name promises.
+
+    Two kinds are common: the pointer that Git leaves where the Large File Storage was not fetched
+    (https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md), and a web page that was saved in
+    place of a download, such as a warning or a login page.
+
+    :param start: the first `START_BYTES` bytes of the file; all of a shorter file.
+    :returns: a clause that continues the name of the file and says what to do; ``''`` for any
+        other content.
+    """
+    if start.startswith(_LFS):
+        return ('is a Git LFS pointer and not the file itself; run this in its repository: '
+                'git lfs pull')
+    if start.lstrip(b'\xef\xbb\xbf \t\r\n').lower().startswith(_PAGE_STARTS):
+        return ('is a web page (HTML) and not the file itself; open it in a browser to see why, '
+                'and download the file again')
+    return ''
 
 
 def cache_folder() -> Path:

@@ -99,6 +99,10 @@ class Settings:
     image_max_pixels: int = _row(
         'image.max_pixels', MAX_PIXELS, 'an image with more pixels is refused before decoding',
         (1, 1_000_000_000))
+    image_max_value: int = _row(
+        'image.max_value', 0, 'value of full brightness in images of 16-bit values, such as 4095 '
+        'for 12 bits; 0 takes the number of bits that all values so far need. 16UC1 images are '
+        'refused while it is 0, because most of them are depth maps', (0, 65535))
     prompts_known: tuple[str, ...] = _row(
         'prompts.known', BUNDLE_LIST, 'what belongs in the scene, one entry per class: '
         "`'vegetation: tree, trees'`, or just `'road'`; `'<NAME>'` is a whole list: `'<bundle>'` "

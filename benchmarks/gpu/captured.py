@@ -105,7 +105,7 @@ class CapturedNetwork:
         return maps
 
     def empty_queries(self) -> int:
-        """Return how many queries of the last run have a mask without any pixel; 0 without masks."""
+        """Return how many queries of the last run have an empty mask; 0 without masks."""
         if len(self.outputs) == len(OUTPUTS):
             return 0
         return int((self.outputs[len(OUTPUTS)] <= 0).flatten(2).all(-1).sum())

@@ -128,9 +128,9 @@ class StudyModel:
         self.bundle = bundle
         if bundle.network is not None and bundle.network.kind != 'vl4ad':
             raise SystemExit(
-                f"bundle '{bundle.name}' holds a {bundle.network.kind} network. Its classification "
-                'is not that of masks, which this study takes apart; study a bundle with a VL4AD '
-                "network, such as 'tiny'")
+                f"bundle '{bundle.name}' holds a {bundle.network.kind} network. Its "
+                'classification is not that of masks, which this study takes apart; study a '
+                "bundle with a VL4AD network, such as 'tiny'")
         self.options = Classification(**bundle.network.classification if bundle.network else {})
         file = bundle.directory / bundle.cpu_graph.file
         model = onnx.load(file)

@@ -138,8 +138,10 @@ def test_digest_changes_with_the_content(copy):
     (lambda file: file.unlink(), 'cannot be read .No such file'),
     (lambda file: file.write_bytes(file.read_bytes()[:-20]), 'is altered .sha256 .*, expected'),
     (lambda file: file.write_bytes(file.read_bytes() + b' '), 'is altered .sha256 .*, expected'),
+    (lambda file: file.write_text('version https://git-lfs.github.com/spec/v1\noid'),
+     'git lfs pull'),
     (lambda file: file.write_bytes(b''), 'is altered .sha256 e3b0c44298fc, expected'),
-], ids=['missing', 'truncated', 'longer', 'empty'])
+], ids=['missing', 'truncated', 'longer', 'pointer', 'empty'])
 def test_damaged_file_is_named_with_the_cure(copy, name, damage, message):
     damage(copy / name)
     with pytest.raises(BundleError, match=message) as error:

@@ -12,7 +12,7 @@ import pytest
 from rosbags.rosbag2 import StoragePlugin, Writer
 from vl4ad_ros import cli
 from vl4ad_ros.commands import compose
-from vl4ad_ros.evaluation.bag_reader import CameraBag
+from vl4ad_ros.evaluation.bag_reader import CameraBag, LabelOptions
 from vl4ad_ros.evaluation.message_types import typestore
 import yaml
 
@@ -122,6 +122,66 @@ def test_a_video_becomes_a_bag(tmp_path, capsys):
     assert sorted(p.name for p in tmp_path.iterdir()) == ['out', 'road.mp4']
 
 
+def test_a_part_of_a_folder_of_images_with_labels_becomes_a_bag(tmp_path, capsys):
+    """What a label file calls anomalous is not known to be normal, so it is ignored."""
+    (tmp_path / 'road').mkdir()
+    for i in range(12):
+        cv2.imwrite(str(tmp_path / 'road' / f'{i:03}.png'), ROAD)
+    windows = tmp_path / 'labels.yaml'
+    windows.write_text('windows: [{start: 0.0, end: 9.0, boxes: [[3, 5, 7, 11]]}]')
+    out = tmp_path / 'out'
+    assert cli.main(['compose', str(tmp_path / 'road'), '--out', str(out), '--count', '2',
+                     '--start', '0.35', '--duration', '0.4', '--labels', str(windows),
+                     *LEVEL]) == 0
+    captured = capsys.readouterr()
+    assert ': 4 frames; evaluate it with' in captured.out
+    assert '4 of 4 frames of' in captured.err and 'used' in captured.err
+    maps = list(CameraBag(out).truth_maps())
+    assert len(maps) == 4
+    for _, label, ids in maps:
+        assert (label[5:16, 3:10] == 255).all() and not ids[5:16, 3:10].any()
+
+
+def test_a_recording_must_not_be_composed_into_its_labels(tmp_path, objects, capsys):
+    labels = tmp_path / 'labels'
+    labels.mkdir()
+    source = write_recording(tmp_path / 'source', 3)
+    assert cli.main(['compose', str(source), '--out', str(labels / 'out'), '--labels',
+                     str(labels), '--objects', str(objects)]) == 1
+    assert 'lies in the input' in capsys.readouterr().err and not list(labels.iterdir())
+
+
+def test_without_object_ids_known_things_are_not_counted(tmp_path, objects, mock_bundle, capsys):
+    source = write_recording(tmp_path / 'source', FRAMES)
+    out = tmp_path / 'out'
+    assert cli.main(['compose', str(source), '--out', str(out), '--objects', str(objects),
+                     '--spacing', '10', *LEVEL]) == 0
+    assert {ids is None for _, _, ids in CameraBag(
+        out, labels=LabelOptions(object_topic='/none')).truth_maps()} == {True}
+    capsys.readouterr()
+    assert cli.main(['evaluate', str(out), '--bundle', str(mock_bundle), '--object-topic',
+                     '/none']) == 0
+    metrics = json.loads(capsys.readouterr().out)
+    assert metrics['pixel_ap'] > 0.8 and metrics['frames_labelled'] == FRAMES
+    assert not {'known_flagged', 'anomalous_flagged', 'anomalies'} & set(metrics)
+
+
+def test_messages_that_are_damaged_are_left_out(tmp_path):
+    path, kind = tmp_path / 'bag', 'nav_msgs/msg/Odometry'
+    write_recording(path, 3, odometry=lambda s: (s, 0.0, 0.0))
+    store = typestore()
+    with Writer(tmp_path / 'other', version=9, storage_plugin=StoragePlugin.MCAP) as writer:
+        image = writer.add_connection('/cam/image', 'sensor_msgs/msg/Image', typestore=store)
+        odom = writer.add_connection('/odom', kind, typestore=store)
+        for i, (topic, time_ns, message) in enumerate(CameraBag(path).messages_of(kind)):
+            cdr = bytes(store.serialize_cdr(message, kind))
+            writer.write(odom, time_ns, cdr[:40] if i == 1 else cdr)
+            writer.write(image, time_ns, store.serialize_cdr(
+                make_image(ROAD, 'rgb8', time_ns), 'sensor_msgs/msg/Image'))
+    found = list(CameraBag(tmp_path / 'other').messages_of(kind))
+    assert [message.pose.pose.position.x for _, _, message in found] == [0.0, 0.2]
+
+
 def test_the_recording_tells_camera_and_way(tmp_path, objects, capsys):
     """On a circle the objects are not straight ahead."""
     source = write_recording(
@@ -172,6 +232,9 @@ def test_frames_that_cannot_be_decoded_are_left_out(tmp_path, objects, capsys):
     captured = capsys.readouterr()
     assert '2 of 8 frames could not be decoded and are left out' in captured.err
     assert ': 6 frames;' in captured.out and CameraBag(tmp_path / 'out').label_count == 6
+    assert cli.main(['compose', str(source), '--out', str(tmp_path / 'strict'), '--skip-bad', '1',
+                     '--objects', str(objects)]) == 1
+    assert '6 of 8 frames could be used' in capsys.readouterr().err
 
 
 def test_refusals_leave_nothing(tmp_path, objects, capsys):
@@ -183,7 +246,7 @@ def test_refusals_leave_nothing(tmp_path, objects, capsys):
             (source, 'source/out', objects, 'lies in the input'),
             (source, 'out', tmp_path, 'has no objects.yaml'),
             (mixed, 'out', objects, 'frame 2 has 320 x 100 pixels, but others have 320 x 180'),
-            (tmp_path / 'none', 'out', objects, 'no bag at')):
+            (tmp_path / 'none', 'out', objects, 'no recording at')):
         assert cli.main(['compose', str(bag), '--out', str(tmp_path / out), '--objects',
                          str(folder)]) == 1
         assert message in capsys.readouterr().err

@@ -74,7 +74,8 @@ def test_labels_belong_to_the_frames_with_their_stamps(tmp_path, stamps, label_s
 
 def test_labels_that_belong_to_no_frame_are_an_error(tmp_path):
     bag = write_stamped(tmp_path / 'bag', [1, 2], [1001, 1002])
-    with pytest.raises(BagError, match='0 of 2 labels matched.*with the stamps of the images'):
+    with pytest.raises(BagError, match='labels matched: 0 of 2.*[.]000001001, .*[.]000000001,.*'
+                       'with the stamps of the images'):
         bag.truth()
 
 
@@ -141,11 +142,11 @@ def test_bag_without_images_lists_what_it_holds(tmp_path):
 
 @pytest.mark.parametrize('name, content, message', [
     ('absent', None, 'there is no such file'),
-    ('folder', 'folder', 'not a readable bag.*metadata'),
-    ('video.mp4', b'x', 'not a readable bag'),
+    ('folder', 'folder', 'has no .mcap, .db3 or .bag file; expected'),
+    ('video.mp4', b'x', 'not a readable recording'),
     ('empty.mcap', b'', 'empty'),
-    ('noise.mcap', b'noise' * 100, 'not a readable bag'),
-    ('noise.db3', b'noise' * 100, 'not a readable bag'),
+    ('noise.mcap', b'noise' * 100, 'not a readable recording'),
+    ('noise.db3', b'noise' * 100, 'not a readable recording'),
 ])
 def test_not_a_bag(tmp_path, name, content, message):
     path = tmp_path / name
@@ -155,14 +156,6 @@ def test_not_a_bag(tmp_path, name, content, message):
         path.write_bytes(content)
     with pytest.raises(BagError, match=message):
         CameraBag(path)
-
-
-def test_truncated_bag(tmp_path):
-    path = write_bag(tmp_path / 'bag', 6)
-    storage = next(path.glob('*.mcap'))
-    storage.write_bytes(storage.read_bytes()[:-2000])
-    with pytest.raises(BagError, match='not a readable bag|damaged'):
-        list(CameraBag(path).images())
 
 
 def test_undecodable_frame_is_named(tmp_path):

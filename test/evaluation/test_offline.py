@@ -70,10 +70,10 @@ def test_labels_after_a_refused_frame_are_still_used(tmp_path, detector):
     bag = CameraBag(write_bag(tmp_path / 'bag', 12))
     decode = bag.decode
 
-    def refuse_two(frame, max_pixels):
+    def refuse_two(frame, *limits):
         if frame.index in (1, 5):
             raise BagError('refused')
-        return decode(frame, max_pixels)
+        return decode(frame, *limits)
     bag.decode = refuse_two
     metrics = evaluate(bag, detector)
     assert (metrics['frames_processed'], metrics['frames_refused']) == (10, 2)

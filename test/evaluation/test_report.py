@@ -12,7 +12,7 @@ import pytest
 from rosbags.rosbag2 import Reader
 
 from vl4ad_ros.evaluation.alert_metrics import Alert, FrameResult
-from vl4ad_ros.evaluation.bag_reader import CameraBag, RAW, stamp_of
+from vl4ad_ros.evaluation.bag_reader import CameraBag, LabelOptions, RAW, stamp_of
 from vl4ad_ros.evaluation.figures import table
 from vl4ad_ros.evaluation.message_store import MessageStore
 from vl4ad_ros.evaluation.message_types import typestore
@@ -69,6 +69,14 @@ def test_metrics_with_truth(make_replay):
     assert set(metrics['definitions']) <= set(metrics)
     for line in ('19 of 20 processed', 'AP 1.000', '1 of 1 alerted', '1 (30.0 per minute)'):
         assert line in table(metrics)
+
+
+def test_without_object_ids_the_pixels_are_still_scored(make_replay):
+    replay = make_replay()
+    bag = CameraBag(replay.bag.path, labels=LabelOptions(object_topic='/none'))
+    metrics = dataclasses.replace(replay, bag=bag, truth=bag.truth()).metrics()
+    assert metrics['pixel_ap'] == 1.0 and metrics['false_alerts'] == 1
+    assert not {'anomalies', 'time_to_alert_s', 'known_flagged'} & set(metrics)
 
 
 def test_without_truth_what_needs_it_is_absent(make_replay):

@@ -9,6 +9,7 @@ import struct
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 import zlib
 
 import cv2
@@ -161,7 +162,7 @@ def test_every_encoding_is_in_a_test_above():
 
 @pytest.mark.parametrize('bits', [8, 10, 12, 14, 16])
 @pytest.mark.parametrize('send', [
-    lambda p: message('mono16', p, 64), lambda p: message('16UC1', p, 64),
+    lambda p: message('mono16', p, 64),
     lambda p: compressed(cv2.imencode('.png', p)[1].tobytes(), 'mono16; png compressed '),
     lambda p: compressed(cv2.imencode('.tiff', p)[1].tobytes(), 'mono16; tiff compressed ')])
 def test_sixteen_bit_values_are_scaled_by_the_bits_that_the_camera_uses(bits, send):
@@ -625,3 +626,29 @@ def test_whatever_a_decoder_raises_is_a_bad_image(convert, sent, error, monkeypa
     monkeypatch.setattr(cv2, 'cvtColor', fail)
     with pytest.raises(ConvertError):
         convert(sent)
+
+
+def test_a_stated_largest_value_scales_every_image():
+    depth = SampleDepth(4095)
+    assert str(depth) == ''
+    values = np.array([[0, 100, 4095, 65535]], np.uint16)
+    np.testing.assert_array_equal(depth.to_bytes(values), [[0, 6, 255, 255]])
+    np.testing.assert_array_equal(depth.to_bytes(values // 1000), [[0, 0, 0, 4]])
+    assert str(depth) == '4095 (stated)'
+    found = SampleDepth()
+    found.to_bytes(np.array([900], np.uint16))
+    assert str(found) == '10 bits'
+
+
+def test_16uc1_of_a_camera_needs_a_stated_largest_value():
+    values = np.full((4, 6), 4095, np.uint16)
+    message = SimpleNamespace(encoding='16uc1', height=4, width=6, step=12, is_bigendian=0,
+                              data=values.tobytes())
+    with pytest.raises(ConvertError, match='probably a depth map.*image.max_value'):
+        image_to_rgb(message, depth=SampleDepth())
+    assert image_to_rgb(message, depth=SampleDepth(4095)).min() == 255
+    assert image_to_rgb(message).shape == (4, 6, 3)
+    png = SimpleNamespace(format='16UC1; png compressed ', data=cv2.imencode('.png', values)[1])
+    with pytest.raises(ConvertError, match='probably a depth map.*image.max_value'):
+        compressed_to_rgb(png, depth=SampleDepth())
+    assert compressed_to_rgb(png, depth=SampleDepth(4095)).min() == 255

@@ -15,6 +15,7 @@ from vl4ad_ros.bundle.installed import folder_of
 from vl4ad_ros.bundle.manifest import (
     DTYPES, Graph, Manifest, MINOR, read_manifest, SAMPLING, sha256_of)
 from vl4ad_ros.bundle.npz import read_arrays
+from vl4ad_ros.files import open_regular, stands_for_another, START_BYTES
 
 
 @dataclass(frozen=True)
@@ -91,6 +92,10 @@ class Bundle(Manifest):
         for name, expected in manifest.files.items():
             found = sha256_of(directory / name)
             if found != expected:
+                with open_regular(directory / name) as stream:
+                    other = stands_for_another(stream.read(START_BYTES))
+                if other:
+                    raise BundleError(f'{directory / name} {other}; or {REPAIR}')
                 raise BundleError(f'{directory / name} is altered (sha256 {found[:12]}, expected '
                                   f'{expected[:12]}); {REPAIR}')
         try:

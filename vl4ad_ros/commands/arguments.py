@@ -8,9 +8,18 @@ import argparse
 from collections.abc import Mapping
 from pathlib import Path
 import sys
-from typing import Any
+from typing import Any, TYPE_CHECKING
 
 from vl4ad_ros.bundle.installed import DEFAULT, is_name
+
+if TYPE_CHECKING:
+    from vl4ad_ros.evaluation.bag_reader import LabelOptions, Span
+    from vl4ad_ros.evaluation.label_map import LabelMap
+
+MAX_GAP_S = 2.0
+"""Default of `--max-gap`, in seconds of recorded time."""
+SKIP_BAD = 10
+"""Default of `--skip-bad`: single damaged frames are usual, many are not."""
 
 
 def positive(text: str) -> float:
@@ -26,12 +35,88 @@ def warn(sentence: str) -> None:
     print(f'vl4ad: warning: {sentence}', file=sys.stderr)
 
 
-def add_bag_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments for a recording and its image topic."""
-    parser.add_argument('bag', type=Path, metavar='BAG',
-                        help='a rosbag2 folder, a single .mcap or .db3 file, or a video')
-    parser.add_argument('--topic', metavar='T',
-                        help='image topic; needed only if the bag has more than one')
+def not_negative(text: str) -> float:
+    """Convert the text of an argument to a finite number of at least 0 (for `type=`)."""
+    value = float(text)
+    if not 0 <= value < float('inf'):
+        raise argparse.ArgumentTypeError(f"'{text}' is not a finite number of at least 0")
+    return value
+
+
+def count(text: str) -> int:
+    """Convert the text of an argument to a whole number of at least 0 (for `type=`)."""
+    value = int(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a whole number of at least 0")
+    return value
+
+
+def add_bag_arguments(parser: argparse.ArgumentParser, several: bool = False) -> None:
+    """
+    Add the arguments for a recording: its image topic, a part of it, and its ground truth.
+
+    :param parser: the parser of the verb.
+    :param several: whether the verb takes several recordings; they are `bags` then, else `bag`.
+    """
+    what = 'a rosbag2 folder, a .mcap, .db3 or ROS 1 .bag file, a video, or a folder of images'
+    if several:
+        parser.add_argument('bags', type=Path, nargs='+', metavar='RECORDING', help=what)
+    else:
+        parser.add_argument('bag', type=Path, metavar='RECORDING', help=what)
+    group = parser.add_argument_group('recording')
+    group.add_argument('--topic', metavar='T',
+                       help='image topic; needed only if the recording has more than one camera')
+    group.add_argument('--start', type=not_negative, default=0.0, metavar='S',
+                       help='begin S seconds after the first frame')
+    group.add_argument('--duration', type=positive, metavar='S', help='read S seconds only')
+    group.add_argument('--skip-bad', type=count, default=SKIP_BAD, metavar='N',
+                       help='accept up to N frames that cannot be used; the exit status is 1 if '
+                       'there are more (default: %(default)s)')
+    group.add_argument('--min-frames', type=count, metavar='N',
+                       help='the exit status is 1 if fewer frames could be used (default: all '
+                       'but those of --skip-bad)')
+    truth = parser.add_argument_group('ground truth')
+    truth.add_argument('--labels', type=Path, metavar='PATH',
+                       help='a folder of label images named as the images or by their stamps, or '
+                       'a YAML file with boxes in windows of time; replaces the topics')
+    truth.add_argument('--label-topic', metavar='T', help='topic of the labels (default: '
+                       '/ground_truth/anomaly)')
+    truth.add_argument('--object-topic', metavar='T', help='topic of the object ids (default: '
+                       '/ground_truth/object_id)')
+    truth.add_argument('--label-map', type=label_map, metavar='MAP',
+                       help='meaning of the values of the labels: 0 (normal), 1 (anomalous) or '
+                       '255 (ignored), such as 0:0,2-200:1,255:255')
+
+
+def label_map(text: str) -> LabelMap:
+    """Convert the text of an argument to a label map (for `type=`)."""
+    from vl4ad_ros.evaluation.label_map import LabelMap, LabelMapError
+    try:
+        return LabelMap.parse(text)
+    except LabelMapError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def span(options: argparse.Namespace) -> Span:
+    """Return the part of the recording that `--start` and `--duration` choose."""
+    from vl4ad_ros.evaluation.bag_reader import Span
+    return Span(options.start, options.duration)
+
+
+def label_options(options: argparse.Namespace) -> LabelOptions:
+    """
+    Return where the ground truth is.
+
+    :param options: parsed arguments of a verb that called `add_bag_arguments`.
+    :raises ValueError: if the path of `--labels` does not exist.
+    """
+    from vl4ad_ros.evaluation.bag_reader import LabelOptions
+    if options.labels and not options.labels.exists():
+        raise ValueError(f"no ground truth at '{options.labels}'; expected a folder of label "
+                         'images or a YAML file')
+    given = {'path': options.labels, 'label_topic': options.label_topic,
+             'object_topic': options.object_topic, 'label_map': options.label_map}
+    return LabelOptions(**{name: value for name, value in given.items() if value is not None})
 
 
 def add_bundle_argument(
@@ -64,6 +149,9 @@ def add_replay_arguments(parser: argparse.ArgumentParser, out: str) -> None:
     parser.add_argument('--rate', type=positive, metavar='R',
                         help='speed of the replay; 1 is the speed of the recording (default: 1; '
                         'with --lockstep as fast as the node answers)')
+    parser.add_argument('--max-gap', type=positive, default=MAX_GAP_S, metavar='S',
+                        help='shorten each pause of the recording to S seconds (default: '
+                        '%(default)s)')
     parser.add_argument('--out', type=Path, default=Path(out), metavar='DIR',
                         help='folder of the report; an older report in it is replaced, and the '
                         'recording must not be in it (default: %(default)s)')

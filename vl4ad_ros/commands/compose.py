@@ -11,13 +11,12 @@ from tempfile import TemporaryDirectory
 from tqdm import tqdm
 
 from vl4ad_ros.commands import Verb
-from vl4ad_ros.commands.arguments import add_bag_arguments, positive, warn
-from vl4ad_ros.commands.recordings import bag_of_video
+from vl4ad_ros.commands.arguments import add_bag_arguments, count, positive, warn
+from vl4ad_ros.commands.recordings import finished, open_recording
 from vl4ad_ros.composing.composed_bag import refuse_output, Sight, write_composed_bag
 from vl4ad_ros.composing.objects import read_objects, RoadObject, SHIPPED
 from vl4ad_ros.composing.planning import ComposeOptions, make_plan, Plan
 from vl4ad_ros.evaluation.bag_reader import BagError, BagFrame, CameraBag
-from vl4ad_ros.evaluation.video_bag import is_video
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--objects', type=Path, default=SHIPPED, metavar='DIR',
                         help='folder with PNG files of objects and objects.yaml (default: '
                         'drawings of six anomalies and three known things)')
-    parser.add_argument('--seed', type=_whole, default=0, metavar='N',
+    parser.add_argument('--seed', type=count, default=0, metavar='N',
                         help='another seed chooses other objects and places (default: 0)')
     number = parser.add_mutually_exclusive_group()
     number.add_argument('--spacing', type=positive, default=25.0, metavar='M',
@@ -46,26 +45,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help='speed in metres per second (default: odometry, else a guess)')
 
 
-def run(options: argparse.Namespace) -> None:
+def run(options: argparse.Namespace) -> int:
     """
     Write the bag, and print what was guessed and which objects came into sight.
 
     :param options: the arguments that `add_arguments` has declared.
+    :returns: 0 if enough frames could be used, else 1.
     :raises ObjectError: if the objects cannot be used.
     :raises OutputError: if the bag exists already or could overwrite an input.
     :raises VideoError: if the video cannot be read.
     :raises BagError: if the recording cannot be used.
     """
     objects = read_objects(options.objects)
-    refuse_output(options.out, [options.bag, options.objects])
+    refuse_output(options.out, [options.bag, options.objects,
+                                *([options.labels] if options.labels else [])])
     with TemporaryDirectory(prefix='vl4ad_') as folder:
-        bag = (bag_of_video(options.bag, Path(folder), options.topic) if is_video(options.bag)
-               else CameraBag(options.bag, options.topic))
-        _compose(bag, objects, options)
+        bag = open_recording(options.bag, Path(folder), options)
+        return 0 if _compose(bag, objects, options) else 1
 
 
 def _compose(bag: CameraBag, objects: tuple[RoadObject, ...],
-             options: argparse.Namespace) -> None:
+             options: argparse.Namespace) -> bool:
+    """Write the bag, and return whether enough frames could be used."""
+    warned = len(bag.notes)
     plan = make_plan(bag, objects, ComposeOptions(
         options.seed, options.spacing, options.count, options.focal, options.horizon,
         options.camera_height, options.speed))
@@ -82,8 +84,9 @@ def _compose(bag: CameraBag, objects: tuple[RoadObject, ...],
         warn(f'{len(refused)} of {len(bag.times_ns)} frames could not be decoded and are left '
              f'out; the first: {refused[0]}')
     _print_sights(plan, sights)
-    print(f'{options.out}: {len(bag.times_ns) - len(refused)} frames; evaluate it with: '
-          f'vl4ad evaluate {options.out}')
+    used = len(bag.times_ns) - len(refused)
+    print(f'{options.out}: {used} frames; evaluate it with: vl4ad evaluate {options.out}')
+    return finished(str(options.bag), bag, used, None, warned, options)
 
 
 def _print_sights(plan: Plan, sights: list[Sight]) -> None:
@@ -99,14 +102,6 @@ def _print_sights(plan: Plan, sights: list[Sight]) -> None:
 
 def _advance(bar: tqdm) -> None:
     bar.update()
-
-
-def _whole(text: str) -> int:
-    """Convert the text of an argument to a whole number from 0 (for `type=`)."""
-    value = int(text)
-    if value < 0:
-        raise argparse.ArgumentTypeError(f"'{text}' is below 0")
-    return value
 
 
 def _counted(text: str) -> int:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping
+import json
 from typing import Any, TYPE_CHECKING
 
 from vl4ad_ros.commands import Verb
@@ -29,21 +30,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         'machine')
 
 
-def run(options: argparse.Namespace) -> None:
-    """Replay the recording and print where the report is."""
-    from vl4ad_ros.commands.recordings import bag_of_video
-    from vl4ad_ros.evaluation import CameraBag
-    from vl4ad_ros.evaluation.video_bag import is_video
+def run(options: argparse.Namespace) -> int:
+    """Replay the recording, print where the report is, and return 0 if it used enough frames."""
+    from vl4ad_ros.commands.recordings import finished, needs_conversion, open_recording
     from vl4ad_ros.replay.replay_and_report import new_report, print_files, replay_and_report
     parameters = node_parameters(options)
     # A bag that cannot be used is refused before a folder is made.
-    bag = None if is_video(options.bag) else CameraBag(options.bag, options.topic)
-    with new_report(options.out, [options.bag, *replay_inputs(options, parameters)]) as folder:
+    bag = (None if needs_conversion(options.bag)
+           else open_recording(options.bag, options.out, options))
+    inputs = [options.bag, *([options.labels] if options.labels else []),
+              *replay_inputs(options, parameters)]
+    with new_report(options.out, inputs) as folder:
         # The bag of a video does not belong to the report, so it is removed in the end.
-        bag = bag or bag_of_video(options.bag, folder / 'frames', options.topic)
+        bag = bag or open_recording(options.bag, folder / 'frames', options)
+        warned = len(bag.notes)
         files = replay_and_report(bag, folder, options.bag.name,
                                   session_options(options, parameters))
+        metrics = json.loads(files['metrics'].read_text())
     print_files(files, options.out)
+    used = metrics['frames_recorded'] - metrics.get('frames_lost', 0) - metrics['frames_refused']
+    return 0 if finished(str(options.bag), bag, used, metrics.get('frames_labelled'), warned,
+                         options) else 1
 
 
 def session_options(options: argparse.Namespace, parameters: Mapping[str, Any]) -> SessionOptions:
@@ -56,7 +63,7 @@ def session_options(options: argparse.Namespace, parameters: Mapping[str, Any]) 
     from vl4ad_ros.replay.session import SessionOptions
     lockstep = getattr(options, 'lockstep', False)
     return SessionOptions(parameters['model.bundle'], options.rate or (None if lockstep else 1.0),
-                          lockstep, parameters)
+                          lockstep, parameters, max_gap_s=options.max_gap)
 
 
 VERB = Verb(add_arguments, run)

@@ -19,8 +19,9 @@ from vl4ad_ros.composing.placing import PlacedObject
 from vl4ad_ros.composing.planning import Plan
 from vl4ad_ros.composing.recording import CAMERA_INFO
 from vl4ad_ros.evaluation.bag_reader import (
-    ANOMALIES_KEY, BagError, BagFrame, COMPRESSED, KNOWN_KEY, LABEL_TOPIC, OBJECT_TOPIC, RAW)
+    BagError, BagFrame, COMPRESSED, LABEL_TOPIC, OBJECT_TOPIC, RAW)
 from vl4ad_ros.evaluation.message_types import typestore
+from vl4ad_ros.evaluation.storage.recording import ANOMALIES_KEY, KNOWN_KEY
 from vl4ad_ros.outputs import beside, keep_apart, OutputError
 
 IMAGE_TOPIC, INFO_TOPIC = '/camera/image', '/camera/camera_info'

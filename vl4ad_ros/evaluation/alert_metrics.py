@@ -17,6 +17,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 
+import cv2
 import numpy as np
 
 from vl4ad_ros.evaluation.pixel_metrics import ANOMALY as ANOMALOUS, IGNORE
@@ -106,14 +107,18 @@ class TruthFrame:
     shape: tuple[int, int]
 
     @staticmethod
-    def of(label: np.ndarray, object_ids: np.ndarray) -> TruthFrame:
+    def of(label: np.ndarray, object_ids: np.ndarray | None) -> TruthFrame:
         """
         Condense the ground truth of one frame.
 
         :param label: (H, W) uint8 with 0 for normal, 1 for anomalous and 255 for ignored pixels.
         :param object_ids: (H, W) of an unsigned integer type, 0 where there is no object. Objects
-            on pixels that are not anomalous are left out.
+            on pixels that are not anomalous are left out. None takes each connected region of
+            anomalous pixels for an object of this frame.
         """
+        if object_ids is None:
+            regions = cv2.connectedComponents((label == ANOMALOUS).astype(np.uint8))[1]
+            return TruthFrame.of(label, regions.astype(np.uint32))
         objects = {}
         object_ids = np.where(label == ANOMALOUS, object_ids, 0)
         for i in np.flatnonzero(np.bincount(object_ids.ravel())):
@@ -153,11 +158,14 @@ class Truth:
     :ivar frames: by frame index, without the frames that have no ground truth.
     :ivar times_ns: record time of every camera frame, nanoseconds since the epoch.
     :ivar names: kind of each object by its id, where it is known.
+    :ivar has_objects: whether an object has the same id in all frames. Otherwise, only the false
+        alerts can be counted.
     """
 
     frames: Mapping[int, TruthFrame]
     times_ns: Sequence[int]
     names: Mapping[int, str] = field(default_factory=dict)
+    has_objects: bool = True
 
     def name(self, number: int) -> str:
         """
@@ -174,9 +182,11 @@ class Truth:
 
         :param min_pixels: number of pixels from which on an object counts as visible.
         :returns: index of the first frame in which each object has so many pixels, by object id;
-            without the objects that never have them.
+            without the objects that never have them, and empty if objects have no ids.
         """
         first: dict[int, int] = {}
+        if not self.has_objects:
+            return first
         for index in sorted(self.frames):
             for i, (pixels, _) in self.frames[index].objects.items():
                 if pixels >= min_pixels:

@@ -1,56 +1,114 @@
 # Copyright 2026 vl4ad_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Reads the camera frames of a rosbag2, and the ground truth if the bag has any."""
+"""Reads the camera frames of a recording, and its ground truth if there is any."""
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property
 import json
 from pathlib import Path
-import struct
 from typing import Any
 
 import numpy as np
-from rosbags.interfaces import Connection
-from rosbags.rosbag2 import Reader
 
+from vl4ad_ros.evaluation import frame_times
 from vl4ad_ros.evaluation.alert_metrics import Truth, TruthFrame
+from vl4ad_ros.evaluation.frame_times import FrameTimes
+from vl4ad_ros.evaluation.ground_truth import (
+    FileLabels, Frames, Maps, TopicLabels, WindowLabels)
+from vl4ad_ros.evaluation.label_map import LabelMap
 from vl4ad_ros.evaluation.message_types import typestore
-from vl4ad_ros.images import compressed_to_rgb, image_to_rgb, MAX_PIXELS, SampleDepth
+from vl4ad_ros.evaluation.pixel_metrics import ANOMALY, IGNORE
+from vl4ad_ros.evaluation.storage.recording import anomalies_of, Recording
+from vl4ad_ros.evaluation.storage.stored import BagError, Place, stamp_of, Topic
+from vl4ad_ros.images import compressed_to_rgb, image_size, image_to_rgb, MAX_PIXELS, SampleDepth
+
+__all__ = ['BagError', 'BagFrame', 'CameraBag', 'COMPRESSED', 'LabelOptions', 'RAW', 'Span',
+           'stamp_of', 'VIDEO_TYPES', 'VideoTopicError']
 
 RAW, COMPRESSED = 'sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage'
 TRUTH_PREFIX = '/ground_truth/'
 LABEL_TOPIC, OBJECT_TOPIC = TRUTH_PREFIX + 'anomaly', TRUTH_PREFIX + 'object_id'
-ANOMALIES_KEY, KNOWN_KEY = 'vl4ad_anomalies', 'vl4ad_known'
-"""Keys of the bag's custom data: JSON lists of objects, each with at least a number and a kind."""
+NAMES = 'vl4ad_names'
+"""Key of the `custom_data` of a bag that holds the file name of each frame, as a JSON list."""
+
+LOST = 'vl4ad_lost'
+"""Key of the `custom_data` of a bag that holds how many frames were lost in its making."""
+VIDEO_TYPES = ('foxglove_msgs/msg/CompressedVideo', 'ffmpeg_image_transport_msgs/msg/FFMPEGPacket')
+"""Types of topics whose messages are packets of a video."""
+_VIDEO_FORMATS = ('h264', 'h265', 'hevc', 'av1', 'vp9')
+"""Formats of a CompressedImage that holds a packet of a video."""
 
 _DECODERS: Mapping[str, Callable[..., np.ndarray]] = {
     RAW: image_to_rgb, COMPRESSED: compressed_to_rgb}
+_DEPTH_ENCODINGS = ('16uc1', '32fc1')
+_TRANSPORT = '/compressed'
+"""What image_transport puts after the name of a topic of compressed images."""
+_TRANSPORTS = (_TRANSPORT, '/ffmpeg')
 
-_STAMP = (struct.Struct('>iI'), struct.Struct('<iI'))
-"""Layout of the stamp, indexed by the byte-order bit of the CDR header (0: big endian)."""
-_HEADER_BYTES = 12
-"""Bytes of the CDR header and of the stamp; a shorter message cannot be read."""
+
+class VideoTopicError(BagError):
+    """
+    The camera topic has packets of a video, which must be converted first.
+
+    :ivar topic: the topic.
+    """
+
+    def __init__(self, message: str, topic: Topic) -> None:
+        """
+        Keep the topic.
+
+        :param message: the sentence.
+        :param topic: the topic.
+        """
+        super().__init__(message)
+        self.topic = topic
 
 
-class BagError(ValueError):
-    """A bag or a frame that cannot be used; the message says what was found and what to do."""
+@dataclass(frozen=True)
+class Span:
+    """
+    A part of a recording.
+
+    :ivar start_s: where it begins, seconds after the first frame of the camera.
+    :ivar duration_s: how long it is, in seconds; None stands for all that follows.
+    """
+
+    start_s: float = 0.0
+    duration_s: float | None = None
+
+
+@dataclass(frozen=True)
+class LabelOptions:
+    """
+    Where the ground truth is, and what its values mean.
+
+    :ivar path: a folder of label images, or a YAML file with boxes in windows of time; None
+        takes the topics below.
+    :ivar label_topic: name of the topic with labels.
+    :ivar object_topic: name of the topic with object ids.
+    :ivar label_map: meaning of the values of the labels.
+    """
+
+    path: Path | None = None
+    label_topic: str = LABEL_TOPIC
+    object_topic: str = OBJECT_TOPIC
+    label_map: LabelMap = LabelMap()
 
 
 @dataclass(frozen=True)
 class BagFrame:
     """
-    One camera message as it is stored in the bag.
+    One camera message as it is stored in the recording.
 
-    :ivar index: position among the messages of the camera topic, from 0.
-    :ivar time_ns: when the message was recorded, nanoseconds since the epoch.
-    :ivar stamp_ns: stamp of the message header, nanoseconds since the epoch.
-    :ivar cdr: the serialised message (CDR, with its 4-byte header).
+    :ivar index: position among the frames that are read, from 0.
+    :ivar time_ns: when the message was recorded, nanoseconds since the epoch; a time that is
+        wrong is replaced, as `FrameTimes` says.
+    :ivar stamp_ns: stamp of the message header, nanoseconds since the epoch; `time_ns` if the
+        message is too short to have one.
+    :ivar cdr: the serialised message (CDR, with its 4-byte header); empty if it is damaged.
     """
 
     index: int
@@ -61,7 +119,7 @@ class BagFrame:
 
 class CameraBag:
     """
-    One image topic of a rosbag2 directory, or of a single .mcap or .db3 file.
+    One image topic of a recording.
 
     Messages are decoded by the functions that the node uses, so that offline evaluation and the
     node process the same pixels.
@@ -72,65 +130,79 @@ class CameraBag:
         for image in bag.images():
             print(image.shape)
 
-    :ivar path: the bag, as it was given.
+    :ivar path: the recording, as it was given.
     :ivar topic: name of the camera topic.
     :ivar compressed: whether the topic carries CompressedImage messages.
-    :ivar has_truth: whether the bag has messages on both ground-truth topics.
-    :ivar label_count: number of messages on `/ground_truth/anomaly`; 0 without ground truth.
+    :ivar times_ns: the time of each frame, nanoseconds since the epoch; it never decreases.
+    :ivar lost: number of messages of the topic that are known to be unreadable in their file.
+    :ivar notes: a sentence about each thing that cannot be read or that is not as it should be.
     """
 
-    def __init__(self, path: Path | str, topic: str | None = None) -> None:
+    def __init__(self, path: Path | str, topic: str | None = None, span: Span = Span(),
+                 labels: LabelOptions = LabelOptions()) -> None:
         """
-        Open a bag and choose its camera topic.
+        Open a recording and choose its camera topic.
 
-        :param path: a rosbag2 directory, or a single .mcap or .db3 file.
-        :param topic: name of the image topic; None chooses the only one outside of
+        :param path: a rosbag2 folder, a single .mcap or .db3 file, or a ROS 1 bag. Files may be
+            compressed with zstd, unfinished, or without metadata.yaml.
+        :param topic: name of the image topic; None chooses the only camera outside of
             `/ground_truth/`.
-        :raises BagError: if the bag does not exist or cannot be read, if `topic` is not one of its
-            image topics, if there is no image topic or more than one to choose from, or if the
-            topic has no message.
+        :param span: the part of the recording to read.
+        :param labels: where the ground truth is.
+        :raises BagError: if the recording does not exist or cannot be read, if `topic` is not one
+            of its image topics, if there is no camera or more than one to choose from, or if
+            there is no frame.
         """
         self.path = Path(path)
         self._depth = SampleDepth()
-        with self._reader() as reader:
-            self._camera = _choose(self.path, reader.connections, topic)
-            counts = {c.topic: c.msgcount for c in reader.connections}
-            self._object_names = _object_names(reader)
-        self.topic = self._camera.topic
-        self.compressed = self._camera.msgtype == COMPRESSED
-        self.has_truth = bool(counts.get(LABEL_TOPIC) and counts.get(OBJECT_TOPIC))
-        self.label_count = counts[LABEL_TOPIC] if self.has_truth else 0
-        if not self.times_ns:
-            raise BagError(f"'{path}': the topic {self.topic} has no messages; check that the "
-                           'camera publishes and record again')
-
-    @cached_property
-    def _times_and_stamps(self) -> list[tuple[int, int]]:
-        return [(f.time_ns, f.stamp_ns) for f in self.frames()]
-
-    @property
-    def times_ns(self) -> list[int]:
-        """The record time of each frame, in nanoseconds since the epoch and rising order."""
-        return [time_ns for time_ns, _ in self._times_and_stamps]
+        self._labels = labels
+        self._known_shape: tuple[int, tuple[int, int]] = -1, (0, 0)
+        self._recording = Recording(self.path, (*_DECODERS, *VIDEO_TYPES))
+        self._camera = self._choose(topic)
+        self.topic = self._camera.name
+        self.compressed = self._camera.type == COMPRESSED
+        self.lost = (self._recording.lost[self._camera]
+                     + int(self._recording.custom.get(LOST, 0)))
+        places = self._recording.places(self._camera)
+        times = FrameTimes.of([p.time_ns for _, p in places], [p.stamp_ns for _, p in places],
+                              self.topic)
+        self.notes = [*self._recording.notes, *times.notes]
+        first = times.times_ns[0] + span.start_s * 1e9
+        last = first + (span.duration_s * 1e9 if span.duration_s is not None else np.inf)
+        kept = [i for i, time_ns in enumerate(times.times_ns) if first <= time_ns <= last]
+        if not kept:
+            raise BagError(f"'{path}': no frame of {self.topic} lies from {span.start_s:g} s on; "
+                           f'the recording has {frame_times.duration_s(times.times_ns):.1f} s')
+        self.times_ns = [times.times_ns[i] for i in kept]
+        self._places = [places[times.order[i]] for i in kept]
+        names = json.loads(self._recording.custom.get(NAMES, '[]'))
+        self._matched = Frames(self.topic, [places[i][1].stamp_ns for i in times.order],
+                               times.times_ns, kept, [names[i] for i in times.order if names])
 
     @property
     def duration_s(self) -> float:
-        """Seconds from the first to the last frame plus one mean frame period; 0 for one frame."""
-        times = self.times_ns
-        span = times[-1] - times[0]
-        return (span + (span / (len(times) - 1) if span else 0)) / 1e9
+        """
+        Seconds from the first to the last frame plus one mean frame period; 0 for one frame.
+
+        Pauses of more than a minute are not counted.
+        """
+        return frame_times.duration_s(self.times_ns)
+
+    @property
+    def has_truth(self) -> bool:
+        """Whether there is ground truth."""
+        return self._maps is not None
+
+    @property
+    def label_count(self) -> int:
+        """Number of labels, also of those that belong to no frame; 0 without ground truth."""
+        return self._maps.count if self._maps else 0
 
     def frames(self) -> Iterator[BagFrame]:
-        """
-        Yield every camera message in the order of recording, without decoding it.
-
-        :raises BagError: if the bag is damaged, or if a message has no complete header.
-        """
-        for index, (time_ns, cdr) in enumerate(self._messages(self.topic)):
-            if len(cdr) < _HEADER_BYTES:
-                raise BagError(f"'{self.path}': frame {index} of {self.topic} has only "
-                               f'{len(cdr)} bytes; record or copy the bag again')
-            yield BagFrame(index, time_ns, stamp_of(cdr), cdr)
+        """Yield every camera message in the order of recording, without decoding it."""
+        messages = self._recording.messages(self._camera, self._places)
+        for index, (place, cdr) in enumerate(messages):
+            yield self._frame(index, place, cdr)
 
     def images(self) -> Iterator[np.ndarray]:
         """
@@ -148,9 +220,9 @@ class CameraBag:
 
         :returns: the frame, its label and its object ids, as `truth_maps` yields them; both are
             None for a frame without ground truth.
-        :raises BagError: as `frames` and `truth_maps`.
+        :raises BagError: as `truth_maps`.
         """
-        maps = self.truth_maps() if self.has_truth else iter(())
+        maps = self.truth_maps()
         following = next(maps, None)
         for frame in self.frames():
             label = ids = None
@@ -159,164 +231,218 @@ class CameraBag:
                 following = next(maps, None)
             yield frame, label, ids
 
-    def decode(self, frame: BagFrame, max_pixels: int = MAX_PIXELS) -> np.ndarray:
+    def decode(self, frame: BagFrame, max_pixels: int = MAX_PIXELS,
+               max_value: int = 0) -> np.ndarray:
         """
         Decode one frame as the node does.
 
         The bits that the camera uses of 16-bit values are those of the frames that were decoded
         before, as in the node. So decode the frames of such a camera in their order.
 
-        :param frame: a frame of this bag.
+        :param frame: a frame of this recording.
         :param max_pixels: largest width times height that is decoded, as the node's parameter
             `image.max_pixels`.
+        :param max_value: value of full brightness in images of 16-bit values, as the node's
+            parameter `image.max_value`; 0 finds it out.
         :returns: (H, W, 3) uint8 RGB; the array may be read-only.
         :raises BagError: if the frame is larger or cannot be decoded; the message names it.
         """
-        decoder = _DECODERS[self._camera.msgtype]
+        decoder = _DECODERS[self._camera.type]
+        if self._depth.max_value != max_value:
+            self._depth = SampleDepth(max_value)
         try:
-            return decoder(typestore().deserialize_cdr(frame.cdr, self._camera.msgtype),
+            if not frame.cdr:
+                raise ValueError('its data are damaged in the file')
+            return decoder(typestore().deserialize_cdr(frame.cdr, self._camera.type),
                            max_pixels=max_pixels, depth=self._depth)
         except Exception as error:
             raise BagError(
                 f"'{self.path}': frame {frame.index} of {self.topic} cannot be decoded: "
                 f'{error or type(error).__name__}') from error
 
-    def truth_maps(self) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
+    def truth_maps(self) -> Iterator[tuple[int, np.ndarray, np.ndarray | None]]:
         """
         Yield the ground truth of the frames that have any, in the order of the frames.
 
-        A label belongs to the frame with the same header stamp. If several frames have that
-        stamp, it belongs to the first of them that follows the frame of the label before.
+        A label belongs to the frame whose header stamp is nearest, within half a frame period
+        (`label_matching`).
 
         :returns: frame index, label (H, W) uint8 with 0 for normal, 1 for anomalous and 255 for
-            ignored pixels, and object ids (H, W) uint8 or uint16 with 0 for no object. An object
-            on normal pixels is a known thing that was pasted.
-        :raises BagError: if the bag is damaged, or if a map is not mono8 or mono16.
+            ignored pixels, and object ids (H, W) uint8 or uint16 with 0 for no object, or None if
+            the objects have no ids. An object on normal pixels is a known thing that was pasted.
+        :raises BagError: if no label belongs to a frame, or if a label has another size than its
+            image, has a value of unknown meaning, or cannot be read.
         """
-        frames_with: dict[int, list[int]] = defaultdict(list)
-        for index, (_, stamp) in enumerate(self._times_and_stamps):
-            frames_with[stamp].append(index)
-        objects = self._stamped_maps(OBJECT_TOPIC)
-        waiting: dict[int, np.ndarray] = {}
-        last = -1
-        for stamp, label in self._stamped_maps(LABEL_TOPIC):
-            while stamp not in waiting:
-                following = next(objects, None)
-                if following is None:
-                    break
-                waiting[following[0]] = following[1]
-            ids = waiting.pop(stamp, None)
-            candidates = frames_with.get(stamp, [])
-            place = bisect_right(candidates, last)
-            if ids is not None and place < len(candidates):
-                last = candidates[place]
-                yield last, label, ids
+        if self._maps:
+            yield from self._maps.maps(self._shape_of)
+
+    def check_size(self, index: int, label: np.ndarray, score: np.ndarray) -> None:
+        """
+        Check that a label has the size of the image, which can differ from frame to frame.
+
+        :param index: index of the frame.
+        :param label: (H, W), the label of the frame.
+        :param score: (H, W), the score of the frame.
+        :raises BagError: if the sizes differ.
+        """
+        if label.shape != score.shape:
+            source = self._maps.source if self._maps else 'the label'
+            raise BagError(f'{source} has {label.shape[1]}x{label.shape[0]} pixels for frame '
+                           f'{index}, but the image has {score.shape[1]}x{score.shape[0]}; write '
+                           'the ground truth in the size of the images')
 
     def truth(self) -> Truth | None:
         """
-        Return the ground truth of the bag without its pixels; None if the bag has none.
+        Return the ground truth of the recording without its pixels; None if it has none.
 
-        :raises BagError: as `truth_maps`, or if no label belongs to a frame.
+        :raises BagError: as `truth_maps`.
         """
-        if not self.has_truth:
+        if self._maps is None:
             return None
-        frames = {i: TruthFrame.of(*maps) for i, *maps in self.truth_maps()}
-        if not frames:
-            raise BagError(
-                f"'{self.path}': 0 of {self.label_count} labels matched: no message of "
-                f'{LABEL_TOPIC} has the header stamp both of a frame of {self.topic} and of a '
-                f'message of {OBJECT_TOPIC}; write the ground truth with the stamps of the '
-                'images')
-        return Truth(frames, self.times_ns, self._object_names)
+        frames: dict[int, TruthFrame] = {}
+        anomalous = ignored = 0
+        for index, label, ids in self.truth_maps():
+            frames[index] = TruthFrame.of(label, ids)
+            anomalous += int((label == ANOMALY).any())
+            ignored += int((label == IGNORE).any())
+        if not anomalous:
+            what = ' and 255' * bool(ignored)
+            cure = ('. If 255 stands for an anomaly, say so: --label-map 0:0,255:1'
+                    if ignored else '')
+            self._note(f'{self._maps.source} has no pixel with the value 1 (anomaly) in its '
+                       f'{len(frames)} labels, which have 0{what} only, so average precision and '
+                       f'recall are undefined{cure}')
+        return Truth(frames, self.times_ns, self._maps.object_names, self._maps.has_objects)
 
     def messages_of(self, kind: str) -> Iterator[tuple[str, int, Any]]:
         """
-        Yield all messages of a type, one topic after the other.
+        Yield all messages of a type that can be read, one topic after the other.
+
+        The times and the part of the recording that were chosen for the camera do not matter here.
 
         :param kind: such as `nav_msgs/msg/Odometry`, one of the types of `typestore`.
         :returns: topic, record time in nanoseconds since the epoch, and message, in the order of
             recording for each topic.
-        :raises BagError: if the bag is damaged.
+        :raises BagError: if the recording cannot be read any more.
         """
-        with self._reader() as reader:
-            topics = sorted({c.topic for c in reader.connections if c.msgtype == kind})
-        for topic in topics:
-            for time_ns, cdr in self._messages(topic):
-                yield topic, time_ns, typestore().deserialize_cdr(cdr, kind)
-
-    def _stamped_maps(self, topic: str) -> Iterator[tuple[int, np.ndarray]]:
-        for _, cdr in self._messages(topic):
-            message: Any = typestore().deserialize_cdr(cdr, RAW)
-            dtype = {'mono8': 'u1', 'mono16': '>u2' if message.is_bigendian else '<u2'}.get(
-                message.encoding)
-            if dtype is None:
-                raise BagError(
-                    f"'{self.path}': {topic} has the encoding '{message.encoding}', expected "
-                    f'mono8 ({LABEL_TOPIC}) or mono16 ({OBJECT_TOPIC}); convert the ground truth')
-            rows = np.ascontiguousarray(message.data).reshape(message.height, message.step)
-            width = message.width * np.dtype(dtype).itemsize
-            yield stamp_of(cdr), np.ascontiguousarray(rows[:, :width]).view(dtype)
-
-    def _messages(self, topic: str) -> Iterator[tuple[int, bytes]]:
-        with self._reader() as reader:
-            chosen = [c for c in reader.connections if c.topic == topic]
-            messages = reader.messages(connections=chosen)
-            while True:
+        recording = Recording(self.path, (kind,))
+        for topic in sorted(topic for topic in recording.topics if topic.type == kind):
+            for place, cdr in recording.messages(topic, recording.places(topic)):
                 try:
-                    _, time_ns, cdr = next(messages)
-                except StopIteration:
-                    return
-                except Exception as error:
-                    raise BagError(f"'{self.path}' is damaged: {error}; record or copy it "
-                                   'again') from error
-                yield time_ns, bytes(cdr)
+                    message = typestore().deserialize_cdr(cdr, kind)
+                except Exception:  # rosbags raises many kinds for a damaged message
+                    continue
+                yield topic.name, place.time_ns, message
 
-    def _reader(self) -> closing[Reader]:
-        expected = 'expected a rosbag2 directory (with metadata.yaml), or a .mcap or .db3 file'
-        if not self.path.exists():
-            raise BagError(f"no bag at '{self.path}': there is no such file; {expected}")
-        try:
-            reader = Reader(self.path)
-            reader.open()
-        except Exception as error:
-            raise BagError(
-                f"'{self.path}' is not a readable bag: {error}; {expected}") from error
-        # The reader is open already, and its own context manager would open it a second time.
-        return closing(reader)
+    @cached_property
+    def _maps(self) -> Maps | None:
+        """The ground truth, matched to the frames; None if there is none."""
+        frames, options = self._matched, self._labels
+        if options.path is not None:
+            if options.path.is_dir():
+                return FileLabels(options.path, options.label_map, frames)
+            return WindowLabels(options.path, frames)
+        label = self._truth_topic(options.label_topic)
+        if label is None:
+            if options.label_topic != LABEL_TOPIC:
+                raise BagError(f"'{self.path}' has no labels on '{options.label_topic}'; it holds "
+                               f'{_listed(self._recording.topics)}')
+            return None
+        return TopicLabels(self._recording, label, self._truth_topic(options.object_topic),
+                           options.label_map, frames, anomalies_of(self._recording))
+
+    def _truth_topic(self, name: str) -> Topic | None:
+        """Return the topic of this name, or of its compressed copy, that has messages."""
+        for topic, count in self._recording.topics.items():
+            if topic.name in (name, name + _TRANSPORT) and topic.type in _DECODERS and count:
+                return topic
+        return None
+
+    def _shape_of(self, index: int) -> tuple[int, int]:
+        """Return height and width of a frame, which may be one that cannot be decoded."""
+        if self._known_shape[0] != index:
+            (_, cdr), = self._recording.messages(self._camera, [self._places[index]])
+            try:
+                message = typestore().deserialize_cdr(cdr, self._camera.type)
+                self._known_shape = index, image_size(message)
+            except Exception:  # as in `decode`; the frame is refused there, whatever its label
+                self._known_shape = index, self._known_shape[1]
+        return self._known_shape[1]
+
+    def _frame(self, index: int, place: Place, cdr: bytes) -> BagFrame:
+        return BagFrame(index, self.times_ns[index], place.stamp_ns, cdr)
+
+    def _note(self, sentence: str) -> None:
+        if sentence not in self.notes:
+            self.notes.append(sentence)
+
+    def _choose(self, name: str | None) -> Topic:
+        """Return the camera topic; raise BagError if it is not clear which one it is."""
+        images = {topic: count for topic, count in self._recording.topics.items()
+                  if topic.type in (*_DECODERS, *VIDEO_TYPES)}
+        if name is not None:
+            found = {topic: count for topic, count in images.items() if topic.name == name}
+            if not found:
+                listed = ', '.join(sorted({topic.name for topic in images})) or 'none'
+                raise BagError(f"'{self.path}' has no image topic '{name}'; its image topics: "
+                               f'{listed}')
+        else:
+            found = {topic: count for topic, count in images.items()
+                     if not topic.name.startswith(TRUTH_PREFIX)}
+            if not found:
+                raise BagError(
+                    f"'{self.path}' has no topic of type sensor_msgs Image or CompressedImage; it "
+                    f'holds {_listed(self._recording.topics)}. Record a camera with: ros2 bag '
+                    'record /camera/image')
+        full = {topic: count for topic, count in found.items() if count}
+        if not full:
+            reason = '. '.join(self._recording.notes) or 'check that the camera publishes'
+            raise BagError(f"'{self.path}': the topic {min(found).name} has no messages that can "
+                           f'be read; {reason}')
+        if name is None and len(full) > 1:
+            full = {topic: count for topic, count in full.items() if not self._is_depth(topic)
+                    } or full
+        if len({_base(topic.name) for topic in full}) > 1:
+            names = ', '.join(sorted({topic.name for topic in full}))
+            raise BagError(f"'{self.path}' has {len(full)} image topics; choose one with --topic: "
+                           f'{names}')
+        # One camera can have been recorded raw and compressed. Raw images lost nothing.
+        found_topic = max(full, key=lambda topic: (full[topic], topic.type == RAW))
+        if found_topic.type in VIDEO_TYPES or self._format(found_topic) in _VIDEO_FORMATS:
+            raise VideoTopicError(
+                f"'{self.path}': {found_topic.name} has packets of a video; convert it to images "
+                'with vl4ad_ros.evaluation.video_topic, as vl4ad evaluate and replay do',
+                found_topic)
+        return found_topic
+
+    def _format(self, topic: Topic) -> str:
+        """Return the format of the first message of a topic of compressed images, else ''."""
+        if topic.type != COMPRESSED:
+            return ''
+        return str(getattr(self._first(topic), 'format', '')).strip().lower()
+
+    def _is_depth(self, topic: Topic) -> bool:
+        """Tell whether the first message of a topic is a depth map."""
+        message = self._first(topic)
+        return (getattr(message, 'encoding', '').lower() in _DEPTH_ENCODINGS
+                or 'compresseddepth' in getattr(message, 'format', '').lower())
+
+    def _first(self, topic: Topic) -> Any:
+        """Return the first message of a topic; None if it cannot be read."""
+        for _, cdr in self._recording.messages(topic, self._recording.places(topic)[:1]):
+            try:
+                return typestore().deserialize_cdr(cdr, topic.type)
+            except Exception:  # rosbags raises many kinds for a damaged message
+                break
+        return None
 
 
-def stamp_of(cdr: bytes) -> int:
-    """
-    Read the stamp of a serialised message without deserialising it.
-
-    :param cdr: a message that begins with std_msgs/Header, with its 4-byte CDR header.
-    :returns: nanoseconds since the epoch.
-    """
-    seconds, nanoseconds = _STAMP[cdr[1] & 1].unpack_from(cdr, 4)
-    return seconds * 10**9 + nanoseconds
+def _base(name: str) -> str:
+    """Return the name of a camera topic without that of its transport."""
+    for transport in _TRANSPORTS:
+        name = name.removesuffix(transport)
+    return name
 
 
-def _object_names(reader: Reader) -> dict[int, str]:
-    """Return the kind of each ground-truth object by its id, where the bag's metadata names it."""
-    custom = reader.storage.metadata.custom or {}
-    return {a['number']: a['kind'] for key in (ANOMALIES_KEY, KNOWN_KEY)
-            for a in json.loads(custom.get(key, '[]'))}
-
-
-def _choose(path: Path, connections: list[Connection], topic: str | None) -> Connection:
-    """Return the connection of the camera topic."""
-    images = {c.topic: c for c in connections if c.msgtype in (RAW, COMPRESSED)}
-    if topic is not None:
-        if topic in images:
-            return images[topic]
-        found = ', '.join(sorted(images)) or 'none'
-        raise BagError(f"'{path}' has no image topic '{topic}'; its image topics: {found}")
-    cameras = {t: c for t, c in images.items() if not t.startswith(TRUTH_PREFIX)}
-    if len(cameras) == 1:
-        return next(iter(cameras.values()))
-    if cameras:
-        raise BagError(f"'{path}' has {len(cameras)} image topics; choose one with --topic: "
-                       f'{", ".join(sorted(cameras))}')
-    found = ', '.join(sorted(f'{c.topic} ({c.msgtype})' for c in connections)) or 'nothing'
-    raise BagError(f"'{path}' has no topic of type sensor_msgs Image or CompressedImage; it holds "
-                   f'{found}. Record a camera with: ros2 bag record /camera/image')
+def _listed(topics: Mapping[Topic, int]) -> str:
+    return ', '.join(sorted(f'{t.name} ({t.type})' for t in topics)) or 'nothing'

@@ -14,15 +14,17 @@ from vl4ad_ros.evaluation.bag_reader import CameraBag
 from vl4ad_ros.evaluation.pixel_metrics import PixelScores
 
 DEFINITIONS = {
-    'frames_recorded': 'camera messages in the recording',
+    'frames_recorded': 'camera messages in the recording, or in the part that was chosen',
+    'frames_lost': 'camera messages that are known to be in a damaged part of the recording',
     'frames_published': 'camera messages sent to the node',
     'frames_processed': 'frames with a result; online, frames for which the node published a '
                         'detections message',
     'frames_refused': 'frames that cannot be decoded, or have more pixels than image.max_pixels',
     'frames_unknown': 'processed frames without an alerts message, because tracking was warming '
                       'up or left the frame out',
-    'labels': 'messages on /ground_truth/anomaly',
+    'labels': 'labels in the ground truth',
     'frames_labelled': 'frames to which one of these labels belongs',
+    'notes': 'what of the recording or of its ground truth is not as it should be',
     'age_ms': 'time from the publication of a frame to the arrival of its detections in the '
               'process that replays',
     'pixel_ap': 'average precision (step sum) over all labelled pixels of all processed frames',
@@ -59,6 +61,7 @@ def quality(bag: CameraBag, truth: Truth | None, events: Sequence[AlertEvent],
     """
     minutes = bag.duration_s / 60
     found: dict[str, Any] = {
+        'frames_lost': bag.lost or None, 'notes': list(bag.notes) or None,
         'duration_s': bag.duration_s, 'alerts': len(events),
         'alerts_per_minute': len(events) / minutes if minutes else None}
     if truth:
@@ -67,10 +70,42 @@ def quality(bag: CameraBag, truth: Truth | None, events: Sequence[AlertEvent],
         found |= {'pixel_ap': pixels.ap, 'pixel_auroc': pixels.auroc, 'fpr95': pixels.fpr95}
     if alerts:
         false = len(alerts.false_events)
-        found |= {'anomalies': len(alerts.anomalies), 'anomalies_alerted': len(alerts.found),
-                  'time_to_alert_s': alerts.median_seconds, 'false_alerts': false,
+        if truth and truth.has_objects:
+            found |= {'anomalies': len(alerts.anomalies), 'anomalies_alerted': len(alerts.found),
+                      'time_to_alert_s': alerts.median_seconds}
+        found |= {'false_alerts': false,
                   'false_alerts_per_minute': false / minutes if minutes else None}
     return found
+
+
+_SUMMED = ('frames_recorded', 'frames_lost', 'frames_processed', 'frames_refused',
+           'frames_unknown', 'labels', 'frames_labelled', 'duration_s', 'alerts', 'anomalies',
+           'anomalies_alerted', 'false_alerts')
+"""Figures whose total over several recordings is their sum."""
+
+
+def totals(recordings: Sequence[Mapping[str, Any]], pixels: PixelScores) -> dict[str, Any]:
+    """
+    Return the figures of several recordings together.
+
+    :param recordings: the figures of each; the value of one that it does not have counts as
+        nothing. A recording that could not be read has the figure `error`.
+    :param pixels: pixel metrics over the pixels of all of them.
+    :returns: sums of the counts, rates over the summed duration, the pooled pixel metrics, and
+        the number of recordings and of those that could not be read.
+    """
+    found: dict[str, Any] = {'recordings': len(recordings),
+                             'recordings_failed': sum('error' in r for r in recordings)}
+    for name in _SUMMED:
+        values = [r[name] for r in recordings if name in r]
+        if values:
+            found[name] = sum(values)
+    minutes = found.get('duration_s', 0) / 60
+    for name in ('alerts', 'false_alerts'):
+        if name in found and minutes:
+            found[f'{name}_per_minute'] = found[name] / minutes
+    found |= {'pixel_ap': pixels.ap, 'pixel_auroc': pixels.auroc, 'fpr95': pixels.fpr95}
+    return {name: _rounded(value) for name, value in found.items() if value is not None}
 
 
 def described(figures: Mapping[str, Any], about: Mapping[str, Any]) -> dict[str, Any]:
@@ -105,7 +140,7 @@ def table(metrics: Mapping[str, Any]) -> str:
     rows = [('frames', frames),
             ('age', '{age_ms[p50]:.0f} ms (p50), {age_ms[p95]:.0f} ms (p95), '
              '{age_ms[max]:.0f} ms (max)'),
-            ('ground truth', '{frames_labelled} of {labels} labels belong to a frame'),
+            ('ground truth', 'labels matched: {frames_labelled} of {labels}'),
             ('pixels', 'AP {pixel_ap:.3f}, FPR95 {fpr95:.3f}, AUROC {pixel_auroc:.3f}'),
             ('flagged', '{anomalous_flagged:.1%} of the pixels of anomalies, {known_flagged:.1%} '
              'of pasted known things'),

@@ -1,6 +1,6 @@
 # Copyright 2026 vl4ad_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The message types of a bag, without ROS 2: the standard ones, and those used of vision_msgs."""
+"""The message types of a bag, without ROS 2: the standard ones, and those used of other kinds."""
 
 from __future__ import annotations
 
@@ -20,12 +20,21 @@ _VISION = {
                    'BoundingBox2D bbox\nstring id',
     'Detection2DArray': 'std_msgs/Header header\nDetection2D[] detections',
 }
+_VIDEO = {
+    'foxglove_msgs/msg/CompressedVideo':
+        'builtin_interfaces/Time timestamp\nstring frame_id\nuint8[] data\nstring format',
+    'ffmpeg_image_transport_msgs/msg/FFMPEGPacket':
+        'std_msgs/Header header\nint32 width\nint32 height\nstring encoding\nuint64 pts\n'
+        'uint8 flags\nbool is_bigendian\nuint8[] data',
+}
 
 
 @lru_cache(maxsize=1)
 def typestore() -> Typestore:
-    """Return the types of ROS 2 Jazzy (those of Humble are the same) and vision_msgs 4."""
+    """Return the types of ROS 2 Jazzy (those of Humble are the same), vision_msgs 4 and video."""
     store = get_typestore(Stores.ROS2_JAZZY)
     for name, text in _VISION.items():
         store.register(get_types_from_msg(text, f'vision_msgs/msg/{name}'))
+    for name, text in _VIDEO.items():
+        store.register(get_types_from_msg(text, name))
     return store

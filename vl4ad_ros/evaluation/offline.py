@@ -20,7 +20,7 @@ from vl4ad_ros.settings import Settings
 def evaluate(bag: CameraBag, detector: Detector, settings: Settings = Settings(),
              on_frame: Callable[[BagFrame, Result], None] = lambda frame, result: None,
              on_refused: Callable[[BagFrame, BagError], None] = lambda frame, error: None,
-             ) -> dict[str, Any]:
+             pooled: PixelMetrics | None = None) -> dict[str, Any]:
     """
     Return the figures of a recording that do not depend on the speed of the machine.
 
@@ -35,6 +35,7 @@ def evaluate(bag: CameraBag, detector: Detector, settings: Settings = Settings()
         the largest image.
     :param on_frame: called after each processed frame with the frame and its result.
     :param on_refused: called for each refused frame with the frame and the reason.
+    :param pooled: gets the pixels of this recording, too, for metrics over several recordings.
     :returns: figures by name, as `metrics.json` holds them (see docs/evaluation.md).
     :raises BagError: if the bag is damaged, or if every frame was refused.
     :raises VocabularyError: if the prompts cannot be used.
@@ -48,7 +49,7 @@ def evaluate(bag: CameraBag, detector: Detector, settings: Settings = Settings()
     refused: list[BagError] = []
     for frame, label, ids in bag.labelled_frames():
         try:
-            image = bag.decode(frame, settings.image_max_pixels)
+            image = bag.decode(frame, settings.image_max_pixels, settings.image_max_value)
         except BagError as error:
             refused.append(error)
             on_refused(frame, error)
@@ -57,13 +58,17 @@ def evaluate(bag: CameraBag, detector: Detector, settings: Settings = Settings()
         result = pipeline.process(prediction, frame.stamp_ns, frame.time_ns, settings.limits)
         results.append(FrameResult.of(frame.index, result))
         log.add(results[-1])
-        if label is not None and ids is not None:
-            pixels.add(prediction.score, label)
-            flagged.add(prediction.mask(settings.threshold), label, ids)
+        if label is not None:
+            bag.check_size(frame.index, label, prediction.score)
+            for metrics in (pixels, pooled):
+                if metrics is not None:
+                    metrics.add(prediction.score, label)
+            if ids is not None:
+                flagged.add(prediction.mask(settings.threshold), label, ids)
         on_frame(frame, result)
     if not results:
         raise BagError(f'0 of {len(refused)} frames could be processed; the first: {refused[0]}')
-    counts = {'frames_recorded': len(results) + len(refused),
+    counts = {'frames_recorded': len(results) + len(refused) + bag.lost,
               'frames_processed': len(results), 'frames_refused': len(refused),
               'frames_unknown': sum(r.alerts is None for r in results)}
     return described(

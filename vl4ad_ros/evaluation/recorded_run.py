@@ -67,6 +67,8 @@ class RecordedRun:
     :ivar refused: number of frames that the node refused because they could not be decoded or were
         too large.
     :ivar max_pixels: largest width times height that the node decoded (`image.max_pixels`).
+    :ivar max_value: value of full brightness of 16-bit values (`image.max_value`); 0 if the node
+        found it out.
     """
 
     bag: CameraBag
@@ -80,6 +82,7 @@ class RecordedRun:
     calls: Sequence[AnsweredCall] = ()
     refused: int = 0
     max_pixels: int = MAX_PIXELS
+    max_value: int = 0
 
     @cached_property
     def by_index(self) -> dict[int, FrameResult]:
@@ -108,17 +111,19 @@ class RecordedRun:
         for index, label, _ in self.bag.truth_maps():
             score = self.score(index)
             if score is not None:
+                self.bag.check_size(index, label, score)
                 metrics.add(score, label)
         return metrics.result()
 
     def flagged(self) -> dict[str, Any]:
-        """Return the shares of pixels in the mask; ``{}`` without ground truth."""
-        if self.truth is None:
+        """Return the shares of pixels in the mask; ``{}`` without ground truth or object ids."""
+        if self.truth is None or not self.truth.has_objects:
             return {}
         pixels = FlaggedPixels()
         for index, label, ids in self.bag.truth_maps():
             mask = self.mask(index)
-            if mask is not None:
+            if mask is not None and ids is not None:
+                self.bag.check_size(index, label, mask)
                 pixels.add(mask, label, ids)
         return pixels.figures(self.truth)
 
@@ -175,7 +180,7 @@ class RecordedRun:
         """Return the content of `metrics.json`; a figure that is undefined is absent."""
         ages = [r.age_ns / 1e6 for r in self.by_index.values()]
         counts = {
-            'frames_recorded': len(self.bag.times_ns),
+            'frames_recorded': len(self.bag.times_ns) + self.bag.lost,
             'frames_published': len(self.sent_ns),
             'frames_processed': len(self.by_index),
             'frames_refused': self.refused,

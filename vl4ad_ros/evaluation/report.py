@@ -85,7 +85,7 @@ def decoded(run: RecordedRun) -> Iterator[tuple[int, np.ndarray, np.ndarray | No
         if frame.index not in run.sent_ns:
             continue
         try:
-            image = run.bag.decode(frame, run.max_pixels)
+            image = run.bag.decode(frame, run.max_pixels, run.max_value)
         except BagError:
             continue
         fits = run.truth is not None and label is not None and label.shape == image.shape[:2]

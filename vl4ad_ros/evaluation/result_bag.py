@@ -60,7 +60,7 @@ def _jpeg(run: RecordedRun, frame: BagFrame) -> bytes | None:
     if run.bag.compressed:
         return frame.cdr
     try:
-        rgb = run.bag.decode(frame, run.max_pixels)
+        rgb = run.bag.decode(frame, run.max_pixels, run.max_value)
     except BagError:
         return None
     store = typestore()

@@ -13,6 +13,7 @@ from rosbags.rosbag2 import StoragePlugin, Writer
 
 from vl4ad_ros.evaluation.bag_reader import COMPRESSED, RAW
 from vl4ad_ros.evaluation.message_types import typestore
+from vl4ad_ros.evaluation.storage.recording import is_storage_file
 from vl4ad_ros.evaluation.video_file import VideoError, VideoFile
 from vl4ad_ros.outputs import beside, keep_apart
 
@@ -21,12 +22,11 @@ _LATEST_S = 2 ** 31 - 2 ** 20
 """Latest second of a first frame: the stamps of ROS count seconds in 32 bits until 2038."""
 _TIME_STEP_S = 0.001
 """Seconds by which the time of a frame may be off: Matroska files have whole milliseconds."""
-_BAGS = ('.mcap', '.db3')
 
 
 def is_video(recording: Path) -> bool:
-    """Tell whether a recording is a file whose name does not end as that of a bag."""
-    return recording.is_file() and recording.suffix.lower() not in _BAGS
+    """Tell whether a recording is a file that is no bag, neither by its name nor its content."""
+    return recording.is_file() and not is_storage_file(recording)
 
 
 def write_video_bag(video: Path, bag: Path, storage: str = 'mcap', compressed: bool = False,
@@ -66,7 +66,7 @@ def write_video_bag(video: Path, bag: Path, storage: str = 'mcap', compressed: b
             topic = f'{TOPIC}/compressed' if compressed else TOPIC
             connection = writer.add_connection(topic, kind, typestore=store)
             for stamp, rgb in frames:
-                message = _message(rgb, stamp, compressed)
+                message = image_message(rgb, stamp, compressed)
                 writer.write(connection, stamp, store.serialize_cdr(message, kind))
                 count += 1
                 on_frame()
@@ -92,7 +92,14 @@ def _kept(video: VideoFile, rate_hz: float | None,
         yield start_ns + time_ns, rgb
 
 
-def _message(rgb: np.ndarray, stamp_ns: int, compressed: bool) -> object:
+def image_message(rgb: np.ndarray, stamp_ns: int, compressed: bool) -> object:
+    """
+    Return a message with an image.
+
+    :param rgb: (H, W, 3) uint8.
+    :param stamp_ns: stamp of its header, nanoseconds.
+    :param compressed: a CompressedImage with JPEG instead of an Image with rgb8.
+    """
     types = typestore().types
     header = types['std_msgs/msg/Header'](
         types['builtin_interfaces/msg/Time'](*divmod(stamp_ns, 10**9)), FRAME_ID)

@@ -11,7 +11,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from vl4ad_ros.files import open_regular
+from vl4ad_ros.files import open_regular, stands_for_another, START_BYTES
 
 _MOST_FAILURES = 25
 """Number of frames in a row that cannot be decoded after which a video has ended."""
@@ -37,6 +37,8 @@ def _refuse_others(path: Path) -> None:
     if cv2.haveImageReader(str(path)):
         # OpenCV would show all images whose names differ from this one in the number only.
         raise VideoError(f"'{path}' is an image, not a video; run: vl4ad try IMAGE")
+    if other := stands_for_another(start[:START_BYTES]):
+        raise VideoError(f"'{path}' {other}")
     if b'\0' not in start:
         # FFmpeg would show the text as a film.
         raise VideoError(f"'{path}' is not a video that OpenCV can open, but a text; expected a "

@@ -12,6 +12,7 @@ from vl4ad_ros.images.depth import SampleDepth
 from vl4ad_ros.images.errors import ConvertError, MAX_PIXELS
 from vl4ad_ros.images.photo import photo_to_rgb
 from vl4ad_ros.images.raw import image_to_rgb
+from vl4ad_ros.images.size import image_size
 
-__all__ = ['compressed_to_rgb', 'ConvertError', 'image_to_rgb', 'MAX_PIXELS', 'photo_to_rgb',
-           'SampleDepth']
+__all__ = ['compressed_to_rgb', 'ConvertError', 'image_size', 'image_to_rgb', 'MAX_PIXELS',
+           'photo_to_rgb', 'SampleDepth']

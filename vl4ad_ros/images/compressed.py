@@ -90,7 +90,8 @@ def compressed_to_rgb(message: CompressedImage, *, max_pixels: int = MAX_PIXELS,
         `format` is read.
     :param max_pixels: width times height of the largest image that is decoded.
     :param depth: the bits that this camera uses of 16-bit values, which this image may raise;
-        if None, those that this image alone uses.
+        if None, those that this image alone uses. A camera with 16UC1 must have stated its
+        largest value, because this encoding is mostly used for depth maps.
     :returns: (H, W, 3) uint8 RGB, 0 to 255.
     :raises ConvertError: if the data are empty, cut off, or none of the three, if the values are
         neither 8-bit nor 16-bit, or if the image is too large.
@@ -99,6 +100,10 @@ def compressed_to_rgb(message: CompressedImage, *, max_pixels: int = MAX_PIXELS,
     description = f"compressed image '{message.format:.40}' of {len(raw)} bytes"
     if 'compresseddepth' in message.format.lower():
         raise ConvertError(f'{description} is a depth map; subscribe to a colour image')
+    if (depth is not None and not depth.max_value
+            and message.format.strip().lower().startswith('16uc1')):
+        raise ConvertError(f'{description} is probably a depth map. If it is grey, set '
+                           'image.max_value to its largest value, such as 4095 for 12 bits')
     try:
         pixels = _decode(raw, description, max_pixels)
         return _to_rgb(pixels, stored_pixels(message.format), depth or SampleDepth())
@@ -135,6 +140,22 @@ def _decode(raw: bytes, description: str, max_pixels: int) -> np.ndarray:
         raise ConvertError(f'{description} has {pixels.dtype} values; expected 8 or 16 bits; '
                            'subscribe to a colour image')
     return pixels
+
+
+def compressed_size(data: bytes) -> tuple[int, int] | None:
+    """
+    Return width and height of a JPEG, PNG or TIFF from its header.
+
+    :param data: the content of a message.
+    :returns: in pixels; None if the data are none of the three.
+    :raises DamagedJpeg: if a JPEG is not whole.
+    """
+    if data.startswith(PNG):
+        return png_size(data)
+    if data.startswith(STARTS):
+        return tiff_size(data)
+    found = jpeg.find_jpeg(data)
+    return (found.width, found.height) if found else None
 
 
 def _to_rgb(pixels: np.ndarray, stored: StoredPixels, depth: SampleDepth) -> np.ndarray:

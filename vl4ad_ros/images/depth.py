@@ -21,12 +21,29 @@ class SampleDepth:
     same order then give the same pixels. Its weakness: until a camera has sent a bright value,
     its frames are too bright, by powers of four.
 
+    Where the largest value of the camera is known, it can be stated instead. Then every image is
+    scaled by it from the first one on.
+
     :ivar bits: one of `DEPTHS`; 8 before the first image.
+    :ivar max_value: the value that was stated for full brightness; 0 if none was.
+    :ivar used: whether an image with 16-bit values was converted.
     """
 
-    def __init__(self) -> None:
-        """Begin with the smallest depth."""
+    def __init__(self, max_value: int = 0) -> None:
+        """
+        Begin with the smallest depth.
+
+        :param max_value: value of full brightness, 1 to 65535; 0 finds out the depth.
+        """
         self.bits = DEPTHS[0]
+        self.max_value = max_value
+        self.used = False
+
+    def __str__(self) -> str:
+        """Return what is taken for full brightness, for diagnostics; '' before any use."""
+        if not self.used:
+            return ''
+        return f'{self.max_value} (stated)' if self.max_value else f'{self.bits} bits'
 
     def to_bytes(self, values: np.ndarray) -> np.ndarray:
         """
@@ -38,6 +55,10 @@ class SampleDepth:
         """
         if values.dtype == np.uint8:
             return values
+        self.used = True
+        if self.max_value:
+            bright = np.minimum(values, self.max_value).astype(np.uint32)
+            return (bright * 255 // self.max_value).astype(np.uint8)
         largest = int(values.max())
         self.bits = max(self.bits, next(bits for bits in DEPTHS if not largest >> bits))
         return (values >> (self.bits - 8)).astype(np.uint8)

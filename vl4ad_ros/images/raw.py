@@ -123,11 +123,15 @@ def image_to_rgb(message: Image, *, max_pixels: int = MAX_PIXELS,
     :param message: from rclpy or from rosbags; `data` holds bytes.
     :param max_pixels: width times height of the largest image that is converted.
     :param depth: the bits that this camera uses of 16-bit values, which this image may raise;
-        if None, those that this image alone uses.
+        if None, those that this image alone uses. A camera with 16UC1 must have stated its
+        largest value, because this encoding is mostly used for depth maps.
     :returns: (H, W, 3) uint8 RGB, 0 to 255.
     :raises ConvertError: if the encoding is not in `ENCODINGS`, the image is too large, or size,
-        step and data do not fit together.
+        step and data do not fit together; and for 16UC1 without a stated value.
     """
+    if depth is not None and not depth.max_value and message.encoding.lower() == '16uc1':
+        raise ConvertError(f'{_described(message)} is probably a depth map. If it is grey, set '
+                           'image.max_value to its largest value, such as 4095 for 12 bits')
     rows, layout = image_rows(message, max_pixels)
     if layout.dtype == np.uint16:
         rows = rows.view('>u2' if message.is_bigendian else '<u2')

@@ -94,9 +94,12 @@ class FrameProcessor:
         """
         began = time.monotonic()
         settings, header = configuration.settings, received.message.header
+        if self._depth.max_value != settings.image_max_value:
+            self._depth = SampleDepth(settings.image_max_value)
         try:
             image = self._convert(received.message, max_pixels=settings.image_max_pixels,
                                   depth=self._depth)
+            self._health.depth = str(self._depth)
         except Exception as error:
             reason = sentence(error)
             self._health.refused(reason)

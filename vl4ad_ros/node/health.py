@@ -37,6 +37,7 @@ class Health:
     the caller gives ages by the node's clock. All methods may be called from any thread.
 
     :ivar topic: of the images.
+    :ivar depth: what is taken for full brightness of 16-bit values; '' for other images.
     :ivar faults_in_a_row: images in a row on which processing failed.
     """
 
@@ -55,6 +56,7 @@ class Health:
         self._last_reason = self._last_reset = self._unknown = ''
         self._lost_since_received = self._image_bytes = 0
         self.faults_in_a_row = 0
+        self.depth = ''
 
     @property
     def patience_s(self) -> float:
@@ -166,6 +168,7 @@ class Health:
                 'work p50 (ms)': f'{1e3 * np.median(self._work):.0f}' if self._work else '',
                 **{f'{stage} p50 (ms)': f'{np.median(took_ms):.1f}'
                    for stage, took_ms in self._stages.items()},
+                'full brightness': self.depth,
                 'last refusal': self._last_reason,
                 'last reset': self._last_reset,
                 'alerts withheld because': self._unknown,

@@ -32,7 +32,7 @@ class Player:
     """
 
     def __init__(self, node: Node, bag: CameraBag, matcher: AnswerMatcher, rate: float | None,
-                 patience_s: float | None) -> None:
+                 patience_s: float | None, max_gap_s: float = 2.0) -> None:
         """
         Create publishers for `image` (`image/compressed` for CompressedImage) and `clock`.
 
@@ -43,7 +43,10 @@ class Player:
             frame at once.
         :param patience_s: wait after each frame until `go_on` is called, at most so many seconds;
             None does not wait.
+        :param max_gap_s: seconds of recorded time to which a longer pause between two frames is
+            shortened; the clock leaps over the rest of the pause.
         """
+        self._max_gap_ns = int(max_gap_s * 1e9)
         self._bag, self._matcher, self._rate = bag, matcher, rate
         self._patience_s, self._may_go_on = patience_s, Event()
         # Images may only be lost when the replay runs in real time.
@@ -76,11 +79,12 @@ class Player:
         :raises UnansweredError: if `go_on` is not called in time.
         :raises BagError: if the bag is damaged.
         """
-        start_ns, first_ns = time.monotonic_ns(), self._bag.times_ns[0]
+        start_ns, previous_ns, due_ns = time.monotonic_ns(), self._bag.times_ns[0], 0
         for frame in self._bag.frames():
+            due_ns += min(frame.time_ns - previous_ns, self._max_gap_ns)
+            previous_ns = frame.time_ns
             while self._rate and not stop.is_set():
-                ahead_ns = frame.time_ns - first_ns - (
-                    time.monotonic_ns() - start_ns) * self._rate
+                ahead_ns = due_ns - (time.monotonic_ns() - start_ns) * self._rate
                 if ahead_ns <= 0:
                     break
                 self._show(frame.time_ns - int(ahead_ns))

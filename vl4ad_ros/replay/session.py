@@ -72,6 +72,8 @@ class SessionOptions:
     :ivar lockstep: send each frame after the answer to the one before, so that none is dropped.
     :ivar parameters: further parameters of the node, by name.
     :ivar calls: parameters to set while the bag is played.
+    :ivar max_gap_s: seconds of recorded time to which a longer pause between two frames is
+        shortened.
     """
 
     bundle: str = DEFAULT
@@ -79,6 +81,7 @@ class SessionOptions:
     lockstep: bool = False
     parameters: Mapping[str, Any] = field(default_factory=dict)
     calls: Sequence[ParameterCall] = ()
+    max_gap_s: float = 2.0
 
     @property
     def settings(self) -> Settings:
@@ -136,7 +139,8 @@ class _Session:
         self._process, self._node, self._executor = process, node, executor
         self._matcher = AnswerMatcher()
         self._player = Player(node, bag, self._matcher, options.rate,
-                              ANSWER_TIMEOUT_S if options.lockstep else None)
+                              ANSWER_TIMEOUT_S if options.lockstep else None,
+                              options.max_gap_s)
         self._recorder = Recorder(node, messages, truth is not None, self._receive,
                                   self._pass_over)
         self._setter = ParameterSetter(node, f'{node.get_namespace()}{DETECTOR}', options.calls,
@@ -183,7 +187,8 @@ class _Session:
         about |= {'notice': facts['notice']} if facts.get('notice') else {}
         return RecordedRun(self._bag, self._truth, tuple(self._results), dict(sent), self._answers,
                            self._messages, DETECTOR, about, tuple(setter.made),
-                           int(facts.get('bad', 0)), self._settings.image_max_pixels)
+                           int(facts.get('bad', 0)), self._settings.image_max_pixels,
+                           self._settings.image_max_value)
 
     def _activate(self) -> None:
         client = self._node.create_client(

@@ -91,6 +91,8 @@ def test_loads_every_form_of_a_state_dict(network, tmp_path, form):
 
 @pytest.mark.parametrize('content, says', [
     (b'', 'cannot be read'), (b'PK\x03\x04 cut short', 'cannot be read'),
+    (b'version https://git-lfs.github.com/spec/v1\noid sha256:7551\nsize 9\n', 'git lfs pull'),
+    (b'<!DOCTYPE html><html><head><title>Virus scan warning</title>', 'HTML'),
     ({'model': {'a': 'text'}}, 'no state dict'), ([1, 2], 'no state dict'),
     ({'model': {}}, 'no state dict')])
 def test_rubbish_is_refused_with_a_cure(small, tmp_path, content, says):

@@ -153,7 +153,7 @@ def test_fp16_graphs_for_gpus(street_bundle, tmp_path, frames):
     assert len(halves) > 50
     onnx.checker.check_model(file, full_check=True)
     trt = pytest.importorskip('tensorrt_rtx', reason='pip install tensorrt-rtx: nothing else '
-                              "reads a graph as TensorRT does without a GPU")
+                              'reads a graph as TensorRT does without a GPU')
     logger = trt.Logger(trt.Logger.ERROR)
     network = trt.Builder(logger).create_network(
         1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))

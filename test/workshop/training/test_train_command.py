@@ -27,6 +27,12 @@ def test_a_shown_configuration_is_one_to_copy(capsys, tmp_path):
 @pytest.mark.parametrize('arguments, said', [
     (['--config', 'tiny', '--set', 'seed=1'], '--set has no effect with --config tiny'),
     (['--config', 'tiny', '--show'], '--show has no effect'),
+    (['--config', 'tiny', '--data', 'x'], '--data has no effect with --config tiny'),
+    (['--config', 'cityscapes', '--without-animals'], '--without-animals has no effect'),
+    (['--config', 'street'], '--config street needs data; give folders with --data'),
+    (['--config', 'street', '--image-tower', 'tiny'], '--image-tower has no effect'),
+    (['--config', 'street', '--data', '/nowhere'], "there is no folder '/nowhere'"),
+    (['--config', 'street', '--data', '/nowhere', '--out', '.'], "'.' exists already"),
     (['--config', 'coco_panoptic', '--short', '5'], '--short has no effect'),
     (['--config', 'ade20k'], "no training configuration 'ade20k'"),
     (['--config', 'coco_panoptic', '--set', 'seed=x'], 'seed is'),

@@ -14,6 +14,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
+from vl4ad_ros.files import stands_for_another, START_BYTES
 from vl4ad_workshop.network.config import NetworkConfig, OFFICIAL
 from vl4ad_workshop.network.vl4ad import Vl4ad
 
@@ -65,6 +66,10 @@ def read_state(path: str | Path) -> dict[str, Tensor]:
     if not path.is_file():
         raise CheckpointError(f"no checkpoint at '{path}'; give the file that you downloaded, "
                               'such as fcclip_cocopan.pth')
+    with path.open('rb') as stream:
+        other = stands_for_another(stream.read(START_BYTES))
+    if other:
+        raise CheckpointError(f'{path} {other}')
     try:
         if path.suffix == '.safetensors':
             content = safetensors.torch.load_file(path)

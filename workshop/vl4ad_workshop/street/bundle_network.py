@@ -21,7 +21,8 @@ from vl4ad_workshop.network.export import kept_entries
 from vl4ad_workshop.network.precision import DTYPES
 from vl4ad_workshop.network.weight_file import WeightFile
 from vl4ad_workshop.street.bundle_writer import write_image_network
-from vl4ad_workshop.street.graph import export_street_graph, StreetConfig, StreetGraph, StreetNetwork
+from vl4ad_workshop.street.graph import (
+    export_street_graph, StreetConfig, StreetGraph, StreetNetwork)
 
 
 class OfBundle:

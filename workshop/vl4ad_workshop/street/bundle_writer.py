@@ -25,7 +25,7 @@ from vl4ad_ros.prompts.vocabulary import Vocabulary
 from vl4ad_workshop.network.export import new_folder, WEIGHTS
 from vl4ad_workshop.network.weight_file import round_to_half, WeightFile
 from vl4ad_workshop.street.classifier import Classifier, MEAN, STD
-from vl4ad_workshop.street.conse import imagenet_names
+from vl4ad_workshop.street.conse import embed_with_parents
 from vl4ad_workshop.street.downloads import CLASSIFIER, MINILM, TOKENIZER
 from vl4ad_workshop.street.graph import export_street_graph, StreetConfig, StreetNetwork
 from vl4ad_workshop.street.street_head import StreetHead
@@ -71,7 +71,7 @@ class TextPart:
         :param minilm: the published text model.
         :param config: has the names and the size of embeddings.
         """
-        imagenet = minilm(imagenet_names())
+        imagenet = embed_with_parents(minilm)
         street = minilm([name for names in config.names.values() for name in names])
         space = Space.fit(imagenet, street, config.embed_dim)
         return TextPart(text_network(minilm.content, space), minilm.tokenizer_json(),

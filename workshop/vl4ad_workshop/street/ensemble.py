@@ -41,21 +41,31 @@ class EnsembleConstants:
 
     top: int = 10
     in_temperature: float = 0.05
-    in_void: float = 0.6
-    out_temperature: float = 0.06
-    out_void: float = 0.4
+    in_void: float = 0.75
+    out_temperature: float = 0.05
+    out_void: float = 0.35
     near: float = 0.75
     floor: float = 1e-4
 
 
 def ensemble(street: Tensor, embedding: Tensor, names: Tensor, names_of_word: Sequence[int],
              concepts: Tensor, concept_class: Tensor, ensemble_weight: Tensor,
-             constants: EnsembleConstants = EnsembleConstants()) -> Tensor:
+             constants: EnsembleConstants = EnsembleConstants()) -> tuple[Tensor, Tensor]:
     """
     Return the logarithm of each class's share of each cell, not yet divided by the sum.
 
     log g_k = (1 - w_k) log in_k + w_k log out_k, where in and out are probabilities and w is the
     exponent of the class. The weight of void is that of the class with the largest weight.
+
+    Classes that the head does not know, and void, share its probability of 'object'. FC-CLIP's
+    formula would raise their sum with every class that is added, because the exponent makes small
+    probabilities large. So the formula holds for their sum, and out_k divides it among them:
+    log g_k = (1 - w_k) log in_k + w_k log out_new + log(out_k / out_new), where out_new is the sum
+    of their out_k. Words that describe nothing in the picture then change nothing.
+
+    The second result decides which known class a cell is. There, all classes near a street word
+    have the sum of their out_k, so that the head alone decides among them: ImageNet has no class
+    for people, roads or the sky, and ConSE takes them for whatever is near.
 
     :param street: (h, w, S + 1), probabilities of S street words and, last, of 'object'.
     :param embedding: (h', w', D), unit vectors of ConSE on a coarser grid.
@@ -65,8 +75,8 @@ def ensemble(street: Tensor, embedding: Tensor, names: Tensor, names_of_word: Se
     :param concept_class: (P,) int64, 0..C - 1; -1 for unused rows.
     :param ensemble_weight: w, (C,) in 0..1; unused classes have 0.
     :param constants: the numbers in the formula.
-    :return: (h, w, C + 1), at most 0, void last; about `EMPTY_CLASS_LOGIT` for a class without
-        concepts.
+    :return: twice (h, w, C + 1), at most 0, void last; about `EMPTY_CLASS_LOGIT` for a class
+        without concepts.
     """
     height, width, _ = street.shape
     rows, columns, _ = embedding.shape
@@ -76,18 +86,26 @@ def ensemble(street: Tensor, embedding: Tensor, names: Tensor, names_of_word: Se
     in_cosine = torch.stack([of_word.amax(0) for of_word in cosine[cells:].split(
         list(names_of_word))])
     table = _with_void(in_cosine, constants.in_temperature, constants.in_void)
-    is_new = torch.cat([(in_cosine.amax(0) < constants.near).float(), table.new_ones(1)])
+    is_near = (in_cosine.amax(0) >= constants.near) & is_used
+    is_new = torch.cat([1 - is_near.float(), table.new_ones(1)])
     # One product gives each class its share of every street word and of 'object'.
     inside = street @ torch.cat([table, is_new[None]])
     weight = torch.cat([ensemble_weight, ensemble_weight.amax(0, keepdim=True)])
-    outside = weight * _with_void(cosine[:cells], constants.out_temperature, constants.out_void
-                                  ).clamp(min=constants.floor).log()
-    # What depends on ConSE alone is computed on its own grid and enlarged afterwards. A class
-    # without concepts loses all of its share here too.
-    outside = outside + torch.cat([torch.where(is_used, 0.0, EMPTY_CLASS_LOGIT),
-                                   weight.new_zeros(1)])
-    outside = enlarge(outside.reshape(rows, columns, -1), height, width)
-    return (1 - weight) * inside.clamp(min=constants.floor).log() + outside
+    by_name = _with_void(cosine[:cells], constants.out_temperature, constants.out_void)
+    of_near = (by_name * (1 - is_new)).sum(-1, keepdim=True)
+    of_new = (by_name * is_new).sum(-1, keepdim=True)
+    log_name, log_near, log_new = (share.clamp(min=constants.floor).log()
+                                   for share in (by_name, of_near, of_new))
+    log_new = log_name - (1 - weight) * log_new
+    # A class without concepts loses all of its share here.
+    empty = torch.cat([torch.where(is_used, 0.0, EMPTY_CLASS_LOGIT), weight.new_zeros(1)])
+    # What depends on ConSE alone is computed on its own grid and enlarged afterwards.
+    outside, outside_of_near = (
+        enlarge((torch.where(is_new > 0, log_new, weight * log_out) + empty)
+                .reshape(rows, columns, -1), height, width)
+        for log_out in (log_name, log_near))
+    inside = (1 - weight) * inside.clamp(min=constants.floor).log()
+    return inside + outside, inside + outside_of_near
 
 
 def class_cosines(embedding: Tensor, concepts: Tensor, concept_class: Tensor, classes: int,

@@ -11,15 +11,18 @@ from typing import Any
 
 import torch
 from torch import nn, Tensor
+import torch.nn.functional as F
 
 from vl4ad_workshop.network.classification import EMPTY_CLASS_LOGIT
 from vl4ad_workshop.network.export import export_vision_graph
 from vl4ad_workshop.network.weight_file import WeightFile
-from vl4ad_workshop.street.classifier import Classifier, IMAGENET_CLASSES
+from vl4ad_workshop.street.classifier import Classifier, IMAGENET_CLASSES, STRIDES
 from vl4ad_workshop.street.conse import conse
 from vl4ad_workshop.street.ensemble import ensemble, EnsembleConstants
 from vl4ad_workshop.street.street_head import StreetHead, WIDTH
 from vl4ad_workshop.street.street_words import NAMES
+
+_CELL = STRIDES[-1] // STRIDES[0]  # cells of the head in one of the classifier, along an axis
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,7 @@ class StreetNetwork(nn.Module):
             torch.zeros(sum(map(len, config.names.values())), config.embed_dim), False)
 
     def forward(self, image: Tensor, concepts: Tensor, concept_class: Tensor,
-                ensemble_weight: Tensor) -> Tensor:
+                ensemble_weight: Tensor) -> tuple[Tensor, Tensor]:
         """
         Return what `ensemble` does.
 
@@ -85,7 +88,8 @@ class StreetNetwork(nn.Module):
         # Logits, and all that is computed of them, are float32 in every precision.
         street = self.head(maps)[0].permute(1, 2, 0).softmax(-1)
         logits = self.classifier.logits(maps[-1])[0].permute(1, 2, 0)
-        embedding = conse(logits, self.imagenet_names, self.config.constants.top)
+        is_object = F.avg_pool2d(street[..., -1][None], _CELL)[0]
+        embedding = conse(logits, self.imagenet_names, self.config.constants.top, is_object)
         return ensemble(street, embedding, self.street_names,
                         [len(names) for names in self.config.names.values()], concepts,
                         concept_class, ensemble_weight, self.config.constants)
@@ -111,13 +115,15 @@ class StreetGraph(nn.Module):
 
         :return: the four maps of `vl4ad_ros.bundle.reference.Maps`, (H / 4, W / 4).
         """
-        log_share = self.network(image.float(), concepts, concept_class, ensemble_weight)
+        log_share, log_naming = self.network(image.float(), concepts, concept_class,
+                                             ensemble_weight)
         log_sum = log_share.exp().sum(-1).log()
         # As float32, in which inference libraries are fastest; void is the last class.
         index = torch.arange(self.classes + 1, device=image.device, dtype=torch.float32)
         is_known = index < num_known
         is_anomaly = (index >= num_known) & (index < self.classes)
-        known, best_known = _best(log_share, is_known, index)
+        known = _candidates(log_share, is_known).amax(-1)
+        _, best_known = _best(log_naming, is_known, index)
         anomaly, best_anomaly = _best(log_share, is_anomaly, index)
         has_anomalies = concept_class.amax(0) + 1 > num_known
         return (-(known - log_sum).exp(), best_known.int(),
@@ -133,9 +139,14 @@ def _best(log_share: Tensor, is_candidate: Tensor, index: Tensor) -> tuple[Tenso
 
     :param log_share: (h, w, n). :param is_candidate: (n,) bool. :param index: (n,), 0 to n - 1.
     """
-    values = log_share + torch.where(is_candidate, 0.0, 2 * EMPTY_CLASS_LOGIT)
+    values = _candidates(log_share, is_candidate)
     largest = values.amax(-1, keepdim=True)
     return largest[..., 0], torch.where(values < largest, index[-1], index).amin(-1)
+
+
+def _candidates(log_share: Tensor, is_candidate: Tensor) -> Tensor:
+    """Return the values with those of other classes made very small."""
+    return log_share + torch.where(is_candidate, 0.0, 2 * EMPTY_CLASS_LOGIT)
 
 
 def export_street_graph(network: StreetNetwork, path: Path, size: tuple[int, int], concepts: int,

@@ -44,15 +44,15 @@ class StreetHead(nn.Module):
         :param folded: without standardisation and batch norms; then `mean` and `std` are None.
         """
         super().__init__()
+        half = width // 2
         self.lateral = nn.ModuleList(nn.Conv2d(c, width, 1) for c in CHANNELS)
-        self.fine = nn.Conv2d(CHANNELS[0], width, 1)
-        self.mix = nn.ModuleList(nn.Sequential(
-            nn.Conv2d(width, width, 5, padding=2, groups=width),
-            nn.Identity() if folded else nn.BatchNorm2d(width), nn.ReLU(),
-            nn.Conv2d(width, width, 1)) for _ in range(2))
+        self.mix_16 = _mix(width, folded)
+        self.mix_8 = nn.ModuleList(_mix(width, folded) for _ in range(2))
+        self.coarse = nn.Conv2d(width, half, 1)
+        self.fine = nn.Conv2d(CHANNELS[0], half, 1)
         self.out = nn.Sequential(
-            nn.Conv2d(width, width, 3, padding=1, groups=width), nn.Conv2d(width, width, 1),
-            nn.ReLU(), nn.Dropout(0.1), nn.Conv2d(width, words, 1))
+            nn.Conv2d(half, half, 3, padding=1, groups=half), nn.Conv2d(half, width, 1),
+            nn.ReLU(), nn.Conv2d(width, words, 1))
         self.is_folded = folded
         if not folded:
             for i, c in enumerate(CHANNELS):
@@ -72,19 +72,20 @@ class StreetHead(nn.Module):
             maps = [(x - getattr(self, f'mean{i}')) / getattr(self, f'std{i}')
                     for i, x in enumerate(maps)]
         at_4, at_8, at_16, at_32 = maps
-        size = at_8.shape[-2:]
         first, second, third, fourth = self.lateral
-        hidden = F.relu(first(F.avg_pool2d(at_4, 2)) + second(at_8) + _enlarge(third(at_16), size)
-                        + _enlarge(fourth(at_32), size))
-        for block in self.mix:
+        hidden = F.relu(third(at_16) + _enlarge(fourth(at_32), at_16.shape[-2:]))
+        hidden = hidden + self.mix_16(hidden)
+        hidden = F.relu(_enlarge(hidden, at_8.shape[-2:]) + second(at_8)
+                        + first(F.avg_pool2d(at_4, 2)))
+        for block in self.mix_8:
             hidden = hidden + block(hidden)
-        hidden = F.relu(_enlarge(hidden, at_4.shape[-2:]) + self.fine(at_4))
+        hidden = F.relu(_enlarge(self.coarse(hidden), at_4.shape[-2:]) + self.fine(at_4))
         return self.out[-1](self.out[:-1](hidden).to(self.out[-1].weight.dtype))
 
     @torch.no_grad()
     def folded(self) -> StreetHead:
         """Return an equal head in evaluation mode with everything linear merged."""
-        head = StreetHead(self.out[-1].out_channels, self.fine.out_channels, folded=True)
+        head = StreetHead(self.out[-1].out_channels, self.coarse.in_channels, folded=True)
         state = {name: value for name, value in self.state_dict().items()
                  if name in head.state_dict()}
         for name, level in (('fine', 0), *((f'lateral.{i}', i) for i in range(len(CHANNELS)))):
@@ -93,12 +94,21 @@ class StreetHead(nn.Module):
             state[f'{name}.weight'] = weight.float()
             state[f'{name}.bias'] = (state[f'{name}.bias'].double()
                                      - (weight * mean).sum((1, 2, 3))).float()
-        for i, block in enumerate(self.mix):
+        for name, block in (('mix_16', self.mix_16),
+                            *((f'mix_8.{i}', block) for i, block in enumerate(self.mix_8))):
             convolution = fuse_conv_bn_eval(block[0].eval(), block[1].eval())
-            state[f'mix.{i}.0.weight'] = convolution.weight
-            state[f'mix.{i}.0.bias'] = convolution.bias
+            state[f'{name}.0.weight'] = convolution.weight
+            state[f'{name}.0.bias'] = convolution.bias
         head.load_state_dict(state)
         return head.requires_grad_(False).eval()
+
+
+def _mix(width: int, folded: bool) -> nn.Sequential:
+    """Return a separable convolution."""
+    return nn.Sequential(
+        nn.Conv2d(width, width, 5, padding=2, groups=width),
+        nn.Identity() if folded else nn.BatchNorm2d(width), nn.ReLU(),
+        nn.Conv2d(width, width, 1))
 
 
 def _enlarge(x: Tensor, size: Sequence[int]) -> Tensor:

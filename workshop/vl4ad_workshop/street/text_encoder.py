@@ -23,8 +23,8 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-import onnx.compose
 from onnx import helper, numpy_helper, TensorProto
+import onnx.compose
 import onnxruntime
 import tokenizers
 

@@ -17,7 +17,6 @@ from vl4ad_workshop.network.classification import class_probability  # noqa: E40
 from vl4ad_workshop.network.vl4ad import QueryPredictions, Vl4ad  # noqa: E402
 from vl4ad_workshop.scenes.made_up import MADE_UP  # noqa: E402
 from vl4ad_workshop.training.drawn import loop, pipeline  # noqa: E402
-from vl4ad_workshop.training.drawn.calibration import knots  # noqa: E402
 from vl4ad_workshop.training.drawn.decoder_stage import (  # noqa: E402
     embed_targets, FeatureSet, likeness_loss, segment_targets)
 from vl4ad_workshop.training.drawn.gate import Accuracy, GateError, require  # noqa: E402
@@ -30,6 +29,7 @@ from vl4ad_workshop.training.drawn.selection import (  # noqa: E402
     _probability, Setting, soften, tasks)
 from vl4ad_workshop.training.drawn.tokens import special_ids, train_tokenizer  # noqa: E402
 from vl4ad_workshop.training.losses import NAMELESS  # noqa: E402
+from vl4ad_workshop.training.score_curve import knots  # noqa: E402
 
 
 @pytest.fixture(scope='module')

@@ -25,6 +25,7 @@ from vl4ad_workshop.scenes.drive import Drive
 from vl4ad_workshop.scenes.kinds import kinds_in
 from vl4ad_workshop.training.drawn.pictures import PictureSet
 from vl4ad_workshop.training.drawn.selection import anomaly_labels
+from vl4ad_workshop.training.score_curve import knots
 
 THRESHOLDS = np.linspace(-0.8, -0.04, 20)
 
@@ -77,12 +78,6 @@ def calibrate(bundle: Path, pictures: PictureSet, drives: Sequence[Drive]) -> Ch
     manifest['calibration'] = knots(*ends, choice.threshold)
     write_manifest(bundle, manifest)
     return choice
-
-
-def knots(normal: float, top: float, threshold: float) -> dict[str, list[float]]:
-    """Return the manifest's calibration: `normal` is 0, `threshold` 0.5, `top` 1."""
-    u = (min(normal, threshold - 0.05), threshold, max(top, threshold + 0.02))
-    return {'u': [round(v, 4) for v in u], 'score': [0.0, 0.5, 1.0]}
 
 
 def choose_threshold(detector: Detector, drives: Sequence[Drive],
