@@ -61,7 +61,7 @@ def test_what_is_pasted_is_labelled_exactly():
 def test_sizes_follow_the_distance():
     picture = street()
     ground = Ground.of_labels(picture.labels)
-    recipe = CompositeRecipe(most=1)
+    recipe = CompositeRecipe(least=1, most=1)
     seen = []
     for made in composites([(picture, ground)], COWS, NONE, 5, each=30, recipe=recipe):
         rows = np.flatnonzero((made.instances == 1).any(axis=1))

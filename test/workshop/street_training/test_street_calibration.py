@@ -43,7 +43,7 @@ def test_the_threshold_keeps_the_wanted_share(tmp_path):
     choice = calibrate(tmp_path, composites, StreetRecipe(keep_objects=0.8))
     assert choice.objects == 10 and choice.kept == pytest.approx(0.9)
     assert choice.known_flagged == {'car': 0.0} and choice.normal_flagged < 0.01
-    assert (choice.alpha, choice.beta) == (0.2, 0.7)
+    assert (choice.alpha, choice.beta) == StreetRecipe().ensemble_weights[0]
     bundle = Bundle.open(tmp_path)
     assert bundle.ensemble.alpha == 0.2 and bundle.ensemble.beta == 0.7
     assert bundle.calibration(np.float32([choice.threshold])) == pytest.approx(0.5, abs=1e-3)
