@@ -115,5 +115,3 @@ def threshold_that_keeps(subject: Subject, data: StudyData, share: float) -> flo
     if not medians:
         raise Skipped('no object is large enough to set a threshold')
     return float(np.quantile(medians, 1 - share))
-
-

@@ -67,7 +67,8 @@ ROWS = (
         '>= 70 % below, others stay', 'word added, photographs',
         tuple((f'{state}, {part}', (f'cow: {state}, {part}',))
               for state in ('before', 'after') for part in ('below', 'others above'))),
-    *(Row(f"'{word}' added, pasted: share below the threshold, other animals above", aim, 'word added',
+    *(Row(f"'{word}' added, pasted: share below the threshold, other animals above", aim,
+          'word added',
           tuple((f'{state}, {part}', (f'{word}: {state}, {part}',))
                 for state in ('before', 'after') for part in ('below', 'others above')))
       for word, aim in (('cow', '>= 70 % below, others stay'), ('mean', ''))),

@@ -154,14 +154,14 @@ def test_void_and_empty_classes_in_the_ensemble():
     street = torch.zeros(2, 2, 4)
     street[..., 0] = 1  # everything is the first word
     log_share, _ = ensemble(street, unit(1, 1, 16), names, [1, 1, 1], concepts, classes,
-                         torch.tensor([0.0, 0.0, 0.0, 0.0]))
+                            torch.tensor([0.0, 0.0, 0.0, 0.0]))
     share = log_share.exp()
     assert share.shape == (2, 2, 5) and (share[..., 2:4] == 0).all()
     assert (share.argmax(-1) == 0).all()
     street = torch.zeros(2, 2, 4)
     street[..., 3] = 1  # everything is an object, which no prompt is near to
     log_share, _ = ensemble(street, unit(1, 1, 16), names, [1, 1, 1], concepts, classes,
-                         torch.tensor([0.0, 0.0, 0.0, 0.0]))
+                            torch.tensor([0.0, 0.0, 0.0, 0.0]))
     assert (log_share.argmax(-1) == 4).all()  # void
 
 

@@ -135,7 +135,8 @@ def test_losses():
         logits, labelled[1], weight, 1.0, RECIPE)
     # With equal weights of the cells, it is the weighted mean of PyTorch.
     labels = torch.tensor([[[0, 1], [-1, len(WORDS) - 1]]])
-    assert part_loss(logits, Batch((), labels, 3 * ones, torch.tensor([False])), weight, 2.0, RECIPE) == (
+    even = Batch((), labels, 3 * ones, torch.tensor([False]))
+    assert part_loss(logits, even, weight, 2.0, RECIPE) == (
         pytest.approx(2 * float(torch.nn.functional.cross_entropy(
             logits, labels, weight=weight, ignore_index=-1))))
     with pytest.raises(ValueError, match='no picture has a labelled pixel'):

@@ -50,7 +50,8 @@ class CocoPanopticRoads:
         """
         file = panoptic_file(root, split)
         if file is None:
-            raise DatasetError(f"'{root}' has no annotations/panoptic_{split}.json of COCO panoptic")
+            raise DatasetError(
+                f"'{root}' has no annotations/panoptic_{split}.json of COCO panoptic")
         self._without = frozenset(without)
         self._labels = _first_folder(file.parent / f'panoptic_{split}', root / f'panoptic_{split}')
         self._images = _first_folder(root / split, root / 'images' / split)

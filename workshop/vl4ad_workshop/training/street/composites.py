@@ -193,7 +193,8 @@ def compose(picture: RoadPicture, ground: Ground, unusual: Objects, known: Objec
                 instances[mask] = len(placed)
                 labels[mask] = word_index(cut.name) if is_known else WORDS.index(OBJECT)
                 break
-    return Composite(RoadPicture(picture.name, rgb, labels, picture.clean), instances, tuple(placed))
+    made = RoadPicture(picture.name, rgb, labels, picture.clean)
+    return Composite(made, instances, tuple(placed))
 
 
 def composites(pictures: Iterable[tuple[RoadPicture, Ground]], unusual: Objects, known: Objects,

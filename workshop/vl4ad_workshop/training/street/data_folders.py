@@ -15,7 +15,8 @@ from vl4ad_workshop.training.street.cityscapes import is_cityscapes
 from vl4ad_workshop.training.street.indian_roads import is_indian_roads
 from vl4ad_workshop.training.street.road_frames import road_files
 
-_LAYOUTS = """  CamVid:          train/, trainannot/, val/, valannot/, test/, testannot/ (or these in CamVid/)
+_LAYOUTS = """\
+  CamVid:          train/, trainannot/, val/, valannot/, test/, testannot/ (or in CamVid/)
   Cityscapes:      leftImg8bit/, gtFine/
   COCO panoptic:   annotations/panoptic_train2017.json (or in panoptic_segmentation/annotations/)
   COCO instances:  annotations/instances_train2017.json, annotations/instances_val2017.json

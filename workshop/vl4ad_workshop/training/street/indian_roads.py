@@ -1,8 +1,9 @@
 # Copyright 2026 vl4ad_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-Photographs of Indian roads with boxes around obstacles: vsh9705/indian-road-obstacle-detection-dataset.
+Photographs of Indian roads with boxes around obstacles.
 
+They are those of vsh9705/indian-road-obstacle-detection-dataset on GitHub (licence MIT).
 They only measure a model and are never trained on. Half of the files are a hold-out of the whole
 project and are never decoded: those whose sha256 begins with 8 to f.
 """

@@ -1,6 +1,6 @@
 # Copyright 2026 vl4ad_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""One labelled picture, as every reader of this package yields it, and its size for the network."""
+"""One labelled picture, as every reader of this package yields it, and its size in the network."""
 
 from __future__ import annotations
 

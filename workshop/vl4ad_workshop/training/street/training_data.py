@@ -255,4 +255,3 @@ def evenly(values: Sequence[T], most: int) -> list[T]:
     """Return at most `most` values, evenly spaced."""
     count = min(len(values), max(most, 0))
     return [values[i * len(values) // count] for i in range(count)]
-
