@@ -33,18 +33,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                        'part')
 
 
-def run(options: argparse.Namespace) -> None:
+def run(options: argparse.Namespace) -> int:
     """
     Replay both parts of the demo, or the given video, and print where the report is.
 
     :param options: the arguments that `add_arguments` has declared.
+    :return: the exit status: 1 if frames of the given video could not be used.
     :raises SessionError: if the node fails.
     :raises ReportError: if the report cannot be written.
     :raises VideoError: if the given video cannot be read.
     """
     if options.video is not None:
-        replay.run(argparse.Namespace(**vars(options), bag=options.video, topic=None))
-        return
+        parser = argparse.ArgumentParser()
+        replay.add_arguments(parser)
+        defaults = parser.parse_args([str(options.video)])
+        return replay.run(argparse.Namespace(**{**vars(defaults), **vars(options)}))
     if options.bundle is None:
         options = argparse.Namespace(**{**vars(options), 'bundle': DRAWN})
     # Imported here, so that the help of the verb needs no ROS 2.
@@ -77,6 +80,7 @@ def run(options: argparse.Namespace) -> None:
         files |= show_second_act(CameraBag(scene), folder, SCRIPT,
                                  session_options(options, parameters))
     print_files(files, options.out)
+    return 0
 
 
 VERB = Verb(add_arguments, run)
