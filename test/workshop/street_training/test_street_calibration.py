@@ -45,7 +45,7 @@ def test_the_threshold_keeps_the_wanted_share(tmp_path):
     assert choice.known_flagged == {'car': 0.0} and choice.normal_flagged < 0.01
     assert (choice.alpha, choice.beta) == StreetRecipe().ensemble_weights[0]
     bundle = Bundle.open(tmp_path)
-    assert bundle.ensemble.alpha == 0.2 and bundle.ensemble.beta == 0.7
+    assert (bundle.ensemble.alpha, bundle.ensemble.beta) == (choice.alpha, choice.beta)
     assert bundle.calibration(np.float32([choice.threshold])) == pytest.approx(0.5, abs=1e-3)
     assert bundle.calibration.u[0] < choice.threshold < bundle.calibration.u[-1]
     record = json.loads((tmp_path / 'manifest.json').read_text())['provenance']['validation']
