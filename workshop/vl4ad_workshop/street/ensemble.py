@@ -94,16 +94,16 @@ def ensemble(street: Tensor, embedding: Tensor, names: Tensor, names_of_word: Se
     by_name = _with_void(cosine[:cells], constants.out_temperature, constants.out_void)
     of_near = (by_name * (1 - is_new)).sum(-1, keepdim=True)
     of_new = (by_name * is_new).sum(-1, keepdim=True)
-    log_name, log_near, log_new = (share.clamp(min=constants.floor).log()
-                                   for share in (by_name, of_near, of_new))
-    log_new = log_name - (1 - weight) * log_new
+    log_name, log_of_near, log_of_new = (share.clamp(min=constants.floor).log()
+                                         for share in (by_name, of_near, of_new))
+    of_new_class = log_name - (1 - weight) * log_of_new
     # A class without concepts loses all of its share here.
     empty = torch.cat([torch.where(is_used, 0.0, EMPTY_CLASS_LOGIT), weight.new_zeros(1)])
     # What depends on ConSE alone is computed on its own grid and enlarged afterwards.
     outside, outside_of_near = (
-        enlarge((torch.where(is_new > 0, log_new, weight * log_out) + empty)
+        enlarge((torch.where(is_new > 0, of_new_class, weight * log_out) + empty)
                 .reshape(rows, columns, -1), height, width)
-        for log_out in (log_name, log_near))
+        for log_out in (log_name, log_of_near))
     inside = (1 - weight) * inside.clamp(min=constants.floor).log()
     return inside + outside, inside + outside_of_near
 
