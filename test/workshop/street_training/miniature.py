@@ -128,6 +128,32 @@ def write_instances(root, pictures=2):
     return root
 
 
+def write_davis(root, frames=3):
+    """Write two videos, of which one shows nothing that may be pasted."""
+    for number, video in enumerate(('cows', 'horsejump-high')):
+        for frame in range(frames):
+            rgb, ids, segments = draw_things(80 + 10 * number + frame)
+            cow, = (key for key, name in segments.items() if name == 'cow')
+            write_picture(root / 'JPEGImages' / '480p' / video / f'{frame:05d}.jpg', rgb)
+            label = root / 'Annotations' / '480p' / video / f'{frame:05d}.png'
+            label.parent.mkdir(parents=True, exist_ok=True)
+            cv2.imwrite(str(label), (ids == cow).astype(np.uint8) * 255)
+    return root
+
+
+def write_penn_fudan(root, pictures=2):
+    """Write pictures with a person each; the cow is the second 'person'."""
+    for number in range(pictures):
+        rgb, ids, segments = draw_things(110 + number)
+        write_picture(root / 'PNGImages' / f'Ped{number}.png', rgb)
+        keys = {name: key for key, name in segments.items()}
+        label = root / 'PedMasks' / f'Ped{number}_mask.png'
+        label.parent.mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(label), ((ids == keys['person']) + 2 * (ids == keys['cow'])
+                                 ).astype(np.uint8))
+    return root
+
+
 def write_indian(root, digits='07c', size=(300, 420), kind=2):
     """Write a photograph for each first digit of the sha256, and return the folder."""
     for number, digit in enumerate(digits):

@@ -17,7 +17,7 @@ from vl4ad_workshop.training.street.composites import (  # noqa: E402
 from vl4ad_workshop.training.street.label_words import word_index  # noqa: E402
 from vl4ad_workshop.training.street.recipe import CompositeRecipe, StreetRecipe  # noqa: E402
 from vl4ad_workshop.training.street.road_picture import (  # noqa: E402
-    content_size, padded, RoadPicture, scaled)
+    content_size, exposed, padded, RoadPicture, scaled)
 
 
 def street(size=(192, 320)):
@@ -120,3 +120,17 @@ def test_pictures_in_the_size_of_the_network():
     assert wide.rgb.shape == (96, 128, 3) and wide.rgb[95, 0].tolist() == [1, 2, 3]
     assert (wide.labels[90:] == -1).all() and (wide.labels[:, 100:] == -1).all()
     assert StreetRecipe().height % 32 == StreetRecipe().width % 32 == 0
+
+
+def test_another_exposure_changes_only_the_light():
+    picture = street()
+    same = exposed(picture, (1.0, 1.0), np.random.default_rng(0))
+    assert np.array_equal(same.rgb, picture.rgb)
+    made = [exposed(picture, (0.5, 2.0), np.random.default_rng(n)) for n in (1, 1, 2)]
+    assert np.array_equal(made[0].rgb, made[1].rgb) and made[0].labels is picture.labels
+    means = [float(m.rgb.mean()) for m in made]
+    assert abs(means[0] - means[2]) > 1 and not np.array_equal(made[0].rgb, picture.rgb)
+    grey = np.arange(256, dtype=np.uint8).repeat(3).reshape(1, 256, 3)
+    ramp = exposed(RoadPicture('ramp', grey, np.zeros((1, 256), np.int8)), (0.5, 2.0),
+                   np.random.default_rng(3)).rgb.astype(int)
+    assert (np.diff(ramp, axis=1) >= 0).all()  # brighter stays brighter

@@ -11,19 +11,22 @@ pytest.importorskip('torch')
 pytest.importorskip('open_clip')
 
 from miniature import (  # noqa: E402, I100
-    COLOURS, draw_street, draw_things, write_camvid, write_cityscapes, write_indian,
-    write_instances, write_panoptic, write_roads)
+    COLOURS, draw_street, draw_things, write_camvid, write_cityscapes, write_davis, write_indian,
+    write_instances, write_panoptic, write_penn_fudan, write_roads)
 from vl4ad_workshop.street.street_words import WORDS  # noqa: E402
 from vl4ad_workshop.training.real.labelled import DatasetError  # noqa: E402
 from vl4ad_workshop.training.street.camvid import CamVid, CLASSES  # noqa: E402
 from vl4ad_workshop.training.street.cityscapes import CityscapesRoads  # noqa: E402
 from vl4ad_workshop.training.street.coco_instances import CocoInstances  # noqa: E402
 from vl4ad_workshop.training.street.coco_panoptic import CocoPanopticRoads  # noqa: E402
+from vl4ad_workshop.training.street.composites import KNOWN_METRES, METRES  # noqa: E402
 from vl4ad_workshop.training.street.cutting import cut_out  # noqa: E402
 from vl4ad_workshop.training.street.data_folders import DataFolders  # noqa: E402
+from vl4ad_workshop.training.street.davis import Davis, NAMES  # noqa: E402
 from vl4ad_workshop.training.street.indian_roads import IndianRoads  # noqa: E402
 from vl4ad_workshop.training.street.label_words import (  # noqa: E402
     coco_word_index, word_index)
+from vl4ad_workshop.training.street.penn_fudan import PennFudan  # noqa: E402
 from vl4ad_workshop.training.street.recipe import StreetRecipe  # noqa: E402
 from vl4ad_workshop.training.street.road_frames import RoadFrames  # noqa: E402
 from vl4ad_workshop.training.street.training_data import evenly, TrainingData  # noqa: E402
@@ -115,6 +118,34 @@ def test_coco_instances(tmp_path):
         CocoInstances(tmp_path / 'nowhere', 'val2017', 1)
 
 
+def test_davis(tmp_path):
+    data = Davis(write_davis(tmp_path), frames=2)
+    assert data.videos == ['cows']  # a horse with its rider is not used
+    cuts = list(data.cut_outs({'cow', 'dog'}, 40))
+    assert [c.name for c in cuts] == ['cow', 'cow'] and cuts[0].rgb.shape[:2] == (60, 50)
+    assert np.array_equal(cuts[0].rgb[30, 20], COLOURS['cow'])
+    assert not list(data.cut_outs({'dog'}, 40)) and not list(data.cut_outs({'cow'}, 61))
+    assert set(NAMES.values()) <= {*METRES, *KNOWN_METRES}
+    (tmp_path / 'Annotations' / '480p' / 'cows' / '00000.png').write_bytes(b'')
+    with pytest.raises(DatasetError, match='00000.png'):
+        list(data.cut_outs({'cow'}, 40))
+    with pytest.raises(DatasetError, match='no video of DAVIS'):
+        Davis(tmp_path / 'nowhere', frames=2)
+
+
+def test_penn_fudan(tmp_path):
+    data = PennFudan(write_penn_fudan(tmp_path))
+    cuts = list(data.cut_outs(40))
+    assert len(data) == 2 and [c.name for c in cuts] == ['person'] * 4
+    assert np.array_equal(cuts[0].rgb[10, 10], COLOURS['person'])
+    (tmp_path / 'PNGImages' / 'Ped1.png').write_bytes(
+        (tmp_path / 'PedMasks' / 'Ped1_mask.png').read_bytes()[:50])
+    with pytest.raises(DatasetError, match='Ped1.png'):
+        list(data.cut_outs(40))
+    with pytest.raises(DatasetError, match='no masks'):
+        PennFudan(tmp_path / 'nowhere')
+
+
 def test_objects_that_are_cut_off_are_not_cut_out():
     rgb, mask = np.zeros((80, 80, 3), np.uint8), np.zeros((80, 80), bool)
     mask[10:70, 10:50] = True
@@ -171,14 +202,15 @@ def folders(tmp_path_factory):
     root = tmp_path_factory.mktemp('street-data')
     return [write_camvid(root / 'camvid'), write_panoptic(root / 'coco'),
             write_instances(root / 'mini'), write_indian(root / 'indian'),
-            write_roads(root / 'roads')]
+            write_roads(root / 'roads'), write_davis(root / 'davis'),
+            write_penn_fudan(root / 'penn_fudan')]
 
 
 def test_folders_are_recognised_by_their_layout(folders, tmp_path):
-    camvid, coco, mini, indian, roads = folders
+    camvid, coco, mini, indian, roads, davis, penn_fudan = folders
     found = DataFolders.recognise(folders)
-    assert found == DataFolders(camvid, None, coco, mini, indian, (roads,))
-    assert len(found.found()) == 5 and not found.missing()
+    assert found == DataFolders(camvid, None, coco, mini, davis, penn_fudan, indian, (roads,))
+    assert len(found.found()) == 7 and not found.missing()
     both = DataFolders.recognise([write_instances(write_panoptic(tmp_path / 'both'))])
     assert both.coco_panoptic == both.coco_instances == tmp_path / 'both'
     missing = ' '.join(both.missing())
@@ -207,13 +239,23 @@ def test_evaluation_pictures_are_never_trained_on(folders, tmp_path):
     alone = TrainingData(DataFolders.recognise(folders[1:2]), recipe)
     assert len(alone.record()['coco_panoptic']) == 8 and len(alone.validation_objects()) == 4
     with pytest.raises(DatasetError, match='no labelled picture'):
-        TrainingData(DataFolders.recognise(folders[-1:]), recipe)
+        TrainingData(DataFolders.recognise(folders[4:]), recipe)
 
 
 def test_without_animals(folders):
     data = TrainingData(DataFolders.recognise(folders), StreetRecipe(), without_animals=True)
     assert data.objects().names == ('person',)
     assert 'cow' in data.record()['without']
+
+
+def test_what_is_cut_out_of_which_data(folders):
+    data = TrainingData(DataFolders.recognise(folders), StreetRecipe())
+    alone = TrainingData(DataFolders.recognise(folders[:5]), StreetRecipe())
+    assert {name: len(data.objects().among([name])) - len(alone.objects().among([name]))
+            for name in data.objects().names} == {'cow': 3, 'person': 4}
+    assert data.record()['davis'] == ['cows'] and data.record()['penn_fudan'] == 2
+    assert [s.name for s in data.terms()][-3:-1] == ['DAVIS 2016', 'Penn-Fudan pedestrians']
+    assert not alone.record()['davis'] and len(alone.terms()) == len(data.terms()) - 2
 
 
 def test_evenly():

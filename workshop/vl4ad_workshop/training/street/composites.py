@@ -24,14 +24,15 @@ METRES: Mapping[str, float] = {
     'oven': 0.9, 'microwave': 0.4, 'umbrella': 0.9, 'bench': 0.9, 'teddy bear': 0.5,
     'backpack': 0.5, 'handbag': 0.4, 'vase': 0.4, 'fire hydrant': 0.7, 'parking meter': 1.2,
     'boat': 1.5, 'bed': 0.9, 'laptop': 0.3, 'sink': 0.4, 'surfboard': 1.8, 'sports ball': 0.25,
-    'keyboard': 0.2}
-"""Typical heights of the unusual objects that could stand or lie on a road, by COCO's names."""
+    'keyboard': 0.2, 'camel': 2.1, 'goat': 0.8, 'rhinoceros': 1.6}
+"""Typical heights of unusual objects that could be on a road, by the names of COCO and DAVIS."""
 ANIMALS = frozenset(('cow', 'dog', 'horse', 'sheep', 'elephant', 'bear', 'zebra', 'giraffe',
-                     'cat', 'bird'))
+                     'cat', 'bird', 'camel', 'goat', 'rhinoceros'))
 """Those of `METRES` that are animals."""
 KNOWN_METRES: Mapping[str, float] = {
-    'person': 1.7, 'bicycle': 1.1, 'motorcycle': 1.2, 'car': 1.5, 'truck': 2.8, 'bus': 3.0}
-"""Heights of known things, which are pasted with their own street words."""
+    'person': 1.7, 'bicycle': 1.1, 'motorcycle': 1.2, 'car': 1.5, 'truck': 2.8, 'bus': 3.0,
+    'cyclist': 1.7, 'motorcyclist': 1.65}
+"""Heights of known things, which are pasted with their own street words; riders are included."""
 _PERSON = 'person'
 _TRIES = 30  # for one object; most roads have a place for most objects
 _NEAREST = 6  # pixels below the horizon: objects are not put farther away

@@ -12,7 +12,9 @@ from vl4ad_workshop.training.real.labelled import DatasetError
 from vl4ad_workshop.training.street import coco_instances, coco_panoptic
 from vl4ad_workshop.training.street.camvid import camvid_folder
 from vl4ad_workshop.training.street.cityscapes import is_cityscapes
+from vl4ad_workshop.training.street.davis import is_davis
 from vl4ad_workshop.training.street.indian_roads import is_indian_roads
+from vl4ad_workshop.training.street.penn_fudan import is_penn_fudan
 from vl4ad_workshop.training.street.road_frames import road_files
 
 _LAYOUTS = """\
@@ -20,6 +22,8 @@ _LAYOUTS = """\
   Cityscapes:      leftImg8bit/, gtFine/
   COCO panoptic:   annotations/panoptic_train2017.json (or in panoptic_segmentation/annotations/)
   COCO instances:  annotations/instances_train2017.json, annotations/instances_val2017.json
+  DAVIS:           JPEGImages/480p/, Annotations/480p/
+  Penn-Fudan:      PNGImages/, PedMasks/
   Indian roads:    images/SPLIT/*, annotations/SPLIT/*.txt
   clean roads:     pictures or videos directly in the folder, or one video"""
 
@@ -30,6 +34,9 @@ _COSTS = {
                      'can be pasted, so that the model will miss most unusual objects',
     'coco_instances': 'COCO instances is missing: every fifth picture of COCO panoptic is kept '
                       'for validation instead and not trained on',
+    'davis': 'DAVIS is missing: fewer animals and hardly any motorcycle are pasted',
+    'penn_fudan': 'Penn-Fudan is missing: fewer people are pasted, so that more of them are taken '
+                  'for unusual objects',
     'road_frames': 'pictures or videos of clean roads are missing: bright asphalt will look like '
                    'an object more often',
 }
@@ -44,6 +51,8 @@ class DataFolders:
     :ivar cityscapes: labelled streets.
     :ivar coco_panoptic: labelled scenes, and the objects that are pasted in training.
     :ivar coco_instances: the objects that are pasted for validation and tests.
+    :ivar davis: further objects that are pasted in training.
+    :ivar penn_fudan: people that are pasted in training.
     :ivar indian_roads: photographs for evaluation, never trained on.
     :ivar road_frames: folders of clean roads, or videos.
     """
@@ -52,6 +61,8 @@ class DataFolders:
     cityscapes: Path | None = None
     coco_panoptic: Path | None = None
     coco_instances: Path | None = None
+    davis: Path | None = None
+    penn_fudan: Path | None = None
     indian_roads: Path | None = None
     road_frames: tuple[Path, ...] = ()
 
@@ -103,6 +114,7 @@ def _layouts(path: Path) -> list[str]:
                                  for s in coco_panoptic.SPLITS),
             'coco_instances': any(coco_instances.instances_file(path, s).is_file()
                                   for s in coco_instances.SPLITS),
+            'davis': is_davis(path), 'penn_fudan': is_penn_fudan(path),
             'indian_roads': is_indian_roads(path)}
         if names := [name for name, is_it in tests.items() if is_it]:
             return names
@@ -112,5 +124,6 @@ def _layouts(path: Path) -> list[str]:
 def _title(name: str) -> str:
     """Return how people call a data set."""
     return {'camvid': 'CamVid', 'cityscapes': 'Cityscapes', 'coco_panoptic': 'COCO panoptic',
-            'coco_instances': 'COCO instances', 'indian_roads': 'Indian roads (evaluation only)',
+            'coco_instances': 'COCO instances', 'davis': 'DAVIS',
+            'penn_fudan': 'Penn-Fudan', 'indian_roads': 'Indian roads (evaluation only)',
             'road_frames': 'clean roads'}[name]

@@ -179,7 +179,7 @@ def write(head: StreetHead, classifier: Classifier, recipe: StreetRecipe, bundle
 def recipe_of_features(recipe: StreetRecipe) -> dict[str, Any]:
     """Return the numbers of a recipe on which the features depend."""
     names = ('height', 'width', 'scales', 'padding_rgb', 'most_pictures', 'evaluation_pictures',
-             'video_step', 'ego_lane', 'pasting_lane', 'horizon', 'composites')
+             'video_objects', 'video_step', 'ego_lane', 'pasting_lane', 'horizon', 'composites')
     values = asdict(recipe)
     return {name: values[name] for name in names}
 

@@ -29,6 +29,7 @@ class CompositeRecipe:
     :ivar camera_height: of the camera above the ground in metres, which sets the sizes.
     :ivar blur: range in pixels of what is added to the measured blur of the picture.
     :ivar noise_share: share of the objects to which the picture's noise is added.
+    :ivar exposure: smallest and largest factor by which the light of a composite changes.
     :ivar per_street: composites of each labelled street picture that is used.
     :ivar street_step: every how many labelled street pictures one is used.
     :ivar per_road_frame: composites of each frame of a clean road.
@@ -44,7 +45,8 @@ class CompositeRecipe:
     camera_height: float = 1.4
     blur: tuple[float, float] = (-0.2, 0.4)
     noise_share: float = 0.5
-    per_street: int = 2
+    exposure: tuple[float, float] = (0.7, 1.4)
+    per_street: int = 3
     street_step: int = 1
     per_road_frame: int = 10
 
@@ -62,6 +64,7 @@ class StreetRecipe:
     :ivar most_pictures: largest number of pictures of one data set.
     :ivar evaluation_pictures: number of pictures of each split of COCO instances that are kept
         for evaluation. Training leaves them out.
+    :ivar video_objects: frames of each video of DAVIS whose object is cut out.
     :ivar video_step: every how many frames of a clean road one is used.
     :ivar ego_lane: part of a frame of a clean road that is certainly road.
     :ivar pasting_lane: part of such a frame on which objects are pasted.
@@ -102,15 +105,16 @@ class StreetRecipe:
     padding_rgb: tuple[int, int, int] = (127, 127, 127)
     most_pictures: int = 400
     evaluation_pictures: int = 80
+    video_objects: int = 10
     video_step: int = 4
     ego_lane: Polygon = ((0.18, 0.92), (0.82, 0.92), (0.53, 0.64), (0.47, 0.64))
     pasting_lane: Polygon = ((0.05, 0.92), (0.95, 0.92), (0.56, 0.62), (0.42, 0.62))
     horizon: float = 0.565
     composites: CompositeRecipe = CompositeRecipe()
     head_width: int = 96
-    steps: int = 1200
+    steps: int = 1500
     batch: dict[str, int] = field(default_factory=lambda: {
-        'streets': 3, 'scenes': 3, 'roads': 1, 'pasted': 6})
+        'streets': 3, 'scenes': 3, 'roads': 1, 'pasted': 7})
     part_weight: dict[str, float] = field(default_factory=lambda: {
         'streets': 1.0, 'scenes': 1.0, 'roads': 0.3, 'pasted': 2.0})
     crop: tuple[int, int] = (6, 7)
@@ -127,7 +131,7 @@ class StreetRecipe:
     known: str = 'cityscapes_merged'
     anomaly: str = 'everything'
     seen: tuple[str, ...] = ('cityscapes',)
-    ensemble_weights: tuple[tuple[float, float], ...] = ((0.3, 0.3),)
+    ensemble_weights: tuple[tuple[float, float], ...] = ((0.35, 0.35),)
     validation_composites: int = 120
     keep_objects: float = 0.8
     counted_height: float = 32.0

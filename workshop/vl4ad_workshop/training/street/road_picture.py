@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -86,3 +86,21 @@ def padded(picture: RoadPicture, rgb: tuple[int, int, int]) -> RoadPicture:
         picture.name,
         cv2.copyMakeBorder(picture.rgb, 0, down, 0, right, cv2.BORDER_CONSTANT, value=rgb),
         np.pad(picture.labels, ((0, down), (0, right)), constant_values=IGNORE), picture.clean)
+
+
+def exposed(picture: RoadPicture, factors: tuple[float, float],
+            rng: np.random.Generator) -> RoadPicture:
+    """
+    Return a picture with another exposure, contrast and colour of the light.
+
+    :param picture: the picture, which is not changed.
+    :param factors: smallest and largest factor of the brightness and exponent of the contrast.
+        The factors of the colours differ from that of the brightness by a quarter as much.
+    :param rng: draws them, evenly in their logarithm.
+    """
+    low, high = np.log(factors)
+    gain = np.exp(rng.uniform(low, high) + rng.uniform(low, high, 3) / 4)
+    exponent = np.exp(rng.uniform(low, high))
+    table = np.clip(gain * (np.arange(256)[:, None] / 255) ** exponent, 0, 1) * 255
+    rgb = cv2.LUT(picture.rgb, np.round(table).astype(np.uint8)[None])
+    return replace(picture, rgb=rgb)

@@ -22,9 +22,11 @@ from vl4ad_workshop.training.street.coco_panoptic import CocoPanopticRoads, pano
 from vl4ad_workshop.training.street.composites import (
     ANIMALS, Composite, composites, Ground, KNOWN_METRES, METRES, Objects)
 from vl4ad_workshop.training.street.data_folders import DataFolders
+from vl4ad_workshop.training.street.davis import Davis
+from vl4ad_workshop.training.street.penn_fudan import PennFudan
 from vl4ad_workshop.training.street.recipe import StreetRecipe
 from vl4ad_workshop.training.street.road_frames import RoadFrames
-from vl4ad_workshop.training.street.road_picture import RoadPicture, scaled
+from vl4ad_workshop.training.street.road_picture import exposed, RoadPicture, scaled
 
 _KEPT_EVERY = 5  # every how many pictures one validates where there is no validation split
 _TERMS = {
@@ -34,6 +36,10 @@ _TERMS = {
                          'https://www.cityscapes-dataset.com/license/'),
     'coco_panoptic': Source('COCO panoptic', 'annotations CC BY 4.0, pictures under the terms of '
                             'Flickr', 'https://cocodataset.org/#termsofuse'),
+    'davis': Source('DAVIS 2016', 'CC BY-NC 4.0; some videos under the terms of YouTube',
+                    'https://davischallenge.org'),
+    'penn_fudan': Source('Penn-Fudan pedestrians', 'those of the authors of the pictures',
+                         'https://www.cis.upenn.edu/~jshi/ped_html/'),
     'road_frames': Source('frames of clean roads', 'those of their owners', ''),
 }
 T = TypeVar('T')
@@ -120,8 +126,16 @@ class TrainingData:
                       for path in folders.road_frames]
 
     def objects(self) -> Objects:
-        """Cut the objects out of COCO panoptic that are pasted in training."""
-        return Objects(c for picked in self.scenes for c in self._cut(picked))
+        """Cut out the objects that are pasted in training."""
+        folders, recipe = self._folders, self._recipe
+        wanted = {*METRES, *KNOWN_METRES} - self._without
+        least = recipe.composites.smallest_source
+        cuts = [(c for picked in self.scenes for c in self._cut(picked))]
+        if folders.davis:
+            cuts.append(Davis(folders.davis, recipe.video_objects).cut_outs(wanted, least))
+        if folders.penn_fudan:
+            cuts.append(PennFudan(folders.penn_fudan).cut_outs(least))
+        return Objects(chain.from_iterable(cuts))
 
     def validation_objects(self) -> Objects:
         """Cut out the objects that choose constants; none of them was trained on."""
@@ -137,12 +151,12 @@ class TrainingData:
         unusual, known = objects.among(METRES), objects.among(KNOWN_METRES)
         streets = (picture for picked in self.streets
                    for picture in Picked(picked.pictures, picked.numbers[::recipe.street_step]))
-        for made in chain(
+        for number, made in enumerate(chain(
                 composites(with_ground(streets, self._recipe), unusual, known, 2 * seed,
                            recipe.per_street, recipe),
                 composites(self.road_grounds(), unusual, known, 2 * seed + 1,
-                           recipe.per_road_frame, recipe)):
-            yield made.picture
+                           recipe.per_road_frame, recipe))):
+            yield exposed(made.picture, recipe.exposure, np.random.default_rng((seed, number)))
 
     def road_grounds(self) -> Iterator[tuple[RoadPicture, Ground]]:
         """Read the frames of clean roads in the network's size, with the part to paste on."""
@@ -206,7 +220,8 @@ class TrainingData:
         """Return the data sets that were trained on, with their terms."""
         folders = self._folders
         used = {'camvid': folders.camvid, 'cityscapes': folders.cityscapes,
-                'coco_panoptic': folders.coco_panoptic, 'road_frames': self.roads}
+                'coco_panoptic': folders.coco_panoptic, 'davis': folders.davis,
+                'penn_fudan': folders.penn_fudan, 'road_frames': self.roads}
         return tuple(_TERMS[name] for name, given in used.items() if given)
 
     def record(self) -> dict[str, object]:
@@ -217,6 +232,9 @@ class TrainingData:
                 p.pictures.name(i) for p in self.scenes for i in p.numbers
                 if isinstance(p.pictures, CocoPanopticRoads)),
             'clean_roads': {name: total for r in self.roads for name, total in r.sums.items()},
+            'davis': Davis(self._folders.davis, 1).videos if self._folders.davis else [],
+            'penn_fudan': len(PennFudan(self._folders.penn_fudan)) if self._folders.penn_fudan
+            else 0,
             'without': sorted(self._without)}
 
 
