@@ -138,7 +138,7 @@ def test_segments_of_living_processes_and_of_those_that_start_are_never_removed(
         with holder() as first, holder() as second, holder() as third:
             for process in (first, second, third):
                 own = segments(process)
-                output, _ = process.communicate('\n', timeout=20)
+                output, _ = process.communicate('\n', timeout=60)
                 assert process.returncode == 0 and 'Error' not in output
                 assert not any(path.exists() for path in own)
     finally:
