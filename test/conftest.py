@@ -1,12 +1,22 @@
 # Copyright 2026 vl4ad_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Fixtures that several test folders share."""
+"""A ROS domain for every process of a test run, and fixtures that several folders share."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
+from domains import own_domain
 import pytest
+
+os.environ['ROS_DOMAIN_ID'] = own_domain()
+os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
+if os.environ.get('ROS_DISTRO') == 'humble':
+    os.environ['ROS_LOCALHOST_ONLY'] = '1'
+if 'PYTEST_XDIST_WORKER' in os.environ:
+    # Each worker has a core; threads that wait for a core that another worker uses slow both down.
+    os.environ.setdefault('OMP_NUM_THREADS', '1')
 
 
 @pytest.fixture(scope='session')

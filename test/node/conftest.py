@@ -1,12 +1,11 @@
 # Copyright 2026 vl4ad_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""A domain of its own for every test run, and no ROS tests where there is no rclpy."""
+"""Nodes with the mock bundle, and no ROS tests where there is no rclpy."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
-import random
 import tempfile
 
 import pytest
@@ -16,10 +15,6 @@ try:
 except ImportError:
     collect_ignore_glob = ['test_*.py']
 
-os.environ['ROS_DOMAIN_ID'] = str(random.SystemRandom().randint(1, 100))
-os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
-if os.environ.get('ROS_DISTRO') == 'humble':
-    os.environ['ROS_LOCALHOST_ONLY'] = '1'
 os.environ['ROS_LOG_DIR'] = tempfile.mkdtemp(prefix='vl4ad_ros_log_')
 
 

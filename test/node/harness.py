@@ -27,8 +27,8 @@ from vl4ad_ros.node import qos
 from vl4ad_ros.node.detector_node import DetectorNode
 from vl4ad_ros.node.messages import image as to_message
 
-TIMEOUT_S = 20.0
-"""Discovery takes 0.01 s or about 3 s; nothing here takes longer unless it is broken."""
+TIMEOUT_S = 60.0
+"""Discovery takes 0.01 s or about 3 s, and some times that on a machine that is busy."""
 
 TRANSITIONS = {
     'configure': Transition.TRANSITION_CONFIGURE, 'cleanup': Transition.TRANSITION_CLEANUP,

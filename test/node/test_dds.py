@@ -14,6 +14,7 @@ import sys
 from threading import Event, Thread
 
 from diagnostic_msgs.msg import DiagnosticStatus
+from domains import own_domain
 from harness import Bench
 import pytest
 from rclpy.node import Node
@@ -61,9 +62,9 @@ input()
 
 
 def environment(**changes: str) -> dict[str, str]:
-    """Return an environment without profile, in a domain that no other test uses."""
+    """Return an environment without profile, in a domain that no test uses at the same time."""
     kept = {name: value for name, value in os.environ.items() if name not in dds.VARIABLES}
-    return {**kept, 'ROS_DOMAIN_ID': '101', 'PYTHONPATH': str(ROOT), **changes}
+    return {**kept, 'ROS_DOMAIN_ID': own_domain(), 'PYTHONPATH': str(ROOT), **changes}
 
 
 @contextmanager
@@ -114,9 +115,9 @@ def node(ros):
 def test_the_next_start_removes_what_a_killed_process_left():
     with holder() as killed, holder() as living:
         abandoned, kept = segments(killed), segments(living)
+        assert sum(path.stat().st_size for path in abandoned) > 2 ** 24
         killed.kill()
         killed.wait()
-        assert sum(path.stat().st_size for path in abandoned) > 2 ** 24
         with holder() as starting:
             segments(starting)
             for path in abandoned:
@@ -137,7 +138,7 @@ def test_segments_of_living_processes_and_of_those_that_start_are_never_removed(
         with holder() as first, holder() as second, holder() as third:
             for process in (first, second, third):
                 own = segments(process)
-                output, _ = process.communicate('\n', timeout=20)
+                output, _ = process.communicate('\n', timeout=60)
                 assert process.returncode == 0 and 'Error' not in output
                 assert not any(path.exists() for path in own)
     finally:

@@ -225,7 +225,7 @@ def process(context, bundle: Path, plan: Plan, *ros_args: str):
 
 def ended(node: subprocess.Popen) -> str:
     """Return what it said until its end."""
-    output, _ = node.communicate(timeout=20)
+    output, _ = node.communicate(timeout=60)
     return output
 
 

@@ -54,7 +54,7 @@ def launched(ros, bundle: Path, folder: Path, *arguments: str):
         finally:
             outside.close()
             process.send_signal(signal.SIGINT)
-            assert process.wait(timeout=30) == 0, output.read_text()
+            assert process.wait(timeout=60) == 0, output.read_text()
 
 
 def test_it_starts_the_node_active_and_ends_it(ros, mock_bundle, tmp_path):

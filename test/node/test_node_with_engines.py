@@ -115,7 +115,7 @@ def test_a_node_that_is_told_to_end_while_it_builds(
         assert not has_ended(pid, 0.1)
         start = time.monotonic()
         node.send_signal(number)
-        output, _ = node.communicate(timeout=20)
+        output, _ = node.communicate(timeout=60)
         assert node.returncode == 0 and 'Traceback' not in output, output
         assert has_ended(pid) and time.monotonic() - start < 5
     finally:

@@ -5,8 +5,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-import random
 
+from domains import own_domain
 import pytest
 
 
@@ -15,7 +15,7 @@ def domain() -> Iterator[None]:
     """Set a domain for this module and for all processes that it starts (needs rclpy)."""
     from vl4ad_ros.node.dds import use_profile
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv('ROS_DOMAIN_ID', str(random.SystemRandom().randint(1, 100)))
+        patch.setenv('ROS_DOMAIN_ID', own_domain())
         patch.setenv('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
         use_profile()
         yield

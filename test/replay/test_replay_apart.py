@@ -61,7 +61,7 @@ def marked(mark):
     return found
 
 
-def until(condition, what, seconds=30):
+def until(condition, what, seconds=60):
     """Wait until something is the case."""
     end = time.monotonic() + seconds
     while not condition():
@@ -160,7 +160,7 @@ def test_a_killed_replay_takes_its_node_along_and_runs_again(domain, bags, mock_
     assert len(marked(mark)) >= 2
     process.kill()
     process.communicate()
-    until(lambda: not marked(mark), 'the node to end', 5)
+    until(lambda: not marked(mark), 'the node to end', 30)
     assert (out / '.partial').exists()
     process = replay(bags[0], mock_bundle, out, '--lockstep')
     assert process.wait(60) == 0, process.communicate()
@@ -178,7 +178,7 @@ def test_two_signals_leave_the_old_report_and_no_process(domain, bags, mock_bund
     process.send_signal(signal.SIGINT)
     time.sleep(0.05)
     process.send_signal(signal.SIGTERM)
-    said = process.communicate(timeout=20)[1]
+    said = process.communicate(timeout=60)[1]
     assert process.returncode == 130 and said.strip() == 'vl4ad: stopped'
     assert not marked(mark)
     assert {p.name: p.read_text() for p in out.iterdir()} == {'metrics.json': '{"old": 1}'}
@@ -249,7 +249,7 @@ sys.argv = ['vl4ad', 'replay']
 sys.exit(cli.main())
 """)
     done = subprocess.run([sys.executable, '-m', 'program'], capture_output=True, text=True,
-                          cwd=tmp_path, timeout=30)
+                          cwd=tmp_path, timeout=60)
     assert (done.returncode, done.stderr) == (130, 'vl4ad: stopped\n')
 
 

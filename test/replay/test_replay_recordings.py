@@ -27,7 +27,7 @@ def test_a_pause_of_an_hour_is_shortened_and_not_counted(domain, mock_bundle, tm
     began = time.monotonic()
     assert cli.main(['replay', str(tmp_path / 'bag'), '--bundle', str(mock_bundle), '--out',
                      str(tmp_path / 'out'), '--max-gap', '0.5']) == 0
-    assert time.monotonic() - began < 60
+    assert time.monotonic() - began < 600
     said = capsys.readouterr()
     assert 'leap by 3600 s at frame 8' in said.err
     assert '16 of 16 frames of /camera/image used' in said.err

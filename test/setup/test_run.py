@@ -283,6 +283,14 @@ def test_all_tests_include_the_slow_ones(sandbox):
     assert '-m pytest -m  -x' in sandbox.run('test', '--all', '-x')[1]
 
 
+def test_all_tests_but_no_chosen_ones_share_the_cores(sandbox):
+    shared = '-n logical --maxprocesses 4 --dist worksteal'
+    assert f'-m pytest {shared}\n' in sandbox.run('test')[1]
+    assert f'-m pytest -m  {shared}\n' in sandbox.run('test', '--all')[1]
+    for chosen in (['test/obstacles'], ['--all', 'test/obstacles']):
+        assert shared not in sandbox.run('test', *chosen)[1]
+
+
 def test_ci_runs_the_tests():
     assert (ROOT / '.ci' / 'run').read_text().count('exec ./run test') == 1
     assert os.access(ROOT / '.ci' / 'run', os.X_OK)

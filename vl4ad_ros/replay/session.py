@@ -307,7 +307,7 @@ class _NodeProcess:
 
     def stop(self) -> None:
         """End the process as Ctrl-C does, and by stronger signals if it does not end."""
-        for number, seconds in ((signal.SIGINT, 8), (signal.SIGTERM, 3), (signal.SIGKILL, 3)):
+        for number, seconds in ((signal.SIGINT, 8), (signal.SIGTERM, 3), (signal.SIGKILL, 30)):
             if self._popen.poll() is None:
                 self._popen.send_signal(number)
                 try:

@@ -26,7 +26,7 @@ from vl4ad_ros.cli import main  # noqa: E402
 from vl4ad_ros.inference.backend import open_backend  # noqa: E402
 from vl4ad_ros.inference.detector import Detector  # noqa: E402
 from vl4ad_ros.prompts import reader as vocabularies  # noqa: E402
-from vl4ad_workshop.network import convert  # noqa: E402
+from vl4ad_workshop.network import convert, export  # noqa: E402
 from vl4ad_workshop.network.checkpoint import load_checkpoint  # noqa: E402
 from vl4ad_workshop.network.clip_tokenizer import write_clip_tokenizer  # noqa: E402
 from vl4ad_workshop.network.config import OFFICIAL  # noqa: E402
@@ -58,6 +58,20 @@ def converted(small, weights, tmp_path_factory):
         converted_once.append(tmp_path_factory.mktemp('converted') / 'out')
         assert run(weights, converted_once[0]) == 0
     return converted_once[0]
+
+
+@pytest.fixture
+def copied_text(converted, monkeypatch):
+    """Let conversions copy the text network of `converted`: its export takes seconds."""
+    monkeypatch.setattr(export, 'export_text', lambda network, path, weights: shutil.copyfile(
+        converted / path.name, path))
+
+
+@pytest.fixture
+def copied_graphs(converted, copied_text, monkeypatch):
+    """Let conversions of the same shape copy both fp32 networks of `converted`."""
+    monkeypatch.setattr(export, 'export_vision', lambda network, path, *_: shutil.copyfile(
+        converted / path.name, path))
 
 
 def run(checkpoint, out, *options):
@@ -127,7 +141,7 @@ def test_a_precision_adds_graphs_and_reference_frames(
 
 
 def test_form_and_pictures_may_be_chosen(
-        checkpoint, wide_tolerance, tmp_path, capsys, pictures):
+        copied_graphs, checkpoint, wide_tolerance, tmp_path, capsys, pictures):
     assert run(checkpoint, tmp_path / 'out', '--dtype', 'bf16', '--sampling', 'gather',
                '--images', str(pictures)) == 0, capsys.readouterr().err
     bundle = Bundle.open(tmp_path / 'out')
@@ -137,7 +151,7 @@ def test_form_and_pictures_may_be_chosen(
 
 
 def test_a_precision_that_is_too_coarse_leaves_nothing(
-        checkpoint, tmp_path, monkeypatch, capsys):
+        copied_graphs, checkpoint, tmp_path, monkeypatch, capsys):
     monkeypatch.setitem(reference.TOLERANCE, 'fp16', reference.Deviation(1e-9, 0, 0, 0))
     assert run(checkpoint, tmp_path / 'out', '--dtype', 'fp16', '--sampling', 'gather') == 1
     assert 'fp16 is too coarse' in capsys.readouterr().err
@@ -179,7 +193,7 @@ def test_the_graph_holds_each_weight_once_and_nothing_unused(converted, weights)
     assert len(heads) == 1
 
 
-def test_options_are_built_in_and_recorded(checkpoint, tmp_path, capsys):
+def test_options_are_built_in_and_recorded(copied_text, checkpoint, tmp_path, capsys):
     options = ('--classifier', 'in', '--drop-void', '--temperature', '0.05', '--vocabulary',
                'cityscapes', '--anomaly', 'animals', '--concepts', '200', '--classes', '60')
     assert run(checkpoint, tmp_path / 'out', *options) == 0, capsys.readouterr().err
@@ -231,7 +245,8 @@ def test_weights_that_are_not_finite_are_named_and_not_converted(
     assert [p.name for p in tmp_path.iterdir()] == ['x.pth']
 
 
-def test_no_bundle_is_written_that_would_not_open(checkpoint, tmp_path, capsys, monkeypatch):
+def test_no_bundle_is_written_that_would_not_open(
+        copied_graphs, checkpoint, tmp_path, capsys, monkeypatch):
     """Whoever made the weights, such as a training that diverged."""
     state = torch.load(checkpoint)['model']
     name = next(name for name in state if 'predictor' in name)

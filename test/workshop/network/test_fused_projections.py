@@ -115,16 +115,20 @@ def session_of(path):
 @pytest.mark.parametrize('dtype', ['fp32', 'fp16'])
 def test_the_shipped_network_gives_the_same(dtype, tmp_path, monkeypatch):
     """Fused, not fused, and in PyTorch; ONNX Runtime has no bfloat16 on CPUs."""
-    bundle, counts, graphs = Bundle.open('tiny'), [], []
+    bundle, counts = Bundle.open('tiny'), []
     reference = load_reference(bundle)
-    for fuse in (lambda model: 0, lambda model: counts.append(fuse_projections(model))):
-        monkeypatch.setattr(export, 'fuse_projections', fuse)
-        network, _ = load_network(bundle)
-        set_precision(network, dtype)
-        set_sampling(network, 'gather')
-        graphs.append(tmp_path / f'{len(graphs)}.onnx')
-        export_vision(network, graphs[-1], (bundle.vision.height, bundle.vision.width),
-                      bundle.capacity.concepts, bundle.capacity.classes, Classification(), [])
+    graphs = [tmp_path / 'separate.onnx', tmp_path / 'fused.onnx']
+
+    def fuse(model):
+        onnx_ir.save(model, graphs[0])
+        counts.append(fuse_projections(model))
+
+    monkeypatch.setattr(export, 'fuse_projections', fuse)
+    network, _ = load_network(bundle)
+    set_precision(network, dtype)
+    set_sampling(network, 'gather')
+    export_vision(network, graphs[1], (bundle.vision.height, bundle.vision.width),
+                  bundle.capacity.concepts, bundle.capacity.classes, Classification(), [])
     # Queries and keys of each layer of one decoder, offsets and weights of the other.
     assert counts == [TINY.mask_decoder_layers + TINY.pixel_decoder_layers]
     before, after = map(session_of, graphs)
@@ -138,18 +142,18 @@ def test_the_shipped_network_gives_the_same(dtype, tmp_path, monkeypatch):
 
 
 @torch.no_grad()
-@pytest.mark.parametrize('trunk', ['ConvNeXt', 'ResNet'])
-def test_layers_share_keys_and_values_of_a_level(trunk, trunks, tmp_path, monkeypatch):
-    """With nine layers, as official networks have, three attend to each level."""
+@pytest.mark.parametrize('trunk, layers', [('ConvNeXt', 4), ('ResNet', 9)])
+def test_layers_share_keys_and_values_of_a_level(trunk, layers, trunks, tmp_path, monkeypatch):
+    """Three of nine layers attend to each level, as in official networks; two of four to one."""
     torch.manual_seed(0)
-    config = replace(trunks[trunk], mask_decoder_layers=9)
+    config = replace(trunks[trunk], mask_decoder_layers=layers)
     network, counts = Vl4ad(config).eval().requires_grad_(False), []
     monkeypatch.setattr(
         export, 'fuse_projections', lambda model: counts.append(fuse_projections(model)))
     export_vision(network, tmp_path / 'vision.onnx', (64, 96), 16, 8, Classification(), [])
     assert counts == [
-        9 + config.pixel_decoder_layers  # queries and keys, offsets and weights
-        + 2 * (9 - 3)  # keys and values of three levels
+        layers + config.pixel_decoder_layers  # queries and keys, offsets and weights
+        + 2 * (layers - 3)  # keys and values of three levels
         + (trunk == 'ResNet')]  # keys and values of the attention pooling
     concepts = torch.nn.functional.normalize(torch.randn(16, config.embed_dim), dim=-1)
     inputs = (torch.randint(0, 255, (64, 96, 3), dtype=torch.uint8), concepts,

@@ -24,7 +24,8 @@ from vl4ad_ros.cli import main  # noqa: E402
 from vl4ad_ros.inference.backend import open_backend  # noqa: E402
 from vl4ad_ros.inference.letterbox import Letterbox  # noqa: E402
 from vl4ad_workshop.network import reexport  # noqa: E402
-from vl4ad_workshop.network.bundle_network import load_network, open_network  # noqa: E402
+from vl4ad_workshop.network.bundle_network import (  # noqa: E402
+    load_network, OfBundle, open_network)
 from vl4ad_workshop.network.weight_file import WeightFile  # noqa: E402
 
 SIZE = ('--input-size', '96x160', '--sampling', 'gather')
@@ -41,6 +42,13 @@ def half(tmp_path_factory):
     assert export('tiny', folder / 'half', *SIZE) == 0
     assert [p.name for p in folder.iterdir()] == ['half']
     return folder / 'half'
+
+
+@pytest.fixture
+def copied_graphs(half, monkeypatch):
+    """Let exports of `half` copy its graphs, which they would write again in seconds."""
+    monkeypatch.setattr(OfBundle, 'write_graph', lambda network, path, *_: shutil.copyfile(
+        half / path.name, path))
 
 
 def graphs(bundle):
@@ -73,7 +81,7 @@ def test_the_reference_is_what_the_fp32_graph_says(half):
     assert max(maps.anomaly_mass.max() for maps in frames.answers) > 0.3
 
 
-def test_reference_frames_are_the_users_pictures(half, tmp_path, pictures):
+def test_reference_frames_are_the_users_pictures(half, copied_graphs, tmp_path, pictures):
     assert export(half, tmp_path / 'new', *SIZE, '--images', str(pictures)) == 0
     bundle = Bundle.open(tmp_path / 'new')
     frames = reference.load_reference(bundle)
@@ -201,7 +209,8 @@ def test_a_precision_that_is_too_coarse_is_refused(half, tmp_path, monkeypatch, 
     assert not list(tmp_path.iterdir())
 
 
-def test_weights_beyond_the_precision_are_refused(half, tmp_path, monkeypatch, capsys):
+def test_weights_beyond_the_precision_are_refused(
+        half, copied_graphs, tmp_path, monkeypatch, capsys):
     """Even if what they make infinite is not seen in the reference frames."""
     def spoilt(bundle):
         network = open_network(bundle)
@@ -217,7 +226,8 @@ def test_weights_beyond_the_precision_are_refused(half, tmp_path, monkeypatch, c
     assert not list(tmp_path.iterdir())
 
 
-def test_a_bundle_whose_name_is_a_path_is_written_here(half, tmp_path, monkeypatch):
+def test_a_bundle_whose_name_is_a_path_is_written_here(
+        half, copied_graphs, tmp_path, monkeypatch):
     copy = shutil.copytree(half, tmp_path / 'copy')
     manifest = json.loads((copy / 'manifest.json').read_text())
     write_manifest(copy, {**manifest, 'name': '../../up / and away'})
