@@ -17,6 +17,8 @@ MAY_IMPORT = {
     '__init__.py': {'bundle', 'inference', 'obstacles'},
     'signals.py': set(),
     'processes.py': set(),
+    'workers.py': {'processes'},
+    'ray_workers.py': {'workers'},
     'outputs.py': {'signals'},
     'files.py': set(),
     'prompts': {'files'},
@@ -33,7 +35,7 @@ MAY_IMPORT = {
     'replay': {'signals', 'files', 'outputs', 'prompts', 'images', 'bundle', 'inference',
                'obstacles', 'settings', 'evaluation', 'node'},
     'commands': {'files', 'outputs', 'prompts', 'images', 'bundle', 'inference', 'obstacles',
-                 'settings', 'evaluation', 'composing', 'replay'},
+                 'settings', 'evaluation', 'composing', 'replay', 'workers', 'ray_workers'},
     'cli.py': {'signals', 'commands'},
 }
 # The same for the workshop, which may import all of vl4ad_ros too.
@@ -67,6 +69,7 @@ ONLY_IN = {
     'openvino': ('vl4ad_ros/inference/openvino.py',),
     'tokenizers': ('vl4ad_ros/bundle/tokenizer.py', *ANYWHERE_IN_WORKSHOP),
     'av': ('vl4ad_ros/evaluation/video_topic.py',),
+    'ray': ('vl4ad_ros/ray_workers.py',),
     'lz4': ('vl4ad_ros/evaluation/storage/',),
     'rosbags': ('vl4ad_ros/evaluation/', 'vl4ad_ros/composing/composed_bag.py',
                 'vl4ad_workshop/scenes/bag.py'),

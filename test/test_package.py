@@ -29,7 +29,7 @@ ROSDEP_KEYS = {'cv2': 'python3-opencv', 'numpy': 'python3-numpy',
                'onnxruntime': 'python3-onnxruntime-pip', 'tqdm': 'python3-tqdm',
                'yaml': 'python3-yaml'}
 # Wheels of rosbags bring backports and lz4.
-WITHOUT_ROSDEP_KEY = {'av', 'backports', 'cuda', 'lz4', 'openvino', 'rosbags', 'tensorrt',
+WITHOUT_ROSDEP_KEY = {'av', 'backports', 'cuda', 'lz4', 'openvino', 'ray', 'rosbags', 'tensorrt',
                       'tokenizers'}
 LATER_STANDARD = {'compression'}  # Python 3.14
 FIRST_PARTY = {'vl4ad_ros', 'vl4ad_workshop'}

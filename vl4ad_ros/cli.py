@@ -58,6 +58,7 @@ _TORCH = ('torch', 'torchvision', 'open_clip', 'onnx', 'onnx_ir', 'onnxscript', 
           'safetensors', 'tensorboard')
 _BAGS = ('backports', 'lz4', 'rosbags', 'tqdm')
 _VIDEO = ('av',)
+_CLUSTER = ('ray',)
 _ROS_SUFFIXES = ('_msgs', '_interfaces')
 
 
@@ -233,6 +234,8 @@ def _message(error: Exception) -> str:
         if missing in _VIDEO:
             return ('this recording has a topic of video packets, which needs PyAV (Python 3.11 '
                     'or newer); run: pip install av')
+        if missing in _CLUSTER:
+            return 'a cluster needs Ray, which is not installed; run: pip install ray'
         if missing in _BAGS:
             return (f'this needs {missing}; in the source folder of vl4ad_ros run: '
                     "pip install '.[bags]'")

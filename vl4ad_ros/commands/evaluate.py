@@ -6,22 +6,20 @@ from __future__ import annotations
 
 import argparse
 import json
-from pathlib import Path
 import sys
-from tempfile import TemporaryDirectory
-from typing import Any
 
 from tqdm import tqdm
 
 from vl4ad_ros.commands import Verb
 from vl4ad_ros.commands.arguments import (
-    add_bag_arguments, add_bundle_argument, add_params_argument, node_parameters)
-from vl4ad_ros.commands.recordings import finished, open_recording
+    add_bag_arguments, add_bundle_argument, add_params_argument, add_worker_arguments,
+    node_parameters)
+from vl4ad_ros.commands.recording_jobs import RecordingJob, run_jobs
+from vl4ad_ros.commands.recordings import finished
 from vl4ad_ros.evaluation.bag_reader import BagError, BagFrame, CameraBag
-from vl4ad_ros.evaluation.figures import totals
 from vl4ad_ros.evaluation.offline import evaluate
 from vl4ad_ros.evaluation.pixel_metrics import PixelMetrics
-from vl4ad_ros.evaluation.video_file import VideoError
+from vl4ad_ros.evaluation.recording_result import merged, RecordingResult
 from vl4ad_ros.inference.detector import Detector
 from vl4ad_ros.obstacles.pipeline import Result
 from vl4ad_ros.settings import Settings
@@ -32,57 +30,37 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_bag_arguments(parser, several=True)
     add_bundle_argument(parser)
     add_params_argument(parser)
+    add_worker_arguments(parser)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Evaluate the recordings, print their figures, and return 0 if enough frames were used."""
+    """
+    Evaluate the recordings, and print their figures.
+
+    Each recording is evaluated by itself, and one that cannot be read does not stop the others.
+
+    :param options: the arguments that `add_arguments` has declared.
+    :returns: 0 if enough frames of each recording could be used, else 1.
+    """
     settings = Settings().changed(node_parameters(options))
-    bags: list[Path] = options.bags
-    if len(bags) == 1:
-        with TemporaryDirectory(prefix='vl4ad_') as folder:
-            bag = open_recording(bags[0], Path(folder), options)
-            detector = _detector(settings)
-            try:
-                metrics, enough = _evaluate(bags[0], bag, detector, settings, options, None)
-            finally:
-                detector.close()
-        print(json.dumps(metrics, indent=2))
-        return 0 if enough else 1
-    return _run_several(bags, settings, options)
+    jobs = [RecordingJob(path, options, settings) for path in options.bags]
+    results = []
+    for job, outcome in zip(jobs, run_jobs(_evaluate, jobs)):
+        if outcome.error and len(jobs) == 1:
+            raise outcome.error
+        if outcome.error:
+            print(f'vl4ad: error: {outcome.error}', file=sys.stderr)
+        results.append(outcome.found or RecordingResult.failed(
+            str(job.recording), str(outcome.error)))
+    print(json.dumps(results[0].figures if len(jobs) == 1 else merged(results), indent=2))
+    return 0 if all(result.enough for result in results) else 1
 
 
-def _run_several(bags: list[Path], settings: Settings, options: argparse.Namespace) -> int:
-    """Evaluate each recording by itself; one that cannot be read does not stop the others."""
-    found: list[dict[str, Any]] = []
-    pooled, all_enough = PixelMetrics(), True
-    detector = _detector(settings)
-    try:
-        for path in bags:
-            try:
-                with TemporaryDirectory(prefix='vl4ad_') as folder:
-                    bag = open_recording(path, Path(folder), options)
-                    metrics, enough = _evaluate(path, bag, detector, settings, options, pooled)
-            except (BagError, VideoError) as error:
-                print(f'vl4ad: error: {error}', file=sys.stderr)
-                metrics, enough = {'error': str(error)}, False
-            found.append({'recording': str(path), **metrics})
-            all_enough &= enough
-    finally:
-        detector.close()
-    print(json.dumps({'recordings': found, 'total': totals(found, pooled.result())}, indent=2))
-    return 0 if all_enough else 1
-
-
-def _detector(settings: Settings) -> Detector:
-    return Detector.open(settings.model_bundle, settings.model_backend, settings.backend_options)
-
-
-def _evaluate(path: Path, bag: CameraBag, detector: Detector, settings: Settings,
-              options: argparse.Namespace, pooled: PixelMetrics | None
-              ) -> tuple[dict[str, Any], bool]:
+def _evaluate(job: RecordingJob, bag: CameraBag, detector: Detector) -> RecordingResult:
     """Return the figures of a recording, and whether enough of its frames could be used."""
     refused: list[BagError] = []
     warned = len(bag.notes)
+    pixels = PixelMetrics()
     with tqdm(total=len(bag.times_ns), unit='frame', disable=None, leave=False) as bar:
         def processed(frame: BagFrame, result: Result) -> None:
             bar.update()
@@ -90,12 +68,13 @@ def _evaluate(path: Path, bag: CameraBag, detector: Detector, settings: Settings
         def refuse(frame: BagFrame, error: BagError) -> None:
             bar.update()
             refused.append(error)
-        metrics = evaluate(bag, detector, settings, processed, refuse, pooled)
+        metrics = evaluate(bag, detector, job.settings, processed, refuse, pixels)
     if refused:
         print(f'vl4ad: warning: {len(refused)} of {len(bag.times_ns)} frames were refused, as the '
               f'node refuses them; the first: {refused[0]}', file=sys.stderr)
-    return metrics, finished(str(path), bag, metrics['frames_processed'],
-                             metrics.get('frames_labelled'), warned, options)
+    enough = finished(str(job.recording), bag, metrics['frames_processed'],
+                      metrics.get('frames_labelled'), warned, job.options)
+    return RecordingResult(str(job.recording), metrics, pixels.counts, enough)
 
 
 VERB = Verb(add_arguments, run)

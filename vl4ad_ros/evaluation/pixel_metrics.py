@@ -101,6 +101,23 @@ class PixelMetrics:
         else:
             self._counts += _count(keys, anomalous, 1 << 16)
 
+    @property
+    def counts(self) -> np.ndarray:
+        """
+        The counters, from which `add_counts` of another object continues.
+
+        They are int64 (2, 65536): normal and anomalous pixels by score. Not for exact metrics.
+        """
+        return self._counts.copy()
+
+    def add_counts(self, counts: np.ndarray) -> None:
+        """
+        Add the frames of another object, which may have been in another process.
+
+        :param counts: its `counts`.
+        """
+        self._counts += counts
+
     def result(self) -> PixelScores:
         """Return the metrics over all frames that were added so far."""
         counts = self._counts
