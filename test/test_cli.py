@@ -30,7 +30,7 @@ def test_nothing_slow_is_imported_for_help():
 
 
 @pytest.mark.parametrize('verb', [
-    'try', 'replay', 'evaluate', 'compose', 'bag-from-video', 'bench'])
+    'try', 'replay', 'evaluate', 'calibrate', 'compose', 'bag-from-video', 'bench'])
 def test_every_verb_has_help(verb, capsys):
     with pytest.raises(SystemExit) as ended:
         cli.main([verb, '--help'])

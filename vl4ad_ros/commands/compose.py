@@ -87,7 +87,8 @@ def _compose(bag: CameraBag, objects: tuple[RoadObject, ...],
     _print_sights(plan, sights)
     used = len(bag.times_ns) - len(refused)
     print(f'{options.out}: {used} frames; evaluate it with: vl4ad evaluate {options.out}')
-    return finished(str(options.bag), bag, used, None, warned, options)
+    return finished(str(options.bag), bag, used, bag.labelled_count if bag.has_truth else None,
+                    warned, options)
 
 
 def _print_sights(plan: Plan, sights: list[Sight]) -> None:

@@ -198,6 +198,11 @@ class CameraBag:
         """Number of labels, also of those that belong to no frame; 0 without ground truth."""
         return self._maps.count if self._maps else 0
 
+    @property
+    def labelled_count(self) -> int:
+        """Number of frames to which a label belongs; 0 without ground truth."""
+        return len(self._maps.frames) if self._maps else 0
+
     def frames(self) -> Iterator[BagFrame]:
         """Yield every camera message in the order of recording, without decoding it."""
         messages = self._recording.messages(self._camera, self._places)
