@@ -83,7 +83,8 @@ def test_too_little_is_said_and_nothing_is_written(tmp_path, calibrate):
 
 
 @pytest.mark.parametrize('arguments', [
-    [], ['--recall', '1'], ['--false-alerts-per-hour', '0'], ['--recall', '.9', '--confidence', '0'],
+    [], ['--recall', '1'], ['--false-alerts-per-hour', '0'],
+    ['--recall', '0.9', '--confidence', '0.4'],
     ['--recall', '0.9', '--false-alerts-per-hour', '1']])
 def test_wrong_goals_are_refused(arguments, capsys):
     with pytest.raises(SystemExit) as ended:

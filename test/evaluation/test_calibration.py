@@ -94,7 +94,8 @@ def test_recordings_are_added_up():
               SweepCounts('b', 900.0, 50, np.array([0, 0, 1, 1]), np.zeros((1, 4), bool))]
     both = Evidence.of(TRIED, counts, 0.9)
     assert both.hours == 0.75 and both.false_alerts.tolist() == [0, 1, 3, 4]
-    assert both.found.shape == (3, 4) and both.largest_rate(0) == pytest.approx(2.3026 / 0.75, 1e-4)
+    assert both.found.shape == (3, 4)
+    assert both.largest_rate(0) == pytest.approx(2.3026 / 0.75, rel=1e-4)
 
 
 def test_the_bound_on_false_alerts_is_kept_as_often_as_it_says():

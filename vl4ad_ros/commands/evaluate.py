@@ -17,6 +17,7 @@ from vl4ad_ros.commands.arguments import (
 from vl4ad_ros.commands.recording_jobs import RecordingJob, run_jobs
 from vl4ad_ros.commands.recordings import finished
 from vl4ad_ros.evaluation.bag_reader import BagError, BagFrame, CameraBag
+from vl4ad_ros.evaluation.dlr2 import ResultLines
 from vl4ad_ros.evaluation.offline import evaluate
 from vl4ad_ros.evaluation.pixel_metrics import PixelMetrics
 from vl4ad_ros.evaluation.recording_result import merged, RecordingResult
@@ -31,6 +32,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_bundle_argument(parser)
     add_params_argument(parser)
     add_worker_arguments(parser)
+    parser.add_argument('--format', choices=('json', 'dlr2'), default='json',
+                        help='what is printed: figures (json), or the result lines of '
+                        'driving_log_replayer_v2 for one recording (dlr2) (default: %(default)s)')
 
 
 def run(options: argparse.Namespace) -> int:
@@ -41,7 +45,12 @@ def run(options: argparse.Namespace) -> int:
 
     :param options: the arguments that `add_arguments` has declared.
     :returns: 0 if enough frames of each recording could be used, else 1.
+    :raises ValueError: if `--format dlr2` is given with several recordings.
     """
+    if options.format == 'dlr2' and len(options.bags) > 1:
+        raise ValueError(f'--format dlr2 takes one recording, not {len(options.bags)}, because '
+                         'its readers take the last line for the result; run the command once for '
+                         'each recording')
     settings = Settings().changed(node_parameters(options))
     jobs = [RecordingJob(path, options, settings) for path in options.bags]
     results = []
@@ -52,7 +61,10 @@ def run(options: argparse.Namespace) -> int:
             print(f'vl4ad: error: {outcome.error}', file=sys.stderr)
         results.append(outcome.found or RecordingResult.failed(
             str(job.recording), str(outcome.error)))
-    print(json.dumps(results[0].figures if len(jobs) == 1 else merged(results), indent=2))
+    if options.format == 'dlr2':
+        print('\n'.join(results[0].lines))
+    else:
+        print(json.dumps(results[0].figures if len(jobs) == 1 else merged(results), indent=2))
     return 0 if all(result.enough for result in results) else 1
 
 
@@ -61,9 +73,13 @@ def _evaluate(job: RecordingJob, bag: CameraBag, detector: Detector) -> Recordin
     refused: list[BagError] = []
     warned = len(bag.notes)
     pixels = PixelMetrics()
+    dlr2 = ResultLines(bag.truth()) if job.options.format == 'dlr2' else None
+    lines = dlr2.first(job.settings, bag.times_ns[0]) if dlr2 else []
     with tqdm(total=len(bag.times_ns), unit='frame', disable=None, leave=False) as bar:
         def processed(frame: BagFrame, result: Result) -> None:
             bar.update()
+            if dlr2:
+                lines.append(dlr2.of_frame(frame, result))
 
         def refuse(frame: BagFrame, error: BagError) -> None:
             bar.update()
@@ -74,7 +90,9 @@ def _evaluate(job: RecordingJob, bag: CameraBag, detector: Detector) -> Recordin
               f'node refuses them; the first: {refused[0]}', file=sys.stderr)
     enough = finished(str(job.recording), bag, metrics['frames_processed'],
                       metrics.get('frames_labelled'), warned, job.options)
-    return RecordingResult(str(job.recording), metrics, pixels.counts, enough)
+    if dlr2:
+        lines.append(dlr2.last(metrics, enough))
+    return RecordingResult(str(job.recording), metrics, pixels.counts, enough, tuple(lines))
 
 
 VERB = Verb(add_arguments, run)

@@ -25,12 +25,14 @@ class RecordingResult:
     :ivar pixels: the counters of its pixels (`PixelMetrics.counts`), (2, 65536) int64; None if it
         could not be read.
     :ivar enough: whether enough of its frames could be used.
+    :ivar lines: the result lines of `--format dlr2`; empty without it.
     """
 
     recording: str
     figures: Mapping[str, Any]
     pixels: np.ndarray | None = None
     enough: bool = False
+    lines: tuple[str, ...] = ()
 
     @staticmethod
     def failed(recording: str, reason: str) -> RecordingResult:
