@@ -22,7 +22,7 @@ from vl4ad_ros.evaluation.label_map import LabelMap
 from vl4ad_ros.evaluation.message_types import typestore
 from vl4ad_ros.evaluation.pixel_metrics import ANOMALY, IGNORE
 from vl4ad_ros.evaluation.storage.recording import anomalies_of, Recording
-from vl4ad_ros.evaluation.storage.stored import BagError, Place, stamp_of, Topic
+from vl4ad_ros.evaluation.storage.stored import BagError, OnRead, Place, stamp_of, Topic
 from vl4ad_ros.images import compressed_to_rgb, image_size, image_to_rgb, MAX_PIXELS, SampleDepth
 
 __all__ = ['BagError', 'BagFrame', 'CameraBag', 'COMPRESSED', 'LabelOptions', 'RAW', 'Span',
@@ -139,7 +139,8 @@ class CameraBag:
     """
 
     def __init__(self, path: Path | str, topic: str | None = None, span: Span = Span(),
-                 labels: LabelOptions = LabelOptions()) -> None:
+                 labels: LabelOptions = LabelOptions(),
+                 on_read: OnRead = lambda size: None) -> None:
         """
         Open a recording and choose its camera topic.
 
@@ -149,6 +150,7 @@ class CameraBag:
             `/ground_truth/`.
         :param span: the part of the recording to read.
         :param labels: where the ground truth is.
+        :param on_read: called with a number of bytes, several times while the files are read.
         :raises BagError: if the recording does not exist or cannot be read, if `topic` is not one
             of its image topics, if there is no camera or more than one to choose from, or if
             there is no frame.
@@ -157,7 +159,7 @@ class CameraBag:
         self._depth = SampleDepth()
         self._labels = labels
         self._known_shape: tuple[int, tuple[int, int]] = -1, (0, 0)
-        self._recording = Recording(self.path, (*_DECODERS, *VIDEO_TYPES))
+        self._recording = Recording(self.path, (*_DECODERS, *VIDEO_TYPES), on_read)
         self._camera = self._choose(topic)
         self.topic = self._camera.name
         self.compressed = self._camera.type == COMPRESSED
