@@ -135,7 +135,7 @@ def test_a_part_of_a_folder_of_images_with_labels_becomes_a_bag(tmp_path, capsys
                      *LEVEL]) == 0
     captured = capsys.readouterr()
     assert ': 4 frames; evaluate it with' in captured.out
-    assert '4 of 4 frames of' in captured.err and 'used' in captured.err
+    assert '4 of 4 frames of' in captured.err and 'labels matched: 4 of 4' in captured.err
     maps = list(CameraBag(out).truth_maps())
     assert len(maps) == 4
     for _, label, ids in maps:
