@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from vl4ad_ros.evaluation.bounds import allowed_misses, fewest_objects, largest_mean
-from vl4ad_ros.evaluation.calibration import CalibrationError, Evidence
+from vl4ad_ros.evaluation.calibration import (
+    CalibrationError, Evidence, LOWEST_FOR_RECALL)
 from vl4ad_ros.evaluation.threshold_sweep import Candidate, candidates, SweepCounts, THRESHOLDS
 
 
@@ -80,6 +81,16 @@ def test_an_object_that_is_lost_at_a_lower_threshold_is_not_found_above_it():
         evidence([0, 0, 0, 0], found=lost).by_recall(0.95)
 
 
+def test_objects_that_grow_together_below_the_lowest_threshold_count_as_found():
+    tried = candidates(0.001)
+    low = np.array([c.threshold < LOWEST_FOR_RECALL for c in tried])
+    data = Evidence(tried, 1.0, np.zeros(len(tried)), np.tile(~low, (30, 1)), 0.95)
+    assert tried[data.by_recall(0.95)].threshold == 0.99
+    only_low = Evidence(tried, 1.0, np.zeros(len(tried)), np.tile(low, (30, 1)), 0.95)
+    with pytest.raises(CalibrationError, match='at most 0 of 30'):
+        only_low.by_recall(0.95)
+
+
 def test_larger_regions_come_before_lower_thresholds_and_never_with_a_recall():
     tried = candidates(0.001)
     assert [c.min_area for c in tried[:4]] == [0.008, 0.004, 0.002, 0.001]
@@ -124,8 +135,8 @@ def test_the_recall_is_reached_on_average():
     thresholds = np.array([c.threshold for c in tried])
     reached = []
     for _ in range(400):
-        objects = rng.beta(3, 1, 60)
+        objects = rng.beta(6, 1, 60)
         data = Evidence(tried, 1.0, np.zeros(len(tried)), objects[:, None] > thresholds, 0.95)
         # The probability that the next object lies above the threshold.
-        reached.append(1 - thresholds[data.by_recall(0.9)] ** 3)
+        reached.append(1 - thresholds[data.by_recall(0.9)] ** 6)
     assert 0.9 <= np.mean(reached) < 0.93

@@ -20,7 +20,8 @@ from vl4ad_ros.commands.arguments import (
 from vl4ad_ros.commands.recording_jobs import RecordingJob, run_jobs
 from vl4ad_ros.commands.recordings import finished
 from vl4ad_ros.evaluation.bag_reader import BagError, BagFrame, CameraBag
-from vl4ad_ros.evaluation.calibration import CalibrationError, Evidence
+from vl4ad_ros.evaluation.calibration import (
+    CalibrationError, Evidence, LOWEST_FOR_RECALL)
 from vl4ad_ros.evaluation.parameter_file import write_parameter_file
 from vl4ad_ros.evaluation.threshold_sweep import candidates, sweep, SweepCounts
 from vl4ad_ros.inference.detector import Detector
@@ -143,7 +144,7 @@ def _promise(evidence: Evidence, index: int, options: argparse.Namespace) -> lis
     if options.recall is not None:
         kept = int(evidence.surely_found()[:, index].sum())
         promise += [f'Found: {kept} of {len(evidence.found)} labelled objects, here and at all '
-                    'lower thresholds that were tried.',
+                    f'lower thresholds from {LOWEST_FOR_RECALL:g} on.',
                     'Conformal risk control (arXiv:2208.02814): an object like these is then '
                     f'found with a probability of at least {options.recall:g}.',
                     f'Beside that, without having chosen by it: {_rate(evidence, index)}.']

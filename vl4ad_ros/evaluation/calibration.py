@@ -13,6 +13,14 @@ import numpy as np
 from vl4ad_ros.evaluation.bounds import allowed_misses, fewest_objects, largest_mean
 from vl4ad_ros.evaluation.threshold_sweep import Candidate, SweepCounts
 
+LOWEST_FOR_RECALL = 0.3
+"""
+Lowest threshold that is chosen for a recall.
+
+At lower ones, regions grow together until none of them fits an object, so a lower threshold would
+no longer find more.
+"""
+
 
 class CalibrationError(ValueError):
     """The recordings cannot show what was asked for; the message says what is missing."""
@@ -96,9 +104,9 @@ class Evidence:
         """
         Choose the highest threshold at which enough labelled objects were found.
 
-        An object counts as found at a threshold if it is found there and at all lower ones that
-        were tried, because conformal risk control needs a loss that does not rise when the
-        threshold is lowered. `region.min_area` is not changed.
+        Conformal risk control needs a loss that does not rise when the threshold is lowered. So an
+        object counts as found at a threshold if it is found there and at all lower ones from
+        `LOWEST_FOR_RECALL` on. `region.min_area` is not changed.
 
         :param recall: the share of objects, above 0 and below 1; see `bounds.allowed_misses`.
         :returns: index of the candidate.
@@ -120,14 +128,20 @@ class Evidence:
                 return index
         best = objects - int(missed.min())
         raise CalibrationError(
-            f'at every threshold that was tried too many objects are missed: at most {best} of '
-            f'{objects} were found, but a recall of {recall:g} needs '
+            f'at every threshold from {LOWEST_FOR_RECALL:g} on too many objects are missed: at '
+            f'most {best} of {objects} were found, but a recall of {recall:g} needs '
             f'{objects - allowed_misses(objects, recall)}. Ask for less with --recall, lower '
             'region.min_area, or use another model')
 
     def surely_found(self) -> np.ndarray:
-        """Return which objects were found at each candidate and at all after it: (objects, C)."""
-        return np.logical_and.accumulate(self.found[:, ::-1], axis=1)[:, ::-1]
+        """
+        Return which objects count as found at each candidate; see `by_recall`.
+
+        :returns: bool (objects, C).
+        """
+        low = np.array([one.threshold < LOWEST_FOR_RECALL for one in self.tried])
+        found = np.logical_and.accumulate((self.found | low)[:, ::-1], axis=1)[:, ::-1]
+        return found & ~low
 
     def _cure(self) -> str:
         rate = self.largest_rate(0)
