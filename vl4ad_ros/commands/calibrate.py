@@ -131,8 +131,9 @@ def _objects(evidence: Evidence, index: int) -> str:
 
 
 def _rate(evidence: Evidence, index: int) -> str:
+    most = evidence.largest_rate(index)
     return (f'{evidence.false_alerts[index]} false alerts in {evidence.hours:.3f} h, so at most '
-            f'{evidence.largest_rate(index):.3g} per hour (Poisson, confidence '
+            f'{most:{".3g" if most < 1000 else ".0f"}} per hour (Poisson, confidence '
             f'{evidence.confidence:g})')
 
 
