@@ -134,7 +134,7 @@ def counts_of(score, label, exact=True):
     """Return the counts of one frame."""
     metrics = PixelMetrics(exact)
     metrics.add(score, label)
-    return metrics.counts()
+    return metrics.tally()
 
 
 @pytest.mark.parametrize('seed', range(3))
@@ -191,7 +191,7 @@ def test_calibration_by_hand():
     assert [(b.low, b.pixels, b.anomalous) for b in curve.bins] == [
         (0.0, 1, 0.0), (0.1, 2, 0.5), (0.9, 1, 1.0)]
     assert curve.expected_error == pytest.approx((0.05 + 2 * 0.35 + 0.05) / 4)
-    assert PixelMetrics().counts().calibration() is None
+    assert PixelMetrics().tally().calibration() is None
     with pytest.raises(ValueError, match='expected 0..1'):
         counts_of(score * 2, np.zeros((1, 4), np.uint8)).calibration()
 

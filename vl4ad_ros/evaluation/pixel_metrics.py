@@ -156,7 +156,7 @@ class PixelCounts:
         """
         Return the share of in-distribution pixels that is kept at a recall of anomalous pixels.
 
-        This is the quantity of Fig. 5 of VL4AD (D. Zhong et al., ECCV 2024 Workshops,
+        This is the quantity of Fig. 5 of VL4AD (L. Zhong et al., ECCV 2024 Workshops,
         arXiv:2409.17330), whose authors published no code: the threshold is the largest one that
         finds this share of the anomalous pixels, and a normal pixel is kept if its score is below
         it.
@@ -282,7 +282,7 @@ class PixelMetrics:
         for distinct, part in zip(self._distinct, parts):
             distinct.add(part)
 
-    def counts(self) -> PixelCounts:
+    def tally(self) -> PixelCounts:
         """Return how many pixels of all frames so far have each score."""
         if self._exact:
             (normal, normals), (anomalous, anomalies) = (d.merged() for d in self._distinct)
@@ -299,7 +299,7 @@ class PixelMetrics:
 
     def result(self) -> PixelScores:
         """Return the metrics over all frames that were added so far."""
-        return self.counts().scores()
+        return self.tally().scores()
 
 
 class _Distinct:
