@@ -34,6 +34,8 @@ OWN = {
                'play a camera bag or a video through the node and write a report'),
     'evaluate': ('vl4ad_ros.commands.evaluate',
                  'evaluate every frame of a camera bag or video without ROS 2, print JSON'),
+    'benchmark': ('vl4ad_ros.commands.benchmark',
+                  'score a public data set with labels of anomalies, print JSON'),
     'compose': ('vl4ad_ros.commands.compose',
                 'paste objects into a recording of a road, with ground truth'),
     'bag-from-video': ('vl4ad_ros.commands.bag_from_video',
