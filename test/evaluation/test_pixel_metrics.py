@@ -5,6 +5,7 @@
 from dataclasses import replace
 import json
 from pathlib import Path
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -205,3 +206,20 @@ def test_merging_distinct_scores_changes_nothing(monkeypatch):
     assert measure(frames) == expected
     assert measure(frames, exact=False) == measure(
         [(score.astype(np.float16), label) for score, label in frames], exact=False)
+
+
+def test_the_memory_does_not_grow_with_the_pixels():
+    rng = np.random.default_rng(0)
+    score = rng.random((1080, 1920), np.float32)
+    label = (score > 0.9).astype(np.uint8)
+    metrics, peaks = PixelMetrics(), []
+    tracemalloc.start()
+    try:
+        for _ in range(3):
+            tracemalloc.reset_peak()
+            metrics.add(score, label)
+            peaks.append(tracemalloc.get_traced_memory()[1])
+    finally:
+        tracemalloc.stop()
+    assert max(peaks) < 60e6 and peaks[-1] < peaks[0] + 1e6
+    assert metrics.result().anomalous == 3 * label.sum()

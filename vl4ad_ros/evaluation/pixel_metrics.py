@@ -249,8 +249,8 @@ class PixelMetrics:
         Start without frames.
 
         :param exact: count distinct float32 scores instead of float16; the metrics are exact for
-            float32 then, and the memory grows with the number of distinct scores (12 bytes for
-            each, and twice as much while they are merged).
+            float32 then, and the memory grows with the number of distinct scores: 12 bytes for
+            each, and several times as much while they are merged.
         """
         self._exact = exact
         self._counts = np.zeros((2, _BITS), np.int64)
@@ -321,14 +321,12 @@ class _Distinct:
 
     def merged(self) -> tuple[np.ndarray, np.ndarray]:
         """Return rising values and their counts."""
-        values = np.concatenate([part for part, _ in self._parts])
-        order = np.argsort(values, kind='stable')
-        values = values[order]
-        counts = np.concatenate([part for _, part in self._parts])[order]
-        first = np.flatnonzero(np.append(True, values[1:] != values[:-1])[:values.size])
-        if first.size:
-            counts = np.add.reduceat(counts, first)
-        self._parts, self._pending = [(values[first], counts)], 0
+        values = np.sort(np.concatenate([part for part, _ in self._parts]))
+        values = values[np.append(True, values[1:] != values[:-1])[:values.size]]
+        counts = np.zeros(values.size, np.int64)
+        for part, count in self._parts:
+            counts[np.searchsorted(values, part)] += count
+        self._parts, self._pending = [(values, counts)], 0
         return self._parts[0]
 
 

@@ -23,8 +23,8 @@ def street_obstacle_sequences(root: Path, images: Path) -> Dataset:
     """
     Find the labelled frames of the Street Obstacle Sequences.
 
-    Labels have 0 (street), 254 (obstacle) and 255 (void). A frame without a label file is not
-    labelled.
+    Labels have 0 (street), 254 (obstacle) and a value for void pixels, which is taken to be 255. A
+    frame without a label file is not labelled.
 
     :param root: the folder ``street_obstacle_sequences``, or one that has it.
     :param images: not used.
