@@ -36,6 +36,8 @@ OWN = {
                  'evaluate every frame of a camera bag or video without ROS 2, print JSON'),
     'calibrate': ('vl4ad_ros.commands.calibrate',
                   'choose the threshold by recordings, and write a parameter file'),
+    'benchmark': ('vl4ad_ros.commands.benchmark',
+                  'score a public data set with labels of anomalies, print JSON'),
     'compose': ('vl4ad_ros.commands.compose',
                 'paste objects into a recording of a road, with ground truth'),
     'bag-from-video': ('vl4ad_ros.commands.bag_from_video',

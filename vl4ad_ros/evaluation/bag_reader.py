@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 import json
@@ -340,6 +340,19 @@ class CameraBag:
                 except Exception:  # rosbags raises many kinds for a damaged message
                     continue
                 yield topic.name, place.time_ns, message
+
+    def metadata(self, key: str) -> str | None:
+        """
+        Return a text of the `custom_data` of the recording; None if it has none.
+
+        :param key: such as `WAY_KEY` of `storage.recording`.
+        """
+        return self._recording.custom.get(key)
+
+    @property
+    def places(self) -> Sequence[int]:
+        """Position in the whole recording of each frame that is read, in rising order."""
+        return self._matched.kept
 
     @cached_property
     def _maps(self) -> Maps | None:
