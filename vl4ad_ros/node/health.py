@@ -38,6 +38,7 @@ class Health:
 
     :ivar topic: of the images.
     :ivar depth: what is taken for full brightness of 16-bit values; '' for other images.
+    :ivar no_ground: why the last frame has no positions in metres, a sentence; '' if it has.
     :ivar faults_in_a_row: images in a row on which processing failed.
     """
 
@@ -56,7 +57,7 @@ class Health:
         self._last_reason = self._last_reset = self._unknown = ''
         self._lost_since_received = self._image_bytes = 0
         self.faults_in_a_row = 0
-        self.depth = ''
+        self.depth = self.no_ground = ''
 
     @property
     def patience_s(self) -> float:
@@ -159,7 +160,9 @@ class Health:
         :returns: the level is one of `DiagnosticStatus`; counts are since activation.
         """
         with self._lock:
-            seen = self._observe(source, publishers, replaced)
+            # Without a pose in the parameters, nobody may have asked for positions.
+            no_ground = self.no_ground if settings.camera_height_m else ''
+            seen = self._observe(source, publishers, replaced, no_ground)
             values = {
                 'topic': self.topic, 'publishers': str(publishers), 'replaced': str(replaced),
                 **{name: str(self._counts[name]) for name in _COUNTS},
@@ -172,11 +175,12 @@ class Health:
                 'last refusal': self._last_reason,
                 'last reset': self._last_reset,
                 'alerts withheld because': self._unknown,
+                'no positions because': self.no_ground,
             }
         return *assess(seen, settings), values
 
-    def _observe(self, source: SourceProblem | None, publishers: int,
-                 replaced: int) -> Observations:
+    def _observe(self, source: SourceProblem | None, publishers: int, replaced: int,
+                 no_ground: str) -> Observations:
         now = time.monotonic()
         new = self._counts - self._reported
         self._reported = self._counts.copy()
@@ -190,7 +194,8 @@ class Health:
             lost_since_received=self._lost_since_received, image_bytes=self._image_bytes,
             age_p50_s=float(p50), age_p95_s=float(p95),
             arrival_s=float(np.median(self._arrivals)) if self._arrivals else 0.0,
-            last_reason=self._last_reason, last_reset=self._last_reset, unknown=self._unknown)
+            last_reason=self._last_reason, last_reset=self._last_reset, unknown=self._unknown,
+            no_ground=no_ground)
 
     def _patience(self) -> float:
         if not self._work:

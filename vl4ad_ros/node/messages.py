@@ -5,15 +5,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+import math
 import sys
 
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
+from geometry_msgs.msg import Pose, PoseWithCovariance
 import numpy as np
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
 from vision_msgs.msg import (
-    Detection2D, Detection2DArray, LabelInfo, ObjectHypothesisWithPose, VisionClass)
+    Detection2D, Detection2DArray, Detection3D, Detection3DArray, LabelInfo,
+    ObjectHypothesisWithPose, VisionClass)
 
+from vl4ad_ros.obstacles.ground_view import Placement
 from vl4ad_ros.obstacles.pipeline import ANOMALY, Finding
 from vl4ad_ros.prompts.vocabulary import Vocabulary
 
@@ -56,6 +60,54 @@ def detections(header: Header, found: Iterable[Finding]) -> Detection2DArray:
     return Detection2DArray(header=header, detections=[_detection(header, one) for one in found])
 
 
+def in_frame(header: Header, frame_id: str) -> Header:
+    """
+    Return a header with the stamp of the input and the frame of the vehicle.
+
+    :param header: of the input.
+    :param frame_id: of the vehicle.
+    """
+    return Header(stamp=header.stamp, frame_id=frame_id)
+
+
+def obstacles(header: Header, found: Iterable[Finding]) -> Detection3DArray:
+    """
+    Return obstacles with their places as a message with one entry each.
+
+    A box stands on the ground and is turned so that its x axis points away from the camera. The
+    camera does not see how deep an obstacle is, so the box is as deep as it is wide. The
+    hypotheses are those of `detections`; each has the pose of the box, with the covariance of the
+    foot.
+
+    :param header: with the stamp of the input and the frame of the vehicle.
+    :param found: the obstacles; those without a place are left out.
+    """
+    return Detection3DArray(header=header, detections=[
+        _obstacle(header, one, one.place) for one in found if one.place is not None])
+
+
+def pose_of(place: Placement) -> PoseWithCovariance:
+    """
+    Return the pose of the box of an obstacle.
+
+    :param place: of the obstacle.
+    :returns: the middle of the box, and the covariance of x, y, z and the angles, row by row. The
+        direction of the obstacle is not known, so its variance is that of any direction.
+    """
+    pose, half = Pose(), place.width_m / 2
+    pose.position.x = place.x_m + half * math.cos(place.bearing_rad)
+    pose.position.y = place.y_m + half * math.sin(place.bearing_rad)
+    pose.position.z = place.height_m / 2
+    pose.orientation.z = math.sin(place.bearing_rad / 2)
+    pose.orientation.w = math.cos(place.bearing_rad / 2)
+    covariance = np.zeros((6, 6))
+    xx, xy, yy = place.covariance
+    covariance[:2, :2] = (xx, xy), (xy, yy)
+    covariance[2, 2] = place.height_m ** 2 / 12
+    covariance[5, 5] = math.pi ** 2 / 3
+    return PoseWithCovariance(pose=pose, covariance=covariance.ravel())
+
+
 def label_info(header: Header, vocabulary: Vocabulary, threshold: float) -> LabelInfo:
     """
     Return the meaning of the mask's values, and the active classes as entries from 256 on.
@@ -88,15 +140,31 @@ def status(name: str, level: bytes, message: str, hardware: str,
 
 def _detection(header: Header, found: Finding) -> Detection2D:
     x, y, width, height = map(float, found.region.box)
-    results = [_hypothesis(ANOMALY, found.region.score)]
-    if found.name:
-        results.append(_hypothesis(found.name, found.mass))
-    detection = Detection2D(header=header, id=found.id, results=results)
+    detection = Detection2D(header=header, id=found.id, results=_hypotheses(found))
     detection.bbox.center.position.x = x + width / 2
     detection.bbox.center.position.y = y + height / 2
     detection.bbox.size_x = width
     detection.bbox.size_y = height
     return detection
+
+
+def _obstacle(header: Header, found: Finding, place: Placement) -> Detection3D:
+    pose = pose_of(place)
+    results = _hypotheses(found)
+    for result in results:
+        result.pose = pose
+    obstacle = Detection3D(header=header, id=found.id, results=results)
+    obstacle.bbox.center = pose.pose
+    obstacle.bbox.size.x = obstacle.bbox.size.y = place.width_m
+    obstacle.bbox.size.z = place.height_m
+    return obstacle
+
+
+def _hypotheses(found: Finding) -> list[ObjectHypothesisWithPose]:
+    results = [_hypothesis(ANOMALY, found.region.score)]
+    if found.name:
+        results.append(_hypothesis(found.name, found.mass))
+    return results
 
 
 def _hypothesis(name: str, score: float) -> ObjectHypothesisWithPose:

@@ -10,7 +10,7 @@ import numpy as np
 from rclpy.lifecycle import LifecycleNode, LifecyclePublisher
 from sensor_msgs.msg import Image
 from std_msgs.msg import Header
-from vision_msgs.msg import Detection2DArray
+from vision_msgs.msg import Detection2DArray, Detection3DArray
 
 from vl4ad_ros.inference.detector import Prediction
 from vl4ad_ros.node import messages, overlay, qos
@@ -40,6 +40,7 @@ class Outputs:
             self._overlay = self._create(Image, 'overlay', qos.image_result())
             self._detections = self._create(Detection2DArray, 'detections', qos.event())
             self._alerts = self._create(Detection2DArray, 'alerts', qos.event())
+            self._obstacles = self._create(Detection3DArray, 'obstacles', qos.event())
         except Exception:
             self.close()
             raise
@@ -61,6 +62,9 @@ class Outputs:
         # An empty message would say that there is no obstacle, which may not be known yet.
         if result.alerts is not None:
             self._alerts.publish(messages.detections(header, result.alerts))
+        if result.obstacles is not None:
+            self._obstacles.publish(messages.obstacles(
+                messages.in_frame(header, settings.ground_frame_id), result.obstacles))
         if self._score.get_subscription_count():
             self._score.publish(messages.image(header, prediction.score, '32FC1'))
         if self._overlay.get_subscription_count():
