@@ -22,6 +22,7 @@ from vl4ad_ros.obstacles.mounting import FixedPose, Mounting
 from vl4ad_ros.obstacles.pipeline import Limits, SizeLimits
 from vl4ad_ros.obstacles.regions import RegionLimits
 from vl4ad_ros.obstacles.scene_time import TimeLimits
+from vl4ad_ros.obstacles.severity import SeverityLimits
 from vl4ad_ros.obstacles.tracks import TrackLimits
 from vl4ad_ros.prompts.reader import BUNDLE, check_entries, names_file, read
 from vl4ad_ros.prompts.vocabulary import Vocabulary
@@ -138,6 +139,9 @@ class Settings:
     ground_angle_sigma_deg: float = _row(
         'ground.angle_sigma_deg', 0.5, 'standard deviation in degrees of the angles of the '
         'camera, to which braking and slopes add', (0.0, 45.0))
+    ground_classes: tuple[str, ...] = _row(
+        'ground.classes', ('road', 'sidewalk'), 'known classes that are ground in `~/points`: '
+        'names of classes, or concepts in them')
     prompts_known: tuple[str, ...] = _row(
         'prompts.known', BUNDLE_LIST, 'what belongs in the scene, one entry per class: '
         "`'vegetation: tree, trees'`, or just `'road'`; `'<NAME>'` is a whole list: `'<bundle>'` "
@@ -183,6 +187,25 @@ class Settings:
     alert_name_floor: float = _row(
         'alert.name_floor', 0.3, 'smallest mean mass over a region for which its best anomaly '
         'class is reported beside `anomaly`', (0.0, 1.0))
+    severity_reaction_s: float = _row(
+        'severity.reaction_s', 1.0, 'seconds until the vehicle brakes, for the stopping distance '
+        'v t + v^2 / (2 a); an obstacle within it is critical', (0.0, 10.0))
+    severity_deceleration_mps2: float = _row(
+        'severity.deceleration_mps2', 3.0, 'deceleration a of the stopping distance, in m/s^2',
+        (0.1, 20.0))
+    severity_margin_m: float = _row(
+        'severity.margin_m', 2.0, 'distance in metres from the origin of `ground.frame_id` at '
+        'which an obstacle counts as hit: to the bumper, and the gap that shall be left',
+        (0.0, 100.0))
+    severity_warning_ttc_s: float = _row(
+        'severity.warning_ttc_s', 5.0, 'time to collision in seconds up to which an obstacle is a '
+        'warning', (0.0, 60.0))
+    severity_critical_m: float = _row(
+        'severity.critical_m', 10.0, 'distance in metres up to which an obstacle is critical '
+        'while no odometry comes', (0.0, 1000.0))
+    severity_warning_m: float = _row(
+        'severity.warning_m', 30.0, 'distance in metres up to which an obstacle is a warning '
+        'while no odometry comes', (0.0, 1000.0))
     output_overlay_alpha: float = _row(
         'output.overlay_alpha', 0.5, 'opacity of the mask in the overlay', (0.0, 1.0))
     health_stall_timeout_s: float = _row(
@@ -211,6 +234,10 @@ class Settings:
         if not self.ground_frame_id.strip('/ '):
             raise ParameterError('ground.frame_id is empty; expected the name of a frame of the '
                                  'vehicle, such as base_link')
+        try:
+            self._severity
+        except ValueError as error:
+            raise ParameterError(f'severity.{error}') from error
         try:
             self.limits
         except ValueError as error:
@@ -246,7 +273,13 @@ class Settings:
             TrackLimits(self.alert_confirm_hits, self.alert_confirm_window,
                         self.alert_release_after),
             TimeLimits(self.alert_late_s, self.alert_max_gap_s), self.alert_name_floor,
-            SizeLimits(self.region_min_size_m, self.region_max_size_m))
+            SizeLimits(self.region_min_size_m, self.region_max_size_m), self._severity)
+
+    @property
+    def _severity(self) -> SeverityLimits:
+        return SeverityLimits(
+            self.severity_reaction_s, self.severity_deceleration_mps2, self.severity_margin_m,
+            self.severity_warning_ttc_s, self.severity_critical_m, self.severity_warning_m)
 
     @property
     def mounting(self) -> Mounting:

@@ -5,8 +5,10 @@
 from __future__ import annotations
 
 import math
+import time
 
 from harness import Bench, GREY, scene
+from nav_msgs.msg import Odometry
 import numpy as np
 import pytest
 from sensor_msgs.msg import CameraInfo
@@ -14,7 +16,8 @@ from vl4ad_ros.node import qos
 
 HEIGHT_M, FOCAL = 1.4, 200.0
 PARAMETERS = {'camera.height_m': HEIGHT_M, 'camera.x_m': 1.5, 'camera.y_m': -0.2,
-              'ground.frame_id': 'vehicle'}
+              'ground.frame_id': 'vehicle', 'health.stall_timeout_s': 30.0,
+              'health.warn_age_s': 5.0}
 
 
 @pytest.fixture(scope='module')
@@ -23,6 +26,7 @@ def bench(ros, mock_bundle):
     parameters = {'model.bundle': str(mock_bundle), **PARAMETERS}
     with Bench(ros, parameters, watch=('obstacles',)) as bench:
         bench.infos = bench.node.create_publisher(CameraInfo, 'camera_info', qos.image_result())
+        bench.odometry = bench.node.create_publisher(Odometry, 'odometry', qos.event())
         assert bench.change('configure') and bench.change('activate')
         bench.wait_for_match('obstacles')
         bench.until(bench.infos.get_subscription_count, 'the node to subscribe to CameraInfo')
@@ -150,3 +154,70 @@ def test_the_range_limit_ends_positions(bench):
     assert last(bench, count=1)[1] is None
     assert bench.set(ground__max_range_m=40.0).successful
     assert last(bench, count=1)[1] is not None
+
+
+def odometry(bench, speed_mps: float, ago_s: float = 0.02) -> None:
+    """Publish odometry whose stamp is a little older than that of the next picture."""
+    message = Odometry()
+    now_ns = time.time_ns() - round(1e9 * ago_s)
+    message.header.stamp.sec, message.header.stamp.nanosec = divmod(now_ns, 10 ** 9)
+    message.twist.twist.linear.x = speed_mps
+    bench.odometry.publish(message)
+    bench.spin_for(0.1)
+
+
+def test_severity_follows_the_speed_and_else_the_distance(bench):
+    def most_severe(text: str) -> None:
+        bench.status('image', lambda s: any(
+            v.key == 'most severe alert' and v.value.startswith(text) for v in s.values))
+    tell(bench, info())
+    alerts, _ = last(bench)
+    name = f'#{alerts.detections[0].id} '
+    most_severe(f'critical: {name}')  # within 10 m, and the speed is not known
+    bench.until(bench.odometry.get_subscription_count, 'the node to subscribe to odometry')
+    odometry(bench, 0.0)
+    bench.ask(scene(), 'alerts')
+    most_severe(f'info: {name}')
+    odometry(bench, 20.0)
+    bench.ask(scene(), 'alerts')
+    most_severe(f'critical: {name}')
+    refused = bench.set(severity__warning_m=1.0)
+    assert 'severity.warning_m (1.0) must not be less than critical_m (10.0)' in refused.reason
+
+
+NAV2 = ('labels', 'confidence', 'points', 'markers')
+
+
+def test_labels_confidence_points_and_markers_come_only_while_somebody_listens(bench):
+    """And then they are what Nav2's semantic_segmentation_layer takes: mono8, of one size."""
+    tell(bench, info())
+    last(bench)
+    assert not any(bench.received[name] for name in NAV2)
+    subscriptions = [bench.watch(name) for name in NAV2]
+    bench.until(lambda: all(bench.detector_node.count_subscribers(f'/vl4ad_detector/{name}')
+                            for name in NAV2), 'the node to see its subscribers')
+    header = bench.send(scene())
+    labels, confidence = (bench.answer(header, name) for name in NAV2[:2])
+    points, markers = (bench.until(lambda: [  # noqa: B023
+        m for m in bench.received[name] if getattr(m, 'markers', [m])[0].header.stamp
+        == header.stamp], name)[0] for name in NAV2[2:])
+    for image in (labels, confidence):
+        assert (image.encoding, image.height, image.width) == ('mono8', 120, 200)
+        assert len(image.data) == image.step * image.height == 120 * 200
+    names = {c.class_id: c.class_name for c in bench.received['label_info'][-1].class_map}
+    assert max(names) <= 254 and len(set(names.values())) == len(names)
+    seen = np.reshape(labels.data, (120, 200))
+    assert [names[seen[y, x]] for x, y in ((10, 100), (80, 60))] == ['road', 'cow']
+    assert (points.height, points.width, points.header.frame_id) == (120, 200, 'vehicle')
+    assert [(f.name, f.offset, f.datatype) for f in points.fields] == [
+        ('x', 0, 7), ('y', 4, 7), ('z', 8, 7)]
+    assert (points.point_step, points.row_step, len(points.data)) == (12, 2400, 120 * 2400)
+    cloud = np.frombuffer(points.data, np.float32).reshape(120, 200, 3)
+    assert np.isnan(cloud[:30]).all() and np.isfinite(cloud[100]).all()
+    assert cloud[100, 99, 0] == pytest.approx(1.5 + HEIGHT_M * FOCAL / 70.5, rel=1e-4)
+    clear, box, text = markers.markers
+    assert clear.action == clear.DELETEALL and box.header.frame_id == 'vehicle'
+    assert box.ns == text.ns and box.ns in ('info', 'warning', 'critical')
+    assert text.text.startswith('#') and ' m' in text.text
+    for subscription in subscriptions:
+        bench.node.destroy_subscription(subscription)

@@ -21,7 +21,7 @@ from vl4ad_ros.node import messages  # noqa: E402
 from vl4ad_ros.settings import read_parameter_file, Settings  # noqa: E402
 
 DETECTIONS, OBSTACLES = 'vision_msgs/msg/Detection2DArray', 'vision_msgs/msg/Detection3DArray'
-CAMERA_INFO = 'sensor_msgs/msg/CameraInfo'
+CAMERA_INFO, ODOMETRY = 'sensor_msgs/msg/CameraInfo', 'nav_msgs/msg/Odometry'
 FRAMES = 44
 PARAMETERS = """
 /**:
@@ -67,7 +67,11 @@ def recording(tmp_path_factory):
         connection = writer.add_connection(
             '/camera/image', 'sensor_msgs/msg/Image', typestore=store)
         infos = writer.add_connection('/camera/camera_info', CAMERA_INFO, typestore=store)
+        motions = writer.add_connection('/odom', ODOMETRY, typestore=store)
         for i in range(FRAMES):
+            if i >= 5:  # recorded after the frame of its stamp
+                writer.write(motions, START_NS + i * 10**8 + 2 * 10**7, store.serialize_cdr(
+                    make_odometry(1.0 + 0.2 * i, stamp_ns(i) - 10**7), ODOMETRY))
             if i >= 2:  # the first one comes late, and the focal length changes once
                 writer.write(infos, START_NS + i * 10**8 - 10**7, store.serialize_cdr(
                     make_info(150.0 if i < 30 else 180.0, stamp_ns(i)), CAMERA_INFO))
@@ -90,6 +94,22 @@ def make_info(focal, stamp):
         make_header(stamp), 90, 160, 'plumb_bob', np.array([-0.1, 0.01, 0.001, 0, 0]), k,
         np.eye(3).ravel(), np.zeros(12), 0, 0,
         types['sensor_msgs/msg/RegionOfInterest'](0, 0, 0, 0, False))
+
+
+def make_odometry(speed, stamp):
+    """Return an Odometry of a vehicle that drives straight on."""
+    types = typestore().types
+    geometry = {name: types[f'geometry_msgs/msg/{name}'] for name in (
+        'Point', 'Quaternion', 'Pose', 'PoseWithCovariance', 'Vector3', 'Twist',
+        'TwistWithCovariance')}
+    pose = geometry['Pose'](geometry['Point'](0.0, 0.0, 0.0),
+                            geometry['Quaternion'](0.0, 0.0, 0.0, 1.0))
+    still = geometry['Vector3'](0.0, 0.0, 0.0)
+    twist = geometry['Twist'](geometry['Vector3'](speed, 0.0, 0.0), still)
+    return types[ODOMETRY](
+        make_header(max(stamp, 0)), 'base_link',
+        geometry['PoseWithCovariance'](pose, np.zeros(36)),
+        geometry['TwistWithCovariance'](twist, np.zeros(36)))
 
 
 @pytest.fixture(scope='module')
@@ -159,6 +179,9 @@ def test_lockstep_gives_what_evaluate_gives(recording, parameters, mock_bundle, 
     assert all(r.view is not None for r in seen)
     assert {r.view.camera.focal[0] for r in seen} == {150.0, 180.0}
     assert any(o.place.x_m > 3 for r in seen for o in r.obstacles or ())
+    levels = {o.severity.level for r in seen for o in r.obstacles or ()}
+    assert len(levels) >= 2 and any(
+        o.severity.collision_s is not None for r in seen for o in r.obstacles or ())
     assert 5 < len(offline['obstacles']) < FRAMES
     for name in online:
         assert len(online[name]) == len(offline[name]), name

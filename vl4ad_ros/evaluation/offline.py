@@ -50,6 +50,7 @@ def evaluate(bag: CameraBag, detector: Detector, settings: Settings = Settings()
     results: list[FrameResult] = []
     refused: list[BagError] = []
     for frame, label, ids in bag.labelled_frames():
+        motion = ground.motion(frame)
         try:
             image = bag.decode(frame, settings.image_max_pixels, settings.image_max_value)
         except BagError as error:
@@ -59,7 +60,7 @@ def evaluate(bag: CameraBag, detector: Detector, settings: Settings = Settings()
         prediction = detector.detect(image, prompts)
         view = ground.view(frame, prediction.image_size, settings.mounting)
         result = pipeline.process(
-            prediction, frame.stamp_ns, frame.time_ns, settings.limits, view)
+            prediction, frame.stamp_ns, frame.time_ns, settings.limits, view, motion)
         results.append(FrameResult.of(frame.index, result))
         log.add(results[-1])
         if label is not None:

@@ -118,7 +118,8 @@ class FrameProcessor:
             view = self._ground.view(header, stamp_ns, prediction.image_size, settings.mounting)
             self._health.no_ground = self._ground.unknown
             result = self._pipeline.process(
-                prediction, stamp_ns, received.at_ns, settings.limits, view)
+                prediction, stamp_ns, received.at_ns, settings.limits, view,
+                self._ground.motion(stamp_ns))
             self._outputs.publish(header, image, prediction, result, settings)
         except FatalBackendError as error:
             self._give_up(error)

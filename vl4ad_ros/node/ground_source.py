@@ -1,11 +1,12 @@
 # Copyright 2026 vl4ad_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The ground as each image shows it, from CameraInfo and the pose of the camera."""
+"""The ground and the motion at each image: from CameraInfo, the pose of the camera, odometry."""
 
 from __future__ import annotations
 
 import time
 
+from nav_msgs.msg import Odometry
 from rclpy.lifecycle import LifecycleNode
 from sensor_msgs.msg import CameraInfo
 from std_msgs.msg import Header
@@ -13,6 +14,7 @@ from std_msgs.msg import Header
 from vl4ad_ros.node import qos
 from vl4ad_ros.node.tf_pose import open_tf, TfPose
 from vl4ad_ros.obstacles.ground_view import GroundView
+from vl4ad_ros.obstacles.motion import Motion, MotionLog
 from vl4ad_ros.obstacles.mounting import Mounting, NoGround, PoseSource, UnknownPose
 
 _START_S = 3.0
@@ -23,9 +25,9 @@ _NO_TF = UnknownPose('TF is listened to only if camera.height_m is 0 when the no
 
 class GroundSource:
     """
-    Takes CameraInfo and, if parameters do not give the pose of the camera, TF.
+    Takes CameraInfo, odometry and, if parameters do not give the pose of the camera, TF.
 
-    The executor's thread stores the newest CameraInfo; the worker asks for the view of each frame.
+    The executor's thread stores what comes; the worker asks for the view of each frame.
 
     :ivar topic: on which CameraInfo is expected.
     :ivar unknown: why the last frame had no view, as a sentence; ``''`` if it had one.
@@ -45,9 +47,13 @@ class GroundSource:
         self._info: CameraInfo | None = None
         self._said: set[str] = set()
         self._began = time.monotonic()
-        self._subscription = node.create_subscription(
-            CameraInfo, self.topic, self._take, qos.newest_image(),
-            qos_overriding_options=qos.overridable())
+        self._motions = MotionLog()
+        self._subscriptions = [
+            node.create_subscription(kind, topic, take, profile,
+                                     qos_overriding_options=qos.overridable())
+            for kind, topic, take, profile in (
+                (CameraInfo, self.topic, self._take, qos.newest_image()),
+                (Odometry, 'odometry', self._motions.add, qos.stream()))]
         self._source: PoseSource = _NO_TF if mounting.fixed else open_tf(
             node, node.get_parameter('ground.frame_id').value)
 
@@ -73,9 +79,18 @@ class GroundSource:
         self.unknown = ''
         return view
 
+    def motion(self, stamp_ns: int) -> Motion | None:
+        """
+        Return the motion of the vehicle at an image; None without odometry.
+
+        :param stamp_ns: stamp of the image, in ns.
+        """
+        return self._motions.at(stamp_ns)
+
     def close(self) -> None:
         """Unsubscribe; may be called once."""
-        self._node.destroy_subscription(self._subscription)
+        for subscription in self._subscriptions:
+            self._node.destroy_subscription(subscription)
         if isinstance(self._source, TfPose):
             self._source.close()
 

@@ -13,7 +13,8 @@ import numpy as np
 
 from vl4ad_ros.node.assessment import assess, Observations, STAMP_PROBLEMS
 from vl4ad_ros.node.publishers import SourceProblem
-from vl4ad_ros.obstacles.pipeline import Result
+from vl4ad_ros.obstacles.pipeline import Finding, Result
+from vl4ad_ros.obstacles.severity import LEVELS
 from vl4ad_ros.settings import Settings
 
 _WINDOW = 100
@@ -55,6 +56,7 @@ class Health:
         self._last_good = self._last_received = time.monotonic()
         self._pending_since: float | None = None
         self._last_reason = self._last_reset = self._unknown = ''
+        self._most_severe = ''
         self._lost_since_received = self._image_bytes = 0
         self.faults_in_a_row = 0
         self.depth = self.no_ground = ''
@@ -118,6 +120,7 @@ class Health:
                 self._arrivals.append(arrival_s)
                 self._ages.append((published_ns - stamp_ns) / 1e9)
             self._unknown = result.unknown
+            self._most_severe = _most_severe(result.alerts or ())
             self._counts['alerts withheld' if result.unknown else 'alerts published'] += 1
             if result.reset:
                 self._counts['resets'] += 1
@@ -176,6 +179,7 @@ class Health:
                 'last reset': self._last_reset,
                 'alerts withheld because': self._unknown,
                 'no positions because': self.no_ground,
+                'most severe alert': self._most_severe,
             }
         return *assess(seen, settings), values
 
@@ -201,3 +205,14 @@ class Health:
         if not self._work:
             return _FIRST_PATIENCE_S
         return max(_PATIENCE_S, _PATIENCE * float(np.median(self._work)))
+
+
+def _most_severe(alerts: tuple[Finding, ...]) -> str:
+    """Return the level and the place of the most severe alert; '' if none has a place."""
+    placed = [(alert.severity, alert.place, alert) for alert in alerts
+              if alert.severity and alert.place]
+    if not placed:
+        return ''
+    severity, place, alert = max(
+        placed, key=lambda one: (LEVELS.index(one[0].level), -one[1].distance_m))
+    return f'{severity.level}: #{alert.id} {alert.caption}, {place.distance_m:.1f} m'

@@ -163,6 +163,15 @@ class GroundView:
         """
         return self._met(self._rays(pixels))
 
+    def of_rays(self, rays: np.ndarray) -> np.ndarray:
+        """
+        Return the points of the ground that viewing rays meet.
+
+        :param rays: (N, 3), as `CameraModel.rays` returns them.
+        :returns: as `points`.
+        """
+        return self._met(rays @ np.reshape(self.pose.rotation, (3, 3)).T)
+
     def place(self, region: Region) -> Placement | None:
         """
         Return where a region stands, if its foot is on the ground.

@@ -9,8 +9,10 @@ import math
 
 from vl4ad_ros.inference.detector import Prediction
 from vl4ad_ros.obstacles.ground_view import GroundView, Placement
+from vl4ad_ros.obstacles.motion import Motion
 from vl4ad_ros.obstacles.regions import find_regions, Region, RegionLimits
 from vl4ad_ros.obstacles.scene_time import Moment, SceneTime, TimeLimits
+from vl4ad_ros.obstacles.severity import judge, Severity, SeverityLimits
 from vl4ad_ros.obstacles.tracks import Track, Tracker, TrackLimits
 
 ANOMALY = 'anomaly'
@@ -69,6 +71,7 @@ class Limits:
     :ivar name_floor: smallest mean mass, 0 to 1, with which an anomaly class names a region. The
         mass of a class is the share of probability that the network gives to it.
     :ivar sizes: which regions are reported where their size in metres is known.
+    :ivar severity: what makes an obstacle severe.
     :raises ValueError: if a limit is out of its range; the message names the limit.
     """
 
@@ -77,6 +80,7 @@ class Limits:
     time: TimeLimits = TimeLimits()
     name_floor: float = 0.3
     sizes: SizeLimits = SizeLimits()
+    severity: SeverityLimits = SeverityLimits()
 
     def __post_init__(self) -> None:
         """Check the range."""
@@ -97,6 +101,7 @@ class Finding:
         detection.
     :ivar place: where it stands on the ground and how large it is, in the frame of the vehicle at
         the time when `region` was seen; None if that is not known.
+    :ivar severity: how severe it is; None without a place.
     """
 
     region: Region
@@ -104,6 +109,7 @@ class Finding:
     mass: float = 0.0
     id: str = ''
     place: Placement | None = None
+    severity: Severity | None = None
 
     @property
     def caption(self) -> str:
@@ -193,7 +199,8 @@ class Pipeline:
         self._since = 'the start'
 
     def process(self, prediction: Prediction, stamp_ns: int, received_ns: int,
-                limits: Limits = Limits(), view: GroundView | None = None) -> Result:
+                limits: Limits = Limits(), view: GroundView | None = None,
+                motion: Motion | None = None) -> Result:
         """
         Process the next frame.
 
@@ -206,11 +213,12 @@ class Pipeline:
             keep their ids.
         :param view: the ground as this frame shows it; None if it is not known, and then no
             finding has a place.
+        :param motion: of the vehicle at the time of the frame; None if it is not known.
         :returns: detections and alerts in pixels of the image, with their places in metres.
         """
         moment = self._time.judge(stamp_ns, received_ns, limits.time)
         regions = find_regions(prediction.score, limits.regions)
-        found = self._find(regions.kept, prediction, limits, view)
+        found = self._find(regions.kept, prediction, limits, view, motion)
         detections = tuple(found.values())
         if moment.step == 'late':
             return Result(
@@ -251,16 +259,18 @@ class Pipeline:
 
     @staticmethod
     def _find(regions: tuple[Region, ...], prediction: Prediction, limits: Limits,
-              view: GroundView | None) -> dict[Region, Finding]:
-        """Name and place the regions, and leave out those of a wrong size."""
+              view: GroundView | None, motion: Motion | None) -> dict[Region, Finding]:
+        """Name, place and judge the regions, and leave out those of a wrong size."""
         found = {}
+        speed_mps = motion.speed_mps if motion else None
         for region in regions:
             place = view.place(region) if view else None
             if limits.sizes.allow(place):
                 name, mass = prediction.anomaly_class_in(region.box, limits.regions.threshold)
                 named = bool(name) and mass >= limits.name_floor
-                found[region] = Finding(region, name if named else '', mass if named else 0.0,
-                                        place=place)
+                found[region] = Finding(
+                    region, name if named else '', mass if named else 0.0, place=place,
+                    severity=judge(place, speed_mps, limits.severity) if place else None)
         return found
 
     def _alert(self, track: Track, found: dict[Region, Finding]) -> Finding:

@@ -7,6 +7,7 @@ from __future__ import annotations
 from threading import Event
 import time
 
+from nav_msgs.msg import Odometry
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rosgraph_msgs.msg import Clock
@@ -14,7 +15,8 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from vl4ad_ros.evaluation.answer_matcher import AnswerMatcher
 from vl4ad_ros.evaluation.bag_reader import BagFrame, CameraBag
-from vl4ad_ros.evaluation.recorded_ground import RecordedGround
+from vl4ad_ros.evaluation.message_types import typestore
+from vl4ad_ros.evaluation.recorded_ground import ODOMETRY, RecordedGround
 
 _TICK_S = 0.02
 """Longest time between two messages of the clock, in seconds."""
@@ -38,11 +40,11 @@ class Player:
                  matcher: AnswerMatcher, rate: float | None,
                  patience_s: float | None, max_gap_s: float = 2.0) -> None:
         """
-        Create publishers for `image` or `image/compressed`, `camera_info` and `clock`.
+        Create publishers for `image` or `image/compressed`, the other inputs and `clock`.
 
         :param node: the node of this process; the topics are in its namespace.
         :param bag: the recording.
-        :param ground: has the CameraInfo of the recording.
+        :param ground: has CameraInfo and odometry of the recording.
         :param matcher: is told of each frame before it is published.
         :param rate: speed of the replay, above 0; 1 is the speed of the recording. None sends each
             frame at once.
@@ -63,18 +65,20 @@ class Player:
             'image/compressed' if bag.compressed else 'image',
             QoSProfile(depth=5, reliability=reliability))
         self.infos = node.create_publisher(CameraInfo, 'camera_info', QoSProfile(depth=5))
+        self.odometry = node.create_publisher(Odometry, 'odometry', QoSProfile(depth=1000))
         self.clock = node.create_publisher(Clock, 'clock', QoSProfile(depth=1))
 
     @property
     def has_listeners(self) -> bool:
-        """Whether images, CameraInfo and clock have a subscriber."""
+        """Whether all inputs of the node have a subscriber."""
         return all(publisher.get_subscription_count()
-                   for publisher in (self.images, self.infos, self.clock))
+                   for publisher in (self.images, self.infos, self.odometry, self.clock))
 
     def show_start(self) -> None:
-        """Publish the record time of the first frame on the clock, and its CameraInfo."""
+        """Publish the record time of the first frame on the clock, and what belongs to it."""
         self._show(self._bag.times_ns[0])
         self._publish_info(self._bag.times_ns[0])
+        self._publish_odometry(0)
 
     def go_on(self) -> None:
         """Allow the next frame to be sent."""
@@ -103,6 +107,7 @@ class Player:
             self._show(frame.time_ns)
             if self._publish_info(frame.time_ns) and self._patience_s is not None:
                 stop.wait(_ARRIVAL_S)
+            self._publish_odometry(frame.index)
             self._may_go_on.clear()
             self._matcher.send(frame.index, frame.stamp_ns, time.time_ns())
             self.images.publish(frame.cdr)
@@ -125,6 +130,10 @@ class Player:
         self.infos.publish(info)
         new, self._info = info != self._info, info
         return new
+
+    def _publish_odometry(self, index: int) -> None:
+        for message in self._ground.odometry(index):
+            self.odometry.publish(bytes(typestore().serialize_cdr(message, ODOMETRY)))
 
     def _show(self, time_ns: int) -> None:
         message = Clock()

@@ -346,6 +346,8 @@ def _write_parameters(bag: CameraBag, namespace: str, log: Path, options: Sessio
         # No message may be lost, or be replaced by a newer one before it is sent.
         image = f'{namespace}/image{"/compressed" if bag.compressed else ""}'
         parameters[f'qos_overrides.{image}.subscription.reliability'] = 'reliable'
+        parameters |= {f'qos_overrides.{namespace}/odometry.subscription.{name}': value
+                       for name, value in (('reliability', 'reliable'), ('depth', 1000))}
         parameters |= {f'qos_overrides.{namespace}{DETECTOR}/{name}.publisher.depth': 10
                        for name in TYPES}
     path = log.with_suffix('.yaml')
