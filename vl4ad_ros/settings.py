@@ -162,6 +162,10 @@ class Settings:
         'region.roi', (0.0, 0.0, 1.0, 0.0, 1.0, 1.0, 0.0, 1.0),
         'polygon x, y, x, y, ... in fractions of the image; a region whose lowest point is '
         'outside is not reported')
+    region_drivable: tuple[str, ...] = _row(
+        'region.drivable', ('',), 'known classes, or concepts in them, on which one can drive, '
+        "such as `['road', 'sidewalk']`: a region whose lowest point is not among them is not "
+        "reported; `['']` is none, and then only `region.roi` counts")
     region_min_size_m: float = _row(
         'region.min_size_m', 0.0, 'smallest region that counts where the ground is known: the '
         'larger one of its width and height in metres', (0.0, 100.0))
@@ -273,7 +277,8 @@ class Settings:
             TrackLimits(self.alert_confirm_hits, self.alert_confirm_window,
                         self.alert_release_after),
             TimeLimits(self.alert_late_s, self.alert_max_gap_s), self.alert_name_floor,
-            SizeLimits(self.region_min_size_m, self.region_max_size_m), self._severity)
+            SizeLimits(self.region_min_size_m, self.region_max_size_m), self._severity,
+            tuple(name for name in self.region_drivable if name.strip()))
 
     @property
     def _severity(self) -> SeverityLimits:

@@ -172,6 +172,16 @@ class GroundView:
         """
         return self._met(rays @ np.reshape(self.pose.rotation, (3, 3)).T)
 
+    @property
+    def horizon_row(self) -> float:
+        """The row of the horizon straight ahead of the camera, in pixels; it may be outside."""
+        turn = np.reshape(self.pose.rotation, (3, 3))
+        level = np.array([turn[0, 2], turn[1, 2], 0.0])  # ahead of the camera, but level
+        row = self.camera.pixels((level @ turn)[None])[0, 1]
+        if np.isfinite(row):
+            return float(row)
+        return -np.inf if turn[2, 2] < 0 else np.inf  # the camera looks straight down or up
+
     def place(self, region: Region) -> Placement | None:
         """
         Return where a region stands, if its foot is on the ground.

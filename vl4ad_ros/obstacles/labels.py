@@ -9,9 +9,10 @@ from collections.abc import Collection
 import numpy as np
 
 from vl4ad_ros.inference.detector import Prediction
-from vl4ad_ros.obstacles.pipeline import ANOMALY
 from vl4ad_ros.prompts.vocabulary import Vocabulary, VocabularyError
 
+ANOMALY = 'anomaly'
+"""Name of the class that everything anomalous has, whatever else it is."""
 MOST_CLASSES = 254
 """So many classes have a label: one byte, less one for `ANOMALY` and one for 'unknown'."""
 

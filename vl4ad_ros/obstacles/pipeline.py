@@ -8,15 +8,15 @@ from dataclasses import dataclass, replace
 import math
 
 from vl4ad_ros.inference.detector import Prediction
+from vl4ad_ros.obstacles.drivable import DrivableRegion
 from vl4ad_ros.obstacles.ground_view import GroundView, Placement
+from vl4ad_ros.obstacles.labels import ANOMALY
 from vl4ad_ros.obstacles.motion import Motion
 from vl4ad_ros.obstacles.regions import find_regions, Region, RegionLimits
 from vl4ad_ros.obstacles.scene_time import Moment, SceneTime, TimeLimits
 from vl4ad_ros.obstacles.severity import judge, Severity, SeverityLimits
 from vl4ad_ros.obstacles.tracks import Track, Tracker, TrackLimits
 
-ANOMALY = 'anomaly'
-"""Name of the class that every detection has; its score is the score of the region."""
 MAX_MOVE_DIAGONALS = 0.1
 """Largest move of an obstacle from one frame to the next, as a fraction of the image diagonal."""
 
@@ -72,6 +72,9 @@ class Limits:
         mass of a class is the share of probability that the network gives to it.
     :ivar sizes: which regions are reported where their size in metres is known.
     :ivar severity: what makes an obstacle severe.
+    :ivar drivable: names of known classes or of their concepts that are drivable: a region counts
+        only if it stands where these are, see `DrivableRegion`. If nothing is drivable in a frame,
+        all regions count. Without names, all regions count.
     :raises ValueError: if a limit is out of its range; the message names the limit.
     """
 
@@ -81,6 +84,7 @@ class Limits:
     name_floor: float = 0.3
     sizes: SizeLimits = SizeLimits()
     severity: SeverityLimits = SeverityLimits()
+    drivable: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Check the range."""
@@ -260,12 +264,14 @@ class Pipeline:
     @staticmethod
     def _find(regions: tuple[Region, ...], prediction: Prediction, limits: Limits,
               view: GroundView | None, motion: Motion | None) -> dict[Region, Finding]:
-        """Name, place and judge the regions, and leave out those of a wrong size."""
+        """Name, place and judge the regions, and leave out those of a wrong size or place."""
         found = {}
         speed_mps = motion.speed_mps if motion else None
+        drivable = (DrivableRegion.of(prediction, limits.drivable, view)
+                    if limits.drivable and regions else None)
         for region in regions:
             place = view.place(region) if view else None
-            if limits.sizes.allow(place):
+            if limits.sizes.allow(place) and (drivable is None or drivable.has(region)):
                 name, mass = prediction.anomaly_class_in(region.box, limits.regions.threshold)
                 named = bool(name) and mass >= limits.name_floor
                 found[region] = Finding(
