@@ -60,6 +60,7 @@ ONLY_IN = {
     'rclpy': ('vl4ad_ros/node/', 'vl4ad_ros/replay/'),
     'ament_index_python': ('vl4ad_ros/node/',),
     'launch': (),
+    'tf2_ros': ('vl4ad_ros/node/tf_pose.py',),
     'cv_bridge': ('vl4ad_ros/images/with_cv_bridge.py',),
     'onnxruntime': ('vl4ad_ros/inference/onnxruntime.py',
                     'vl4ad_workshop/street/text_encoder.py'),

@@ -27,7 +27,7 @@ DISTRIBUTIONS = {'backports': 'backports-zstd', 'cuda': 'cuda-python',
                  'open_clip': 'open-clip-torch'}
 ROSDEP_KEYS = {'cv2': 'python3-opencv', 'numpy': 'python3-numpy',
                'onnxruntime': 'python3-onnxruntime-pip', 'tqdm': 'python3-tqdm',
-               'yaml': 'python3-yaml'}
+               'tf2_ros': 'tf2_ros_py', 'yaml': 'python3-yaml'}
 # Wheels of rosbags bring backports and lz4.
 WITHOUT_ROSDEP_KEY = {'av', 'backports', 'cuda', 'lz4', 'openvino', 'ray', 'rosbags', 'tensorrt',
                       'tokenizers'}
@@ -61,7 +61,7 @@ def top_level_imports(paths):
 
 def is_ros(name):
     return name.endswith(('_msgs', '_interfaces')) or name in (
-        'cv_bridge', 'launch', 'launch_ros', 'rclpy')
+        'cv_bridge', 'launch', 'launch_ros', 'rclpy', 'tf2_ros')
 
 
 def normalised(requirement):

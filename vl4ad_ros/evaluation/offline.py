@@ -12,6 +12,7 @@ from vl4ad_ros.evaluation.bag_reader import BagError, BagFrame, CameraBag
 from vl4ad_ros.evaluation.figures import described, quality
 from vl4ad_ros.evaluation.flagged_pixels import FlaggedPixels
 from vl4ad_ros.evaluation.pixel_metrics import PixelMetrics
+from vl4ad_ros.evaluation.recorded_ground import RecordedGround
 from vl4ad_ros.inference.detector import Detector
 from vl4ad_ros.obstacles.pipeline import Pipeline, Result
 from vl4ad_ros.settings import Settings
@@ -31,8 +32,9 @@ def evaluate(bag: CameraBag, detector: Detector, settings: Settings = Settings()
 
     :param bag: the recording.
     :param detector: the model; `settings.model_bundle` and `settings.model_backend` are not used.
-    :param settings: the parameters of the node: prompts, threshold, region and alert limits, and
-        the largest image.
+    :param settings: the parameters of the node: prompts, threshold, region and alert limits, the
+        largest image, and the camera. TF is not read: `camera.height_m` and its like give the
+        pose of the camera, or nothing is known in metres.
     :param on_frame: called after each processed frame with the frame and its result.
     :param on_refused: called for each refused frame with the frame and the reason.
     :param pooled: gets the pixels of this recording, too, for metrics over several recordings.
@@ -42,12 +44,13 @@ def evaluate(bag: CameraBag, detector: Detector, settings: Settings = Settings()
     :raises BackendError: if the inference fails.
     """
     prompts = detector.encode(settings.vocabulary(detector.default_vocabulary))
-    pipeline = Pipeline()
+    pipeline, ground = Pipeline(), RecordedGround(bag, settings.mounting)
     truth = bag.truth()
     log, pixels, flagged = AlertLog(truth), PixelMetrics(), FlaggedPixels()
     results: list[FrameResult] = []
     refused: list[BagError] = []
     for frame, label, ids in bag.labelled_frames():
+        motion = ground.motion(frame)
         try:
             image = bag.decode(frame, settings.image_max_pixels, settings.image_max_value)
         except BagError as error:
@@ -55,7 +58,9 @@ def evaluate(bag: CameraBag, detector: Detector, settings: Settings = Settings()
             on_refused(frame, error)
             continue
         prediction = detector.detect(image, prompts)
-        result = pipeline.process(prediction, frame.stamp_ns, frame.time_ns, settings.limits)
+        view = ground.view(frame, prediction.image_size, settings.mounting)
+        result = pipeline.process(
+            prediction, frame.stamp_ns, frame.time_ns, settings.limits, view, motion)
         results.append(FrameResult.of(frame.index, result))
         log.add(results[-1])
         if label is not None:
@@ -68,6 +73,9 @@ def evaluate(bag: CameraBag, detector: Detector, settings: Settings = Settings()
         on_frame(frame, result)
     if not results:
         raise BagError(f'0 of {len(refused)} frames could be processed; the first: {refused[0]}')
+    if ground.unknown:
+        bag.notes.append(f'{ground.unknown} of {len(results)} frames have no positions in metres: '
+                         f'{ground.reason}')
     counts = {'frames_recorded': len(results) + len(refused) + bag.lost,
               'frames_processed': len(results), 'frames_refused': len(refused),
               'frames_unknown': sum(r.alerts is None for r in results)}

@@ -11,6 +11,7 @@ import numpy as np
 
 from vl4ad_ros.evaluation.alert_metrics import AlertLog, FrameResult
 from vl4ad_ros.evaluation.bag_reader import BagError, BagFrame, CameraBag
+from vl4ad_ros.evaluation.recorded_ground import RecordedGround
 from vl4ad_ros.inference.detector import Detector
 from vl4ad_ros.obstacles.pipeline import Limits, Pipeline
 from vl4ad_ros.settings import Settings
@@ -93,10 +94,11 @@ def sweep(name: str, bag: CameraBag, detector: Detector, settings: Settings,
     :raises BagError: if the bag is damaged, or if no frame could be used.
     """
     prompts = detector.encode(settings.vocabulary(detector.default_vocabulary))
-    truth = bag.truth()
+    truth, ground = bag.truth(), RecordedGround(bag, settings.mounting)
     runs = [(_limits(settings, one), Pipeline(), AlertLog(truth)) for one in tried]
     frames = judged = 0
     for frame in bag.frames():
+        motion = ground.motion(frame)
         try:
             image = bag.decode(frame, settings.image_max_pixels, settings.image_max_value)
         except BagError as error:
@@ -104,9 +106,11 @@ def sweep(name: str, bag: CameraBag, detector: Detector, settings: Settings,
             continue
         # Names of alerts do not matter here and take time.
         prediction = replace(detector.detect(image, prompts), anomaly_mass=None)
+        view = ground.view(frame, prediction.image_size, settings.mounting)
         known = False
         for limits, pipeline, log in runs:
-            result = pipeline.process(prediction, frame.stamp_ns, frame.time_ns, limits)
+            result = pipeline.process(
+                prediction, frame.stamp_ns, frame.time_ns, limits, view, motion)
             log.add(FrameResult.of(frame.index, result))
             known = result.alerts is not None  # This depends on the stamps only.
         frames += 1
