@@ -101,7 +101,7 @@ def test_everything_is_measured_on_a_cpu(tmp_path):
 def test_the_street_network_is_measured_and_what_it_lacks_is_skipped_aloud(
         tmp_path, monkeypatch, signals, capsys):
     monkeypatch.setattr(sys, 'argv', ['gpu', '--out', str(tmp_path), '--device', 'cpu', '--arch',
-                                      'street', '--runs', '2', '--minutes', '4'])
+                                      'street', '--runs', '1', '--minutes', '4'])
     assert command.main() == 0
     report, printed = read(tmp_path), capsys.readouterr().out
     found, missing = figures(report), reasons(report)
