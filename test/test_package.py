@@ -205,6 +205,14 @@ def test_the_notice_names_every_part_of_the_shipped_model():
     assert set(shipped['licence']) <= set(notice.split())
 
 
+def test_the_shipped_model_says_how_to_train_it_again():
+    notice = json.loads((PACKAGE / 'models' / 'street' / 'manifest.json').read_text())['notice']
+    command = 'vl4ad train --config street --data FOLDER...'
+    assert command in notice and '\n' not in notice
+    page = re.search(r'docs/\w+\.md', notice)[0]
+    assert command in (ROOT / page).read_text()
+
+
 def test_package_stays_small():
     size = sum(path.stat().st_size for path in PACKAGE.rglob('*')
                if path.is_file() and '__pycache__' not in path.parts)
