@@ -34,6 +34,8 @@ OWN = {
                'play a camera bag or a video through the node and write a report'),
     'evaluate': ('vl4ad_ros.commands.evaluate',
                  'evaluate every frame of a camera bag or video without ROS 2, print JSON'),
+    'compare': ('vl4ad_ros.commands.compare',
+                'compare two evaluations of the same recordings'),
     'compose': ('vl4ad_ros.commands.compose',
                 'paste objects into a recording of a road, with ground truth'),
     'bag-from-video': ('vl4ad_ros.commands.bag_from_video',
@@ -58,6 +60,7 @@ _TORCH = ('torch', 'torchvision', 'open_clip', 'onnx', 'onnx_ir', 'onnxscript', 
           'safetensors', 'tensorboard')
 _BAGS = ('backports', 'lz4', 'rosbags', 'tqdm')
 _VIDEO = ('av',)
+_REPORT = ('jinja2', 'matplotlib')
 _ROS_SUFFIXES = ('_msgs', '_interfaces')
 
 
@@ -233,6 +236,9 @@ def _message(error: Exception) -> str:
         if missing in _VIDEO:
             return ('this recording has a topic of video packets, which needs PyAV (Python 3.11 '
                     'or newer); run: pip install av')
+        if missing in _REPORT:
+            return (f'the report needs {missing}; in the source folder of vl4ad_ros run: '
+                    "pip install '.[report]'")
         if missing in _BAGS:
             return (f'this needs {missing}; in the source folder of vl4ad_ros run: '
                     "pip install '.[bags]'")

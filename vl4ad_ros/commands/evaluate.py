@@ -5,21 +5,19 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 import json
 from pathlib import Path
-import sys
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from vl4ad_ros.commands import Verb
 from vl4ad_ros.commands.arguments import (
     add_bag_arguments, add_bundle_argument, add_params_argument, node_parameters, replay_inputs)
-from vl4ad_ros.commands.evaluate_recordings import (
-    evaluate_recordings, Evaluation, Model)
+from vl4ad_ros.commands.evaluate_recordings import evaluate_recordings, Model
 from vl4ad_ros.evaluation.evaluation_folder import start_over
-from vl4ad_ros.evaluation.recording_result import Failure, merged
+from vl4ad_ros.evaluation.recording_result import merged, RecordingResult
 from vl4ad_ros.outputs import held, keep_apart
 from vl4ad_ros.settings import Settings
 
@@ -54,10 +52,10 @@ def run(options: argparse.Namespace) -> int:
             found = evaluate_recordings(model, options, scratch)
             if options.out and found.stored:
                 evaluation_report.write(found, model.detector, settings, options)
-        if found.stopped:
-            raise found.stopped
-    _print(found, options)
-    return 0 if found.enough and not found.failures else 1
+    if found.stopped:
+        raise KeyboardInterrupt
+    print(json.dumps(_printed(found.results), indent=2))
+    return 0 if all(result.enough for result in found.results) else 1
 
 
 @contextmanager
@@ -74,15 +72,9 @@ def _scratch(options: argparse.Namespace) -> Iterator[Path]:
         yield scratch
 
 
-def _print(found: Evaluation, options: argparse.Namespace) -> None:
-    """Print the figures of one recording, or those of several and their total."""
-    results = [*found.results]
-    if len(results) == 1 and not isinstance(results[0], Failure):
-        print(json.dumps(dict(results[0].figures), indent=2))
-        return
-    each: list[dict[str, Any]] = [
-        {'recording': str(path), **result.figures} for path, result in zip(options.bags, results)]
-    print(json.dumps({'recordings': each, 'total': merged(results)}, indent=2))
+def _printed(results: Sequence[RecordingResult]) -> Mapping[str, Any]:
+    """Return the figures of one recording, or those of several and their total."""
+    return results[0].figures if len(results) == 1 else merged(results)
 
 
 VERB = Verb(add_arguments, run)

@@ -43,7 +43,8 @@ def write(found: Evaluation, detector: Detector, settings: Settings,
         'prompts': {'known': [str(c) for c in vocabulary.known],
                     'anomaly': [str(c) for c in vocabulary.anomaly]}})
     facts = machine(settings.model_device)
-    run = {'date': facts.pop('date'), 'seconds': round(sum(s.run.seconds for s in found.stored), 3),
+    run = {'date': facts.pop('date'),
+           'seconds': round(sum(stored.run.seconds for stored in found.stored), 3),
            'command': shlex.join(['vl4ad', *sys.argv[1:]]), 'host': platform.node(),
            'not_started': list(found.not_started),
            'notice': ' '.join(filter(None, (detector.bundle.notice, detector.bundle.terms))),

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from io import StringIO
 import re
 from typing import Any
@@ -14,7 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 import numpy as np
 
-from vl4ad_ros.evaluation.pixel_metrics import ANOMALY, Curves, NORMAL, PixelMetrics
+from vl4ad_ros.evaluation.pixel_metrics import PixelCounts, PixelMetrics
 from vl4ad_ros.evaluation.recording_result import AlertRow, RecordingResult
 
 GOOD, BAD, TRUTH, INK, FAINT = '#b87900', '#c8143c', '#0077a8', '#20242c', '#9aa0aa'
@@ -37,14 +38,15 @@ def precision_and_recall(counts: Mapping[str, np.ndarray], threshold: float) -> 
     """
     Draw precision over recall, a line for each recording and one for all.
 
-    :param counts: (2, 65536) counts of `PixelMetrics` by the name of the recording.
+    :param counts: (2, 65536) counts of `PixelMetrics` by the name of the recording; their sum has
+        pixels of both kinds.
     :param threshold: score at which a point is drawn, 0 to 1.
     """
     figure, (axes,) = _figure(5.6, 4.2)
     for name, curves, style in _lines(counts):
         axes.step(*_thinned(curves.recall, curves.precision), where='pre', label=name, **style)
-    total = _pooled(counts).curves()
-    at = np.flatnonzero(total.scores > threshold)[-1:]
+    total = _Curves.of(_pooled(counts))
+    at = total.at(threshold)
     axes.plot(total.recall[at], total.precision[at], 'o', color=INK,
               label=f'threshold {threshold:g}')
     axes.set(xlabel='recall (share of anomalous pixels found)', xlim=(0, 1.01), ylim=(0, 1.01),
@@ -66,8 +68,8 @@ def receiver_operating_characteristic(counts: Mapping[str, np.ndarray], threshol
         fall_out = np.maximum(curves.fall_out, _LEAST_FALL_OUT)
         x, y = _thinned(np.log10(fall_out), curves.recall)
         axes.plot(10 ** x, y, label=name, **style)
-    total = _pooled(counts).curves()
-    at = np.flatnonzero(total.scores > threshold)[-1:]
+    total = _Curves.of(_pooled(counts))
+    at = total.at(threshold)
     axes.plot(np.maximum(total.fall_out[at], _LEAST_FALL_OUT), total.recall[at], 'o', color=INK,
               label=f'threshold {threshold:g}')
     axes.axhline(0.95, color=FAINT, linewidth=0.8, linestyle='--')
@@ -87,14 +89,12 @@ def score_distribution(counts: Mapping[str, np.ndarray], threshold: float) -> st
     :param threshold: score at which a line is drawn, 0 to 1.
     """
     figure, (axes,) = _figure(5.6, 4.2)
-    scores, pooled = _pooled(counts).by_score()
+    tally = _tally(_pooled(counts))
     edges = np.linspace(0, 1, 51)
-    for kind, name, colour in ((NORMAL, 'normal pixels', FAINT),
-                               (ANOMALY, 'anomalous pixels', TRUTH)):
-        total = pooled[kind].sum()
-        if total:
-            shares = np.histogram(scores, edges, weights=pooled[kind])[0] / total
-            axes.stairs(shares, edges, fill=True, alpha=0.55, color=colour, label=name)
+    for pixels, name, colour in ((tally.normal, 'normal pixels', FAINT),
+                                 (tally.anomalous, 'anomalous pixels', TRUTH)):
+        shares = np.histogram(tally.values, edges, weights=pixels)[0] / pixels.sum()
+        axes.stairs(shares, edges, fill=True, alpha=0.55, color=colour, label=name)
     axes.axvline(threshold, color=INK, linewidth=1, linestyle='--',
                  label=f'threshold {threshold:g}')
     axes.set_yscale('log')
@@ -175,18 +175,44 @@ def _lanes(result: RecordingResult) -> list[tuple[list[tuple[float, float, str, 
     return lanes or [([], 'alerts')]
 
 
-def _lines(counts: Mapping[str, np.ndarray]) -> Iterator[tuple[str, Curves, dict[str, Any]]]:
+@dataclass(frozen=True, eq=False)
+class _Curves:
+    """Recall, precision and false-positive rate at each score, from the highest score on."""
+
+    scores: np.ndarray
+    recall: np.ndarray
+    precision: np.ndarray
+    fall_out: np.ndarray
+
+    @staticmethod
+    def of(counts: np.ndarray) -> _Curves:
+        tally = _tally(counts)
+        true, false = tally.anomalous.cumsum(), tally.normal.cumsum()
+        return _Curves(tally.values, true / true[-1], true / (true + false), false / false[-1])
+
+    def at(self, threshold: float) -> np.ndarray:
+        """Return the position of the lowest score above a threshold; empty if there is none."""
+        return np.flatnonzero(self.scores > threshold)[-1:]
+
+
+def _lines(counts: Mapping[str, np.ndarray]) -> Iterator[tuple[str, _Curves, dict[str, Any]]]:
     """Yield name, curves and style of each line: the recordings if they are few, then all."""
     if 1 < len(counts) <= _MOST_LINES:
         for name, own in counts.items():
             if own.sum(axis=1).all():
-                yield name, PixelMetrics.of(own).curves(), {'linewidth': 0.9, 'alpha': 0.8}
-    yield ('all recordings' if len(counts) > 1 else next(iter(counts))), _pooled(
-        counts).curves(), {'color': INK, 'linewidth': 1.8}
+                yield name, _Curves.of(own), {'linewidth': 0.9, 'alpha': 0.8}
+    name = 'all recordings' if len(counts) > 1 else next(iter(counts))
+    yield name, _Curves.of(_pooled(counts)), {'color': INK, 'linewidth': 1.8}
 
 
-def _pooled(counts: Mapping[str, np.ndarray]) -> PixelMetrics:
-    return PixelMetrics.of(np.sum(list(counts.values()), axis=0))
+def _pooled(counts: Mapping[str, np.ndarray]) -> np.ndarray:
+    return np.sum(list(counts.values()), axis=0)
+
+
+def _tally(counts: np.ndarray) -> PixelCounts:
+    metrics = PixelMetrics()
+    metrics.add_counts(counts)
+    return metrics.tally()
 
 
 def _thinned(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -10,7 +10,7 @@ parameters only. What depends on the machine is in `run.json`, of the whole and 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 import json
 from pathlib import Path
 import shutil
@@ -21,7 +21,7 @@ import numpy as np
 from vl4ad_ros import __version__
 from vl4ad_ros.evaluation.figures import DEFINITIONS
 from vl4ad_ros.evaluation.picture_writer import ReportError
-from vl4ad_ros.evaluation.recording_result import Failure, merged, RecordingResult
+from vl4ad_ros.evaluation.recording_result import merged, RecordingResult
 from vl4ad_ros.files import read_regular
 
 REPORT, METRICS, RUN, RECORDINGS = 'report.html', 'metrics.json', 'run.json', 'recordings'
@@ -33,6 +33,7 @@ SCHEMA_VERSION = 1
 SCHEMA = Path(__file__).parent / 'metrics.schema.json'
 """The JSON schema of `metrics.json`."""
 _LARGEST = 1 << 28
+_COUNTS = 2, 1 << 16
 _ABOUT = ('model', 'backend', 'version', 'definitions')
 
 
@@ -97,8 +98,9 @@ def write_recording(folder: Path, result: RecordingResult, run: RecordingRun) ->
     """
     _write_json(folder / RESULT, result.as_json())
     _write_json(folder / RUN, asdict(run))
-    keys = np.flatnonzero(result.pixels.any(axis=0)).astype(np.uint16)
-    np.savez_compressed(folder / PIXELS, keys=keys, counts=result.pixels[:, keys])
+    pixels = np.zeros(_COUNTS, np.int64) if result.pixels is None else result.pixels
+    keys = np.flatnonzero(pixels.any(axis=0)).astype(np.uint16)
+    np.savez_compressed(folder / PIXELS, keys=keys, counts=pixels[:, keys])
 
 
 def read_recording(folder: Path) -> Stored:
@@ -110,11 +112,11 @@ def read_recording(folder: Path) -> Stored:
     """
     try:
         with np.load(folder / PIXELS, allow_pickle=False) as stored:
-            pixels = np.zeros((2, 1 << 16), np.int64)
+            pixels = np.zeros(_COUNTS, np.int64)
             pixels[:, stored['keys']] = stored['counts']
-        run = _read_json(folder / RUN)
-        return Stored(folder, RecordingResult.of(_read_json(folder / RESULT), pixels),
-                      RecordingRun(**{**run, 'frame_ms': tuple(run['frame_ms'])}))
+        run = RecordingRun(**_read_json(folder / RUN))
+        result = RecordingResult.of(_read_json(folder / RESULT), pixels, run.recording)
+        return Stored(folder, result, replace(run, frame_ms=tuple(run.frame_ms)))
     except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
         raise ReportError(f"'{folder}' is not a result of this version of vl4ad evaluate "
                           f'({type(error).__name__}: {error}); evaluate the recording again'
@@ -143,8 +145,7 @@ def read_evaluation(out: Path) -> tuple[dict[str, Any], list[Stored]]:
     return metrics, [read_recording(out / RECORDINGS / name) for name in listed]
 
 
-def metrics_of(results: Sequence[RecordingResult | Failure],
-               about: Mapping[str, Any]) -> dict[str, Any]:
+def metrics_of(results: Sequence[RecordingResult], about: Mapping[str, Any]) -> dict[str, Any]:
     """
     Return the content of `metrics.json`, which `metrics.schema.json` describes.
 
@@ -154,9 +155,9 @@ def metrics_of(results: Sequence[RecordingResult | Failure],
     entries: list[dict[str, Any]] = []
     for result in results:
         figures = {k: v for k, v in result.figures.items() if k not in _ABOUT}
-        complete = {'complete': result.complete} if isinstance(result, RecordingResult) else {}
+        complete = {} if 'error' in figures else {'complete': result.complete}
         entries.append({'recording': result.name, **complete, **figures})
-    total = merged(results)
+    total = merged(results)['total']
     used = set(total).union(*entries)
     return {'schema_version': SCHEMA_VERSION, 'version': __version__, **about,
             'recordings': entries, 'total': total,

@@ -4,14 +4,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
 import numpy as np
 
 from vl4ad_ros.evaluation import drawing
-from vl4ad_ros.evaluation.alert_metrics import Alert
 from vl4ad_ros.evaluation.bag_reader import CameraBag
 from vl4ad_ros.evaluation.offline import OfflineRun
 from vl4ad_ros.evaluation.picture_writer import ReportError
@@ -32,19 +31,19 @@ def file_names(number: int) -> tuple[str, str]:
     return f'{number:02d}.jpg', f'{number:02d}.score.jpg'
 
 
-def write_moments(moments: Sequence[Moment], alerts: Mapping[int, Sequence[Alert]],
-                  run: OfflineRun, bag: CameraBag, settings: Settings, folder: Path) -> None:
+def write_moments(moments: Sequence[Moment], run: OfflineRun, bag: CameraBag, settings: Settings,
+                  folder: Path) -> None:
     """
     Write two pictures of each moment: the image with mask and boxes, and the score.
 
     :param moments: the moments of one recording.
-    :param alerts: the alerts of its frames, by the index of the frame.
     :param run: the evaluation of the recording; it scores the frames once more.
     :param bag: the recording.
     :param settings: the parameters of the node.
     :param folder: an existing folder.
     :raises ReportError: if a picture cannot be written.
     """
+    alerts = run.alerts
     for number, moment in enumerate(moments):
         image = bag.decode(bag.frame(moment.index), settings.image_max_pixels,
                            settings.image_max_value)

@@ -101,5 +101,6 @@ def _sentence(truth: Truth, scores: AlertScores, number: int, name: str, pixels:
     if not truth.has_objects:
         return f'{text}.'
     if number in scores.seconds:
-        return f'{text}; alerted {scores.seconds[number]:.2f} s after it appeared.'
+        return (f'{text}. Other frames have one, the first {scores.seconds[number]:.2f} s after '
+                'it appeared.')
     return f'{text}; it was never alerted.'

@@ -61,7 +61,8 @@ class OfflineRun:
     bound that a real machine does not reach.
     """
 
-    def __init__(self, bag: CameraBag, detector: Detector, settings: Settings = Settings()) -> None:
+    def __init__(self, bag: CameraBag, detector: Detector,
+                 settings: Settings = Settings()) -> None:
         """
         Read the ground truth and encode the prompts.
 
@@ -126,7 +127,7 @@ class OfflineRun:
         """
         Return the result of the frames so far.
 
-        :param name: name of the recording.
+        :param name: name of the recording without its folder.
         :raises BagError: if every frame was refused.
         """
         if not self._results:
@@ -145,8 +146,8 @@ class OfflineRun:
             | (self._flagged.figures(truth) if truth else {}),
             {'model': self._detector.bundle.name, 'backend': self._detector.backend.name})
         return RecordingResult(
-            name, complete, figures, self._pixels.counts, tuple(self._rows),
-            self._alert_rows(events), self._object_rows(truth, scores),
+            str(self._bag.path), figures, self._pixels.counts, True, name, complete,
+            tuple(self._rows), self._alert_rows(events), self._object_rows(truth, scores),
             self._moments(truth, scores, events))
 
     def score(self, image: np.ndarray) -> Prediction:
@@ -223,7 +224,7 @@ class OfflineRun:
 
 def evaluate(bag: CameraBag, detector: Detector, settings: Settings = Settings(),
              on_frame: Callable[[BagFrame, Result], None] = lambda frame, result: None,
-             on_refused: Callable[[BagFrame, BagError], None] = lambda frame, error: None,
+             on_refused: Callable[[BagFrame, BagError], None] = lambda frame, error: None
              ) -> dict[str, Any]:
     """
     Return the figures of a recording that do not depend on the speed of the machine.

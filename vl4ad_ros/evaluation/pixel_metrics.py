@@ -33,20 +33,18 @@ class PixelScores:
 
 
 @dataclass(frozen=True, eq=False)
-class Curves:
+class PixelCounts:
     """
-    The points of the curves, one for each distinct score, from the highest score to the lowest.
+    How many pixels have each score; all pixel metrics follow from these numbers.
 
-    :ivar scores: (N,) float32; a pixel counts as flagged from this score on.
-    :ivar recall: (N,) share of the anomalous pixels that are flagged, 0..1; NaN without any.
-    :ivar precision: (N,) share of the flagged pixels that are anomalous, 0..1.
-    :ivar fall_out: (N,) share of the normal pixels that are flagged, 0..1; NaN without any.
+    :ivar values: (N,) float64, the distinct scores, falling.
+    :ivar normal: (N,) int64, number of normal pixels with each score.
+    :ivar anomalous: (N,) int64, number of anomalous pixels with each score.
     """
 
-    scores: np.ndarray
-    recall: np.ndarray
-    precision: np.ndarray
-    fall_out: np.ndarray
+    values: np.ndarray
+    normal: np.ndarray
+    anomalous: np.ndarray
 
 
 class PixelMetrics:
@@ -118,46 +116,30 @@ class PixelMetrics:
         else:
             self._counts += _count(keys, anomalous, 1 << 16)
 
-    @staticmethod
-    def of(counts: np.ndarray) -> PixelMetrics:
-        """
-        Return the metrics of pixels that were counted before.
-
-        :param counts: (2, 65536) of an integer type, as `counts` gives them, or a sum of such.
-        """
-        metrics = PixelMetrics()
-        metrics._counts += counts
-        return metrics
-
     @property
     def counts(self) -> np.ndarray:
         """
-        Numbers of normal and anomalous pixels of each score: (2, 65536) int64, to be summed.
+        The counters, from which `add_counts` of another object continues.
 
-        :raises ValueError: if the scores are not rounded to half precision.
+        They are int64 (2, 65536): normal and anomalous pixels by score. Not for exact metrics.
         """
-        if self._exact:
-            raise ValueError('the counts of exact scores have no fixed size; expected '
-                             'PixelMetrics(exact=False)')
         return self._counts.copy()
 
-    def by_score(self) -> tuple[np.ndarray, np.ndarray]:
+    def add_counts(self, counts: np.ndarray) -> None:
         """
-        Return the numbers of pixels of each score that occurs.
+        Add the frames of another object, which may have been in another process.
 
-        :returns: the scores, (N,) float32 in falling order, and the numbers of normal and of
-            anomalous pixels, (2, N) int64.
+        :param counts: its `counts`.
         """
+        self._counts += counts
+
+    def tally(self) -> PixelCounts:
+        """Return how many pixels of all frames so far have each score. Not for exact metrics."""
         found = np.flatnonzero(self._counts.any(axis=0))[::-1]
-        return _scores_of(found.astype(np.uint16)), self._counts[:, found]
-
-    def curves(self) -> Curves:
-        """Return the points of the curves over all frames that were added so far."""
-        scores, counts = self.by_score()
-        false, true = counts.cumsum(axis=1)
-        normal, anomalous = counts.sum(axis=1)
-        with np.errstate(invalid='ignore', divide='ignore'):
-            return Curves(scores, true / anomalous, true / (true + false), false / normal)
+        sign, keys = np.uint16(1 << 15), found.astype(np.uint16)
+        values = np.where(keys & sign, keys ^ sign, ~keys).view(np.float16)
+        return PixelCounts(values.astype(np.float64), self._counts[0, found],
+                           self._counts[1, found])
 
     def result(self) -> PixelScores:
         """Return the metrics over all frames that were added so far."""
@@ -194,12 +176,6 @@ def _ordered_keys(scores: np.ndarray) -> np.ndarray:
     bits = (scores + scores.dtype.type(0)).view(unsigned)
     sign = unsigned(1 << (8 * scores.itemsize - 1))
     return np.where(bits & sign, ~bits, bits | sign)
-
-
-def _scores_of(keys: np.ndarray) -> np.ndarray:
-    """Return the float32 scores of 16-bit keys; the inverse of `_ordered_keys`."""
-    sign = np.uint16(1 << 15)
-    return np.where(keys & sign, keys ^ sign, ~keys).view(np.float16).astype(np.float32)
 
 
 def _count(keys: np.ndarray, anomalous: np.ndarray, size: int) -> np.ndarray:

@@ -13,6 +13,8 @@ import numpy as np
 from vl4ad_ros.evaluation.figures import totals
 from vl4ad_ros.evaluation.pixel_metrics import PixelMetrics
 
+_COLUMNS = ('index', 'time_s', 'score', 'flagged')
+
 
 @dataclass(frozen=True)
 class FrameRow:
@@ -103,94 +105,86 @@ class Moment:
 @dataclass(frozen=True, eq=False)
 class RecordingResult:
     """
-    Everything that the evaluation of one recording found, as plain values.
+    What the evaluation of one recording gave, as plain values; it can be pickled.
 
-    Nothing in it depends on the machine or on its speed. `asdict` and `of` convert it to JSON and
-    back; `pixels` is stored by itself.
+    Nothing in it depends on the machine or on its speed. `as_json` and `of` convert it to JSON
+    and back; `pixels` is stored by itself.
 
-    :ivar name: name of the recording, without its folder.
+    :ivar recording: the recording, as the user named it.
+    :ivar figures: its figures by name, as `offline.evaluate` returns them. Those of a recording
+        that could not be read are ``{'error': reason}``.
+    :ivar pixels: the counters of its pixels (`PixelMetrics.counts`), (2, 65536) int64; None if it
+        could not be read.
+    :ivar enough: whether enough of its frames could be used.
+    :ivar name: name of the recording without its folder, different from those of all others.
     :ivar complete: whether all frames were evaluated; False after an interruption.
-    :ivar figures: as `figures.described` returns them.
-    :ivar pixels: (2, 65536) int64, the counts of `PixelMetrics`; zeros without ground truth.
     :ivar frames: the processed frames, in their order.
     :ivar alerts: the alerts, in the order in which they were raised.
     :ivar objects: the objects of the ground truth, in the order of their ids.
     :ivar moments: the frames that are worth looking at, the worst of each kind first.
     """
 
-    name: str
-    complete: bool
+    recording: str
     figures: Mapping[str, Any]
-    pixels: np.ndarray
+    pixels: np.ndarray | None = None
+    enough: bool = False
+    name: str = ''
+    complete: bool = True
     frames: tuple[FrameRow, ...] = ()
     alerts: tuple[AlertRow, ...] = ()
     objects: tuple[ObjectRow, ...] = ()
     moments: tuple[Moment, ...] = ()
 
+    @staticmethod
+    def failed(recording: str, reason: str, name: str = '') -> RecordingResult:
+        """Return the result of a recording that could not be read."""
+        return RecordingResult(recording, {'error': reason}, name=name, complete=False)
+
     def as_json(self) -> dict[str, Any]:
-        """Return all but the pixels as values for JSON; each list of rows becomes columns."""
+        """Return what repeated runs have in common as values for JSON, without the pixels."""
         return {'name': self.name, 'complete': self.complete, 'figures': dict(self.figures),
                 'frames': {column: [getattr(row, column) for row in self.frames]
-                           for column in ('index', 'time_s', 'score', 'flagged')},
+                           for column in _COLUMNS},
                 'alerts': [asdict(row) for row in self.alerts],
                 'objects': [asdict(row) for row in self.objects],
                 'moments': [asdict(row) for row in self.moments]}
 
     @staticmethod
-    def of(content: Mapping[str, Any], pixels: np.ndarray) -> RecordingResult:
+    def of(content: Mapping[str, Any], pixels: np.ndarray, recording: str) -> RecordingResult:
         """
         Return the result that was stored.
 
         :param content: as `as_json` returned it, possibly after JSON made lists of its tuples.
         :param pixels: (2, 65536) int64.
+        :param recording: the recording, as the user named it.
         :raises KeyError: if an entry is missing.
         :raises TypeError: if a row has other fields.
         """
-        columns = content['frames']
-        rows = zip(*(columns[name] for name in ('index', 'time_s', 'score', 'flagged')))
+        rows = zip(*(content['frames'][name] for name in _COLUMNS))
         moments = [{**row, 'rank': tuple(row['rank']), 'box': tuple(row['box'])}
                    for row in content['moments']]
         return RecordingResult(
-            content['name'], content['complete'], content['figures'], pixels,
+            recording, content['figures'], pixels, True, content['name'], content['complete'],
             tuple(FrameRow(*row) for row in rows),
             tuple(AlertRow(**row) for row in content['alerts']),
             tuple(ObjectRow(**row) for row in content['objects']),
             tuple(Moment(**row) for row in moments))
 
 
-@dataclass(frozen=True)
-class Failure:
+def merged(results: Sequence[RecordingResult]) -> dict[str, Any]:
     """
-    A recording that could not be read.
+    Return the figures of several recordings, of each and of all together.
 
-    :ivar name: name of the recording, without its folder.
-    :ivar error: the reason, as a sentence.
+    Counts are summed as integers, so the result does not depend on the process that each recording
+    was evaluated in.
+
+    :param results: one for each recording, in the order in which they are reported.
+    :returns: `recordings`, a list with the figures of each and its name as `recording`, and
+        `total`, as `figures.totals` returns it.
     """
-
-    name: str
-    error: str
-
-    @property
-    def figures(self) -> Mapping[str, Any]:
-        """The reason as a figure, as `figures.totals` takes it."""
-        return {'error': self.error}
-
-
-def merged(results: Sequence[RecordingResult | Failure]) -> dict[str, Any]:
-    """
-    Return the figures of several recordings together.
-
-    :param results: the results; recordings that could not be read count as failed.
-    :returns: as `figures.totals` returns them: sums, rates over the summed duration, and the
-        metrics over the pixels of all recordings.
-    """
-    return totals([r.figures for r in results], PixelMetrics.of(pooled(results)).result())
-
-
-def pooled(results: Sequence[RecordingResult | Failure]) -> np.ndarray:
-    """Return the sum of the pixel counts of all results: (2, 65536) int64."""
-    found = np.zeros((2, 1 << 16), np.int64)
+    pooled = PixelMetrics()
     for result in results:
-        if isinstance(result, RecordingResult):
-            found += result.pixels
-    return found
+        if result.pixels is not None:
+            pooled.add_counts(result.pixels)
+    found = [{'recording': result.recording, **result.figures} for result in results]
+    return {'recordings': found, 'total': totals(found, pooled.result())}

@@ -6,12 +6,10 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import cv2
 from jinja2 import Environment, PackageLoader, select_autoescape, StrictUndefined
-from markupsafe import Markup
 import numpy as np
 
 from vl4ad_ros import __version__
@@ -66,8 +64,8 @@ def report_page(stored: Sequence[Stored], metrics: Mapping[str, Any], run: Mappi
         misses=_moments(stored, 'miss'), false_alerts=_moments(stored, 'false alert'),
         alerts=_moments(stored, 'alert'), charts=_charts(stored, threshold),
         timelines=[{'name': s.result.name, 'notes': s.result.figures.get('notes', ()),
-                    'svg': Markup(charts.timeline(s.result, threshold))} for s in stored],
-        latency=Markup(charts.latencies([ms for s in stored for ms in s.run.frame_ms])),
+                    'svg': charts.timeline(s.result, threshold)} for s in stored],
+        latency=charts.latencies([ms for s in stored for ms in s.run.frame_ms]),
         changed={name: _listed(ROWS[name].ros_default)
                  for name, value in metrics['parameters'].items()
                  if value != ROWS[name].ros_default},
@@ -106,17 +104,17 @@ def _size(data: bytes) -> tuple[int, int]:
 
 
 def _charts(stored: Sequence[Stored], threshold: float) -> list[dict[str, Any]]:
-    counts = {s.result.name: s.result.pixels for s in stored}
-    if not sum(counts.values(), np.zeros((2, 1 << 16), np.int64)).sum(axis=1).all():
+    counts = {s.result.name: s.result.pixels for s in stored if s.result.pixels is not None}
+    if not counts or not np.sum(list(counts.values()), axis=0).sum(axis=1).all():
         return []  # Without pixels of both kinds there is no curve.
     return [
-        {'svg': Markup(charts.precision_and_recall(counts, threshold)),
+        {'svg': charts.precision_and_recall(counts, threshold),
          'caption': 'The area below the line is the average precision (AP). Up and to the right '
          'is better.'},
-        {'svg': Markup(charts.receiver_operating_characteristic(counts, threshold)),
+        {'svg': charts.receiver_operating_characteristic(counts, threshold),
          'caption': 'FPR95 is the rate at which the line reaches the dashed one. Up and to the '
          'left is better.'},
-        {'svg': Markup(charts.score_distribution(counts, threshold)),
+        {'svg': charts.score_distribution(counts, threshold),
          'caption': 'The less the two overlap, the better. The axis of the shares is '
          'logarithmic.'}]
 
@@ -143,7 +141,7 @@ def _text(template: str, figures: Mapping[str, Any]) -> str:
     """Return a figure as text; '' if the recording does not have it."""
     try:
         return template.format_map(figures)
-    except KeyError:
+    except (KeyError, TypeError):  # It is absent or undefined.
         return ''
 
 
