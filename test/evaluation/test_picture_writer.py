@@ -60,7 +60,7 @@ def test_a_video_that_cannot_be_written_says_so(tmp_path, monkeypatch, encoder):
     if encoder and h264_encoder() != encoder:
         pytest.skip('needs PyAV with libx264')
     monkeypatch.setattr(picture_writer, 'h264_encoder', lambda: encoder)
-    with pytest.raises(ReportError, match='cannot .*write'):
+    with pytest.raises(ReportError, match='cannot (be )?writ'):
         Video(tmp_path / 'absent' / 'a.mp4', 10.0).write(np.zeros((90, 160, 3), np.uint8))
 
 

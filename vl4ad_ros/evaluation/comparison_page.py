@@ -30,7 +30,8 @@ def comparison_page(pairs: Sequence[tuple[Stored, Stored]], found: Mapping[str, 
     """
     compared = {one.result.name for one, _ in pairs}
     named = {entry['recording'] for side in (first, second) for entry in side['recordings']}
-    changed = [(name, first[part].get(name), second[part].get(name))
+    changed = [(name if part == 'parameters' else f'{name} classes that were used',
+                _shown(first[part].get(name)), _shown(second[part].get(name)))
                for part in ('parameters', 'prompts') for name in first[part]
                if first[part].get(name) != second[part].get(name)]
     return environment().get_template('comparison.html.j2').render(
@@ -42,3 +43,8 @@ def comparison_page(pairs: Sequence[tuple[Stored, Stored]], found: Mapping[str, 
         frames=[{'recording': f.recording, 'time_s': f.time_s, 'text': f.text,
                  'first': inline_jpeg(f.pictures[0]), 'second': inline_jpeg(f.pictures[1])}
                 for f in frames])
+
+
+def _shown(value: Any) -> str:
+    """Return the value of a parameter, or a list of classes, as text."""
+    return '; '.join(map(str, value)) if isinstance(value, list) else str(value)
