@@ -76,9 +76,9 @@ class Video:
 
     def close(self) -> None:
         """Complete the file; without a frame there is none."""
-        if self._encoder is not None:
-            self._encoder.close()
-            self._encoder = None
+        encoder, self._encoder = self._encoder, None
+        if encoder is not None:
+            encoder.close()
 
 
 def h264_encoder() -> str:
@@ -102,11 +102,12 @@ class _H264:
             self._stream = self._file.add_stream(
                 encoder, Fraction(rate).limit_denominator(1000),
                 options=_OPTIONS.get(encoder, {}))
+            self._stream.width, self._stream.height = size
+            self._stream.pix_fmt = 'yuv420p'  # Browsers play no other.
+            self._file.start_encoding()  # PyAV would create the file with the last frames.
         except (OSError, av.FFmpegError) as error:
             raise ReportError(f"'{path}' cannot be written ({error}); check the free space and "
                               'the permissions') from error
-        self._stream.width, self._stream.height = size
-        self._stream.pix_fmt = 'yuv420p'  # Browsers play no other.
 
     def write(self, rgb: np.ndarray) -> None:
         """Append a frame of the size of the video."""
