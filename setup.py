@@ -28,6 +28,7 @@ setup(
     python_requires='>=3.10',
     packages=find_packages(include=[PACKAGE, f'{PACKAGE}.*']),
     package_data={'': ['*.json', '*.xml', '*.yaml', 'py.typed'], PACKAGE: ['models/street/*'],
+                  f'{PACKAGE}.evaluation': ['pages/*.j2'],
                   f'{PACKAGE}.composing': ['objects/*'],
                   f'{PACKAGE}.prompts': ['lists/*.yaml']},
     data_files=[
@@ -42,9 +43,10 @@ setup(
         'runtime': ['onnxruntime', 'openvino', 'tokenizers'],
         'bags': ['rosbags', "backports-zstd; python_version < '3.14'", 'lz4', 'tqdm'],
         'ray': ['ray'],
+        'report': ['jinja2', 'matplotlib'],
         'video': ["av; python_version >= '3.11'"],
         'tensorrt': ['cuda-python>=12.9.1', 'onnxruntime', 'tensorrt', 'tokenizers'],
-        'test': ['flake8', 'pydocstyle', 'pytest<9'],
+        'test': ['flake8', 'jsonschema', 'pydocstyle', 'pytest<9'],
     },
     entry_points={
         'console_scripts': [

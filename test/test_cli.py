@@ -30,7 +30,8 @@ def test_nothing_slow_is_imported_for_help():
 
 
 @pytest.mark.parametrize('verb', [
-    'try', 'replay', 'evaluate', 'calibrate', 'benchmark', 'compose', 'bag-from-video', 'bench'])
+    'try', 'replay', 'evaluate', 'compare', 'calibrate', 'benchmark', 'compose', 'bag-from-video',
+    'bench'])
 def test_every_verb_has_help(verb, capsys):
     with pytest.raises(SystemExit) as ended:
         cli.main([verb, '--help'])
@@ -43,6 +44,8 @@ def test_every_verb_has_help(verb, capsys):
     (['try'], 'PHOTO_OR_FOLDER_OR_VIDEO'),
     (['try', '--anomaly', 'cow', 'photo.jpg'], 'PHOTO_OR_FOLDER_OR_VIDEO'),
     (['replay'], 'RECORDING'),
+    (['compare', 'a'], 'B'),
+    (['compare', 'a', 'b', '--max-drop', '-1'], 'not a finite number of at least 0'),
     (['replay', 'x', '--rate', '0'], 'not a finite number above 0'),
     (['replay', 'x', '--rate', 'fast'], 'invalid'),
     (['bag-from-video', 'x'], '--out'),
@@ -146,7 +149,8 @@ def test_what_is_no_bundle_is_one_line(verb, bundle, tmp_path, monkeypatch, caps
 
 @pytest.mark.parametrize('missing, message', [
     ('torch', r"pip install . './workshop\[torch\]'"), ('rclpy', 'source your ROS 2'),
-    ('vision_msgs.msg', 'source your ROS 2'), ('rosbags', r"pip install '.\[bags\]'")])
+    ('vision_msgs.msg', 'source your ROS 2'), ('rosbags', r"pip install '.\[bags\]'"),
+    ('matplotlib', r"pip install '.\[report\]'")])
 def test_missing_libraries_have_a_cure(missing, message, capsys, monkeypatch):
     def fail(options):
         raise ModuleNotFoundError(f'No module named {missing!r}', name=missing)

@@ -25,7 +25,8 @@ SOURCES = [ROOT / 'setup.py', *(
 DISTRIBUTIONS = {'backports': 'backports-zstd', 'cuda': 'cuda-python',
                  'cv2': 'opencv-python-headless', 'yaml': 'pyyaml',
                  'open_clip': 'open-clip-torch'}
-ROSDEP_KEYS = {'cv2': 'python3-opencv', 'numpy': 'python3-numpy',
+ROSDEP_KEYS = {'cv2': 'python3-opencv', 'jinja2': 'python3-jinja2',
+               'matplotlib': 'python3-matplotlib', 'numpy': 'python3-numpy',
                'onnxruntime': 'python3-onnxruntime-pip', 'tqdm': 'python3-tqdm',
                'tf2_ros': 'tf2_ros_py', 'yaml': 'python3-yaml'}
 # Wheels of rosbags bring backports and lz4.

@@ -38,6 +38,8 @@ OWN = {
                   'choose the threshold by recordings, and write a parameter file'),
     'benchmark': ('vl4ad_ros.commands.benchmark',
                   'score a public data set with labels of anomalies, print JSON'),
+    'compare': ('vl4ad_ros.commands.compare',
+                'compare two evaluations of the same recordings'),
     'compose': ('vl4ad_ros.commands.compose',
                 'paste objects into a recording of a road, with ground truth'),
     'bag-from-video': ('vl4ad_ros.commands.bag_from_video',
@@ -63,6 +65,7 @@ _TORCH = ('torch', 'torchvision', 'open_clip', 'onnx', 'onnx_ir', 'onnxscript', 
 _BAGS = ('backports', 'lz4', 'rosbags', 'tqdm')
 _VIDEO = ('av',)
 _CLUSTER = ('ray',)
+_REPORT = ('jinja2', 'matplotlib')
 _ROS_SUFFIXES = ('_msgs', '_interfaces')
 
 
@@ -240,6 +243,9 @@ def _message(error: Exception) -> str:
                     'or newer); run: pip install av')
         if missing in _CLUSTER:
             return 'a cluster needs Ray, which is not installed; run: pip install ray'
+        if missing in _REPORT:
+            return (f'the report needs {missing}; in the source folder of vl4ad_ros run: '
+                    "pip install '.[report]'")
         if missing in _BAGS:
             return (f'this needs {missing}; in the source folder of vl4ad_ros run: '
                     "pip install '.[bags]'")

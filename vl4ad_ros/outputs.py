@@ -26,6 +26,7 @@ _PARTIAL = '.partial'
 # when they are complete, and then to the third when the old results have been moved away.
 _NEW, _COMPLETE, _MOVING = 'new', 'complete', 'moving'
 _OLD = 'old'
+_SCRATCH = '.scratch'
 
 
 class OutputError(ValueError):
@@ -103,6 +104,22 @@ def replaced(out: Path, names: Sequence[str]) -> Iterator[Path]:
         if made:
             with suppress(OSError):  # The folder is not empty, so there are results in it.
                 out.rmdir()
+
+
+@contextmanager
+def held(out: Path) -> Iterator[Path]:
+    """
+    Keep other runs out of a folder, and yield the path of a scratch folder in it.
+
+    The scratch folder does not exist yet and is removed at the end of the block. Everything else
+    in `out` stays as the block leaves it, also if the block fails or is interrupted.
+
+    :param out: a folder of results; it is created if it does not exist.
+    :raises OutputError: if another run is writing to `out`, or if nothing can be written there.
+    """
+    with _partial_folder(out / _SCRATCH, out) as folder:
+        shutil.rmtree(folder, ignore_errors=True)
+        yield folder
 
 
 def _put_in_place(folder: Path, out: Path, names: Sequence[str]) -> None:

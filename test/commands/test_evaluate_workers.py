@@ -46,16 +46,27 @@ def kill_one(killed):
     killed.append(found[0].pid)
 
 
-def test_two_workers_give_what_one_process_gives_even_if_one_is_killed(evaluate):
-    code, out, said = alone = evaluate()
+def stored(folder):
+    """Return the bytes of all files of an evaluation that must not differ, by their path."""
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob('*')
+            if path.is_file() and path.name not in ('run.json', 'report.html')}
+
+
+def test_two_workers_give_what_one_process_gives_even_if_one_is_killed(evaluate, tmp_path):
+    def everything(*arguments):
+        folder = tmp_path / f'{len(list(tmp_path.iterdir()))}'
+        code, out, said = evaluate(*arguments, '--out', str(folder))
+        return code, out, said.replace(str(folder), 'OUT'), stored(folder)
+    code, out, said, files = alone = everything()
     figures = json.loads(out)
     assert code == 1 and figures['total']['recordings_failed'] == 1
     assert figures['total']['frames_processed'] == 31 and 'there is no such file' in said
-    assert evaluate('--workers', '2') == alone
+    assert {'metrics.json', 'recordings/three/result_bag/result_bag.mcap'} <= set(files)
+    assert everything('--workers', '2') == alone
     killed = []
     killer = Thread(target=kill_one, args=[killed])
     killer.start()
-    again = evaluate('--workers', '2')
+    again = everything('--workers', '2')
     killer.join()
     assert killed and again == alone
 
@@ -71,6 +82,12 @@ def test_wrong_numbers_of_workers_are_refused(arguments, capsys):
     with pytest.raises(SystemExit) as ended:
         cli.main(['evaluate', 'bag', *arguments])
     assert ended.value.code == 2 and '--workers' in capsys.readouterr().err
+
+
+def test_result_bags_are_not_written_on_other_machines(evaluate, tmp_path):
+    code, _, said = evaluate('--ray', 'local', '--out', str(tmp_path / 'out'))
+    assert code == 1 and 'use --workers instead of --ray' in said
+    assert not (tmp_path / 'out').exists()
 
 
 def test_without_ray_the_cure_is_said(evaluate, monkeypatch):

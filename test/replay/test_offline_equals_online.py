@@ -15,7 +15,8 @@ from std_msgs.msg import Header  # noqa: E402
 from vl4ad_ros import cli  # noqa: E402
 from vl4ad_ros.evaluation.bag_reader import CameraBag  # noqa: E402
 from vl4ad_ros.evaluation.message_types import typestore  # noqa: E402
-from vl4ad_ros.evaluation.offline import evaluate  # noqa: E402
+from vl4ad_ros.evaluation.offline import OfflineRun  # noqa: E402
+from vl4ad_ros.evaluation.offline_bag import OfflineBag  # noqa: E402
 from vl4ad_ros.inference.detector import Detector  # noqa: E402
 from vl4ad_ros.node import messages  # noqa: E402
 from vl4ad_ros.settings import read_parameter_file, Settings  # noqa: E402
@@ -135,39 +136,57 @@ def kind_of(name):
     return OBSTACLES if name == 'obstacles' else DETECTIONS
 
 
+def mask_of(cdr):
+    """Return the pixels of a serialised mask."""
+    return typestore().deserialize_cdr(bytes(cdr), 'sensor_msgs/msg/Image').data.tobytes()
+
+
+def obstacles_message(done):
+    """Return the obstacles of a frame as the node serialises them; the result bag has none."""
+    header = Header(frame_id='base_link')
+    header.stamp.sec, header.stamp.nanosec = divmod(done.frame.stamp_ns, 10**9)
+    return canonical(serialize_message(messages.obstacles(header, done.result.obstacles)),
+                     OBSTACLES)
+
+
+def published(bag):
+    """Return the detections, alerts, obstacles and masks of a result bag, in their order."""
+    found = {'detections': [], 'alerts': [], 'obstacles': [], 'mask': []}
+    with Reader(bag) as reader:
+        for connection, _, cdr in reader.messages():
+            name = connection.topic.rpartition('/')[2]
+            if connection.topic.startswith('/vl4ad_detector/') and name in found:
+                found[name].append(
+                    mask_of(cdr) if name == 'mask' else canonical(cdr, kind_of(name)))
+    return found
+
+
 def test_lockstep_gives_what_evaluate_gives(recording, parameters, mock_bundle, tmp_path, capsys):
     arguments = ['--bundle', str(mock_bundle), '--params', str(parameters)]
     out = tmp_path / 'out'
     assert cli.main(['replay', str(recording), *arguments, '--lockstep', '--out', str(out)]) == 0
     assert ("warning: there is no parameter 'no_such_name'" in capsys.readouterr().err)
-    online = {'detections': [], 'alerts': [], 'obstacles': []}
-    with Reader(out / 'result_bag') as reader:
-        for connection, _, cdr in reader.messages():
-            name = connection.topic.rpartition('/')[2]
-            if connection.topic.startswith('/vl4ad_detector/') and name in online:
-                online[name].append(canonical(cdr, kind_of(name)))
+    online = published(out / 'result_bag')
 
     settings = Settings().changed(
         {**read_parameter_file(parameters), 'model.bundle': str(mock_bundle)})
     assert (settings.threshold, settings.model_threads) == (0.6, 1)
-    offline = {'detections': [], 'alerts': [], 'obstacles': []}
     seen = []
-
-    def keep(frame, result):
-        header = Header(frame_id='camera_optical')
-        header.stamp.sec, header.stamp.nanosec = divmod(frame.stamp_ns, 10**9)
-        seen.append(result)
-        for name, found in (('detections', result.detections), ('alerts', result.alerts)):
-            if found is not None:
-                offline[name].append(canonical(serialize_message(
-                    messages.detections(header, found))))
-        if result.obstacles is not None:
-            offline['obstacles'].append(canonical(serialize_message(messages.obstacles(
-                messages.in_frame(header, 'base_link'), result.obstacles)), OBSTACLES))
+    obstacles = []
     detector = Detector.open(settings.model_bundle, settings.model_backend,
                              settings.backend_options)
-    figures = evaluate(CameraBag(recording), detector, settings, keep)
+    bag = CameraBag(recording)
+    run = OfflineRun(bag, detector, settings)
+    with OfflineBag(tmp_path / 'offline', bag, settings.threshold) as writer:
+        def keep(done):
+            seen.append(done.result)
+            writer.add(done)
+            if done.result.obstacles is not None:
+                obstacles.append(obstacles_message(done))
+        run.run(keep)
+    figures = dict(run.result().figures)
     detector.close()
+    offline = {**published(tmp_path / 'offline'), 'obstacles': obstacles}
 
     # The recording has what it should have.
     assert [r.moment.step for r in seen].count('late') == 1
@@ -186,8 +205,8 @@ def test_lockstep_gives_what_evaluate_gives(recording, parameters, mock_bundle, 
     for name in online:
         assert len(online[name]) == len(offline[name]), name
         for index, (one, other) in enumerate(zip(online[name], offline[name])):
-            assert one == other, (
-                name, index, decoded(one, kind_of(name)), decoded(other, kind_of(name)))
+            shown = name != 'mask' and (decoded(one, kind_of(name)), decoded(other, kind_of(name)))
+            assert one == other, (name, index, shown)
     metrics = json.loads((out / 'metrics.json').read_text())
     del metrics['definitions'], figures['definitions']
     assert figures.items() <= metrics.items() and metrics['lockstep']

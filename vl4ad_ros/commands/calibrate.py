@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import argparse
+from contextlib import closing
 from pathlib import Path
 import sys
 
@@ -17,7 +18,7 @@ from vl4ad_ros.commands import Verb
 from vl4ad_ros.commands.arguments import (
     add_bag_arguments, add_bundle_argument, add_params_argument, add_worker_arguments,
     node_parameters, positive)
-from vl4ad_ros.commands.recording_jobs import RecordingJob, run_jobs
+from vl4ad_ros.commands.recording_jobs import jobs_of, Model, RecordingJob, run_jobs
 from vl4ad_ros.commands.recordings import finished
 from vl4ad_ros.evaluation.bag_reader import BagError, BagFrame, CameraBag
 from vl4ad_ros.evaluation.calibration import (
@@ -66,7 +67,8 @@ def run(options: argparse.Namespace) -> int:
     given = node_parameters(options)
     settings = Settings().changed(given)
     keep_apart(options.out, [*options.bags, *([options.params] if options.params else [])])
-    counts = _counts([RecordingJob(path, options, settings) for path in options.bags])
+    with closing(Model(settings)) as model:
+        counts = _counts(jobs_of(options, settings), model)
     evidence = Evidence.of(candidates(settings.region_min_area), counts, options.confidence)
     _print_table(evidence)
     rate = options.false_alerts_per_hour
@@ -84,10 +86,10 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _counts(jobs: list[RecordingJob]) -> list[SweepCounts]:
+def _counts(jobs: list[RecordingJob], model: Model) -> list[SweepCounts]:
     """Return the counts of all recordings, or refuse if one cannot be used."""
     counts, unusable = [], 0
-    for job, outcome in zip(jobs, run_jobs(_sweep, jobs)):
+    for job, outcome in zip(jobs, run_jobs(_sweep, jobs, model)):
         if outcome.error is not None:
             print(f'vl4ad: error: {outcome.error}', file=sys.stderr)
         if outcome.found is None or not outcome.found[1]:
@@ -104,7 +106,8 @@ def _counts(jobs: list[RecordingJob]) -> list[SweepCounts]:
 def _sweep(job: RecordingJob, bag: CameraBag, detector: Detector) -> tuple[SweepCounts, bool]:
     """Return the counts of a recording, and whether enough of its frames could be used."""
     warned = len(bag.notes)
-    with tqdm(total=len(bag.times_ns), unit='frame', disable=None, leave=False) as bar:
+    with tqdm(total=len(bag.times_ns), unit='frame', desc=job.title, disable=None, leave=False
+              ) as bar:
         def processed(frame: BagFrame) -> None:
             bar.update()
 

@@ -1,28 +1,24 @@
 # Copyright 2026 vl4ad_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The verb `vl4ad evaluate`: evaluates every frame of recordings offline and prints JSON."""
+"""The verb `vl4ad evaluate`: evaluates every frame of recordings offline, prints and writes it."""
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 import json
-import sys
-
-from tqdm import tqdm
+from pathlib import Path
 
 from vl4ad_ros.commands import Verb
 from vl4ad_ros.commands.arguments import (
     add_bag_arguments, add_bundle_argument, add_params_argument, add_worker_arguments,
-    node_parameters)
-from vl4ad_ros.commands.recording_jobs import RecordingJob, run_jobs
-from vl4ad_ros.commands.recordings import finished
-from vl4ad_ros.evaluation.bag_reader import BagError, BagFrame, CameraBag
-from vl4ad_ros.evaluation.dlr2 import ResultLines
-from vl4ad_ros.evaluation.offline import evaluate
-from vl4ad_ros.evaluation.pixel_metrics import PixelMetrics
-from vl4ad_ros.evaluation.recording_result import merged, RecordingResult
-from vl4ad_ros.inference.detector import Detector
-from vl4ad_ros.obstacles.pipeline import Result
+    node_parameters, replay_inputs)
+from vl4ad_ros.commands.evaluate_recordings import evaluate_recordings, Evaluation
+from vl4ad_ros.commands.recording_jobs import jobs_of, Model
+from vl4ad_ros.evaluation.evaluation_folder import start_over
+from vl4ad_ros.evaluation.recording_result import merged
+from vl4ad_ros.outputs import held, keep_apart
 from vl4ad_ros.settings import Settings
 
 
@@ -32,67 +28,80 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_bundle_argument(parser)
     add_params_argument(parser)
     add_worker_arguments(parser)
-    parser.add_argument('--format', choices=('json', 'dlr2'), default='json',
-                        help='what is printed: figures (json), or the result lines of '
-                        'driving_log_replayer_v2 for one recording (dlr2) (default: %(default)s)')
+    group = parser.add_argument_group('output')
+    group.add_argument('--out', type=Path, metavar='DIR',
+                       help='folder for report.html, metrics.json, run.json and the result bags; '
+                       'an older evaluation in it is replaced, and the recordings must not be in '
+                       'it (default: nothing is written)')
+    group.add_argument('--resume', action='store_true',
+                       help='keep the recordings that an interrupted run with the same --out and '
+                       'the same parameters has finished')
+    group.add_argument('--format', choices=('json', 'dlr2'), default='json',
+                       help='what is printed: figures (json), or the result lines of '
+                       'driving_log_replayer_v2 for one recording (dlr2) (default: %(default)s)')
 
 
 def run(options: argparse.Namespace) -> int:
     """
-    Evaluate the recordings, and print their figures.
+    Evaluate the recordings, print their figures, and write the report with `--out`.
 
     Each recording is evaluated by itself, and one that cannot be read does not stop the others.
 
     :param options: the arguments that `add_arguments` has declared.
     :returns: 0 if enough frames of each recording could be used, else 1.
-    :raises ValueError: if `--format dlr2` is given with several recordings.
+    :raises ValueError: if arguments cannot be used together.
+    :raises KeyboardInterrupt: after Ctrl-C or SIGTERM; what was done before is stored.
     """
+    _check(options)
+    parameters = node_parameters(options)
+    settings = Settings().changed(parameters)
+    if options.out:
+        from vl4ad_ros.commands import evaluation_report
+        given = [*options.bags, *([options.labels] if options.labels else [])]
+        keep_apart(options.out, [*given, *replay_inputs(options, parameters)])
+    with _scratch(options) as scratch, closing(Model(settings)) as model:
+        found = evaluate_recordings(jobs_of(options, settings, scratch), model)
+        if options.out and found.stored:
+            evaluation_report.write(found, model.detector, settings, options)
+    if found.stopped:
+        raise KeyboardInterrupt
+    print(_printed(found, options))
+    return 0 if all(result.enough for result in found.results) else 1
+
+
+def _check(options: argparse.Namespace) -> None:
+    """Refuse arguments that cannot be used together."""
     if options.format == 'dlr2' and len(options.bags) > 1:
         raise ValueError(f'--format dlr2 takes one recording, not {len(options.bags)}, because '
                          'its readers take the last line for the result; run the command once for '
                          'each recording')
-    settings = Settings().changed(node_parameters(options))
-    jobs = [RecordingJob(path, options, settings) for path in options.bags]
-    results = []
-    for job, outcome in zip(jobs, run_jobs(_evaluate, jobs)):
-        if outcome.error and len(jobs) == 1:
-            raise outcome.error
-        if outcome.error:
-            print(f'vl4ad: error: {outcome.error}', file=sys.stderr)
-        results.append(outcome.found or RecordingResult.failed(
-            str(job.recording), str(outcome.error)))
+    if options.resume and options.out is None:
+        raise ValueError('--resume goes on with the evaluation in a folder: name it with --out')
+    if options.ray is not None and options.out is not None:
+        raise ValueError('--ray cannot be used with --out, because the result bags would be '
+                         'written on the machines of the cluster; use --workers instead of --ray, '
+                         'or leave out --out to print the figures only')
+
+
+@contextmanager
+def _scratch(options: argparse.Namespace) -> Iterator[Path | None]:
+    """With `--out`, keep other runs out of the folder, and yield a folder for unfinished results."""
+    if options.out is None:
+        yield None
+        return
+    with held(options.out) as scratch:
+        if not options.resume:
+            start_over(options.out)
+        scratch.mkdir()
+        yield scratch
+
+
+def _printed(found: Evaluation, options: argparse.Namespace) -> str:
+    """Return the figures of one recording, or those of several and their total."""
+    results = found.results
     if options.format == 'dlr2':
-        print('\n'.join(results[0].lines))
-    else:
-        print(json.dumps(results[0].figures if len(jobs) == 1 else merged(results), indent=2))
-    return 0 if all(result.enough for result in results) else 1
-
-
-def _evaluate(job: RecordingJob, bag: CameraBag, detector: Detector) -> RecordingResult:
-    """Return the figures of a recording, and whether enough of its frames could be used."""
-    refused: list[BagError] = []
-    warned = len(bag.notes)
-    pixels = PixelMetrics()
-    dlr2 = ResultLines(bag.truth()) if job.options.format == 'dlr2' else None
-    lines = dlr2.first(job.settings, bag.times_ns[0]) if dlr2 else []
-    with tqdm(total=len(bag.times_ns), unit='frame', disable=None, leave=False) as bar:
-        def processed(frame: BagFrame, result: Result) -> None:
-            bar.update()
-            if dlr2:
-                lines.append(dlr2.of_frame(frame, result))
-
-        def refuse(frame: BagFrame, error: BagError) -> None:
-            bar.update()
-            refused.append(error)
-        metrics = evaluate(bag, detector, job.settings, processed, refuse, pixels)
-    if refused:
-        print(f'vl4ad: warning: {len(refused)} of {len(bag.times_ns)} frames were refused, as the '
-              f'node refuses them; the first: {refused[0]}', file=sys.stderr)
-    enough = finished(str(job.recording), bag, metrics['frames_processed'],
-                      metrics.get('frames_labelled'), warned, job.options)
-    if dlr2:
-        lines.append(dlr2.last(metrics, enough))
-    return RecordingResult(str(job.recording), metrics, pixels.counts, enough, tuple(lines))
+        return '\n'.join(results[0].lines)
+    return json.dumps(results[0].figures if len(results) == 1 else merged(results), indent=2)
 
 
 VERB = Verb(add_arguments, run)

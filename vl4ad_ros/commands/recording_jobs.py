@@ -6,9 +6,9 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, redirect_stderr
+from contextlib import redirect_stderr
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import cached_property, lru_cache, partial
 import io
 from pathlib import Path
 import sys
@@ -35,11 +35,59 @@ class RecordingJob:
     :ivar recording: the recording, as the user named it.
     :ivar options: parsed arguments of a verb that called `add_bag_arguments`.
     :ivar settings: the parameters of the node.
+    :ivar name: name of the recording without its folder, different from those of all others;
+        see `jobs_of`.
+    :ivar title: what its progress bar says.
+    :ivar scratch: an existing folder for what the work writes; None if it writes nothing.
     """
 
     recording: Path
     options: argparse.Namespace
     settings: Settings
+    name: str
+    title: str
+    scratch: Path | None = None
+
+
+def jobs_of(options: argparse.Namespace, settings: Settings,
+            scratch: Path | None = None) -> list[RecordingJob]:
+    """
+    Return a job for each recording; of recordings with equal names, the later ones get a number.
+
+    :param options: parsed arguments of a verb that called `add_bag_arguments`.
+    :param settings: the parameters of the node.
+    :param scratch: an existing folder for what the work writes.
+    """
+    bases = [path.resolve().name or 'recording' for path in options.bags]
+    jobs = []
+    for index, (path, name) in enumerate(zip(options.bags, bases)):
+        earlier = bases[:index].count(name)
+        name = f'{name}_{earlier + 1}' if earlier else name
+        title = f'{name} ({index + 1} of {len(bases)})' if len(bases) > 1 else name
+        jobs.append(RecordingJob(path, options, settings, name, title, scratch))
+    return jobs
+
+
+class Model:
+    """
+    The detector of this process, which is opened when it is first used.
+
+    :ivar settings: the parameters of the node.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        """Keep the parameters of the node."""
+        self.settings = settings
+
+    @cached_property
+    def detector(self) -> Detector:
+        """The detector."""
+        return _open(self.settings)
+
+    def close(self) -> None:
+        """Close the detector if it was opened."""
+        if 'detector' in vars(self):
+            self.detector.close()
 
 
 @dataclass(frozen=True)
@@ -59,7 +107,8 @@ Work = Callable[[RecordingJob, CameraBag, Detector], Found]
 """What is done with a recording that has been opened, and with the detector of the process."""
 
 
-def run_jobs(work: Work[Found], jobs: Sequence[RecordingJob]) -> Iterator[Outcome[Found]]:
+def run_jobs(work: Work[Found], jobs: Sequence[RecordingJob], model: Model
+             ) -> Iterator[Outcome[Found]]:
     """
     Do the same work on each recording; one that cannot be read does not stop the others.
 
@@ -68,15 +117,15 @@ def run_jobs(work: Work[Found], jobs: Sequence[RecordingJob]) -> Iterator[Outcom
     :param work: a function of a module. In another process, its result must be picklable.
     :param jobs: at least one; all have the same options, which are those of a verb that called
         `add_worker_arguments`.
+    :param model: the model of this process, which is used if no other process is.
     :returns: one for each job, in their order.
     :raises Exception: any error but those that a recording causes, such as a bundle that cannot be
         used.
     """
     options = jobs[0].options
     if options.ray is None and min(options.workers, len(jobs)) == 1:
-        with _own_detector(jobs[0].settings) as detector:
-            for job in jobs:
-                yield _outcome(work, job, detector)
+        for job in jobs:
+            yield _outcome(work, job, lambda: model.detector)
         return
     if options.ray is not None:
         from vl4ad_ros.ray_workers import run_on_ray
@@ -130,22 +179,6 @@ def _outcome_and_words(work: Work[Found], job: RecordingJob) -> tuple[Outcome[Fo
 def _detector_of_process(settings: Settings) -> Detector:
     """Return the detector of this process, which is in use until the process ends."""
     return _open(settings)
-
-
-@contextmanager
-def _own_detector(settings: Settings) -> Iterator[Callable[[], Detector]]:
-    """Give a function that opens a detector when it is first called; close it in the end."""
-    opened: list[Detector] = []
-
-    def get() -> Detector:
-        if not opened:
-            opened.append(_open(settings))
-        return opened[0]
-    try:
-        yield get
-    finally:
-        for detector in opened:
-            detector.close()
 
 
 def _open(settings: Settings) -> Detector:

@@ -79,6 +79,18 @@ def finished(name: str, bag: CameraBag, used: int, labelled: int | None, warned:
     total = len(bag.times_ns) + bag.lost
     labels = '' if labelled is None else f'; labels matched: {labelled} of {bag.label_count}'
     print(f'vl4ad: {name}: {used} of {total} frames of {bag.topic} used{labels}', file=sys.stderr)
+    return used_enough(name, used, total, options)
+
+
+def used_enough(name: str, used: int, total: int, options: argparse.Namespace) -> bool:
+    """
+    Tell whether enough frames could be used, and print an error if not.
+
+    :param name: the recording, as the user gave it.
+    :param used: number of frames that could be used.
+    :param total: number of frames of the recording.
+    :param options: parsed arguments of a verb that called `add_bag_arguments`.
+    """
     needed = options.min_frames if options.min_frames is not None else total - options.skip_bad
     if used < needed:
         print(f'vl4ad: error: {name}: {used} of {total} frames could be used, fewer than the '

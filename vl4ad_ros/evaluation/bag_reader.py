@@ -211,6 +211,24 @@ class CameraBag:
         for index, (place, cdr) in enumerate(messages):
             yield self._frame(index, place, cdr)
 
+    def frame(self, index: int) -> BagFrame:
+        """
+        Return one camera message, without decoding it.
+
+        :param index: its position among the frames that are read, 0 to ``len(times_ns) - 1``.
+        """
+        (place, cdr), = self._recording.messages(self._camera, [self._places[index]])
+        return self._frame(index, place, cdr)
+
+    def header(self, frame: BagFrame) -> Any:
+        """
+        Return the header of a frame that can be decoded: a `std_msgs/msg/Header` of rosbags.
+
+        :param frame: a frame of this recording.
+        """
+        message: Any = typestore().deserialize_cdr(frame.cdr, self._camera.type)
+        return message.header
+
     def images(self) -> Iterator[np.ndarray]:
         """
         Yield every frame as (H, W, 3) uint8 RGB; the arrays may be read-only.

@@ -90,7 +90,7 @@ def draw_alerts(image: np.ndarray, mask: np.ndarray | None, alerts: Iterable[Ale
     if label is not None:
         _outline(canvas, label == ANOMALY, TRUTH)
     for alert in alerts:
-        _box(canvas, alert.box, f'#{alert.id} {alert.caption}', scale)
+        draw_box(canvas, alert.box, f'#{alert.id} {alert.caption}', scale)
     return canvas
 
 
@@ -108,7 +108,7 @@ def draw_findings(image: np.ndarray, mask: np.ndarray, findings: Sequence[Findin
     canvas = fit(image, width)
     _outline(canvas, mask > 0, MASK, 2 if width >= 900 else 1)
     for finding in reversed(findings):
-        _box(canvas, finding.region.box, finding.caption, width / image.shape[1])
+        draw_box(canvas, finding.region.box, finding.caption, width / image.shape[1])
     return canvas
 
 
@@ -157,13 +157,23 @@ def _outline(canvas: np.ndarray, where: np.ndarray, colour: tuple[int, int, int]
     cv2.drawContours(canvas, outlines, -1, colour, thickness, cv2.LINE_AA)
 
 
-def _box(canvas: np.ndarray, box: Box, text: str, scale: float) -> None:
+def draw_box(canvas: np.ndarray, box: Box, text: str, scale: float,
+             colour: tuple[int, int, int] = ALERT) -> None:
+    """
+    Draw a box with a line of text.
+
+    :param canvas: (H, W, 3) uint8 RGB; it is changed.
+    :param box: x, y, width and height in pixels of the image.
+    :param text: characters outside of ASCII are replaced by question marks.
+    :param scale: pixels of the canvas for each pixel of the image.
+    :param colour: RGB, 0..255.
+    """
     x, y, width, height = box
     margin = 3
     left, top = round(x * scale) - margin, round(y * scale) - margin
     right, bottom = round((x + width) * scale) + margin, round((y + height) * scale) + margin
-    cv2.rectangle(canvas, (left, top), (right, bottom), ALERT, 2, cv2.LINE_AA)
-    put_tab(canvas, text, left - 1, top, bottom, ALERT)
+    cv2.rectangle(canvas, (left, top), (right, bottom), colour, 2, cv2.LINE_AA)
+    put_tab(canvas, text, left - 1, top, bottom, colour)
 
 
 def put_tab(canvas: np.ndarray, text: str, left: int, top: int, bottom: int,

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 import json
 
@@ -35,7 +35,7 @@ class DrivenWay:
     distances: Mapping[int, Mapping[int, float]] = field(default_factory=dict)
 
 
-def driven_way(bag: CameraBag) -> DrivenWay:
+def driven_way(bag: CameraBag, read_frames: int | None = None) -> DrivenWay:
     """
     Return the way and the distances of a recording.
 
@@ -43,27 +43,31 @@ def driven_way(bag: CameraBag) -> DrivenWay:
     between the successive positions of the first topic with odometry; noise makes it longer.
 
     :param bag: the recording.
+    :param read_frames: number of frames up to which it was evaluated; None for all.
     :raises BagError: if the recording is damaged.
     """
     text = bag.metadata(WAY_KEY)
-    return DrivenWay(_odometry_m(bag)) if text is None else _composed(bag, text)
+    if text is None:
+        return DrivenWay(_odometry_m(bag, bag.times_ns[:read_frames]))
+    return _composed(bag.places[:read_frames], text)
 
 
-def _composed(bag: CameraBag, text: str) -> DrivenWay:
+def _composed(places: Sequence[int], text: str) -> DrivenWay:
     """Return what the metadata of a composed recording say about the frames that are read."""
     try:
         stored = json.loads(text)
-        metres = [float(stored['metres'][place]) for place in bag.places]
+        metres = [float(stored['metres'][place]) for place in places]
         distances = {int(number): {int(frame): float(ahead) for frame, ahead in frames.items()}
                      for number, frames in stored['ahead'].items()}
     except (ValueError, KeyError, TypeError, IndexError, AttributeError):
         return DrivenWay()
     return DrivenWay(metres[-1] - metres[0], {
-        number: {index: frames[place] for index, place in enumerate(bag.places)
+        number: {index: frames[place] for index, place in enumerate(places)
                  if place in frames} for number, frames in distances.items()})
 
 
-def _odometry_m(bag: CameraBag) -> float | None:
+def _odometry_m(bag: CameraBag, times_ns: Sequence[int]) -> float | None:
+    """Return the way between the first and the last of these times."""
     first, found = '', []
     for topic, time_ns, message in bag.messages_of(ODOMETRY):
         first = first or topic
@@ -73,7 +77,7 @@ def _odometry_m(bag: CameraBag) -> float | None:
         found.append((time_ns, place.x, place.y, place.z))
     if len(found) < 2:
         return None
-    start_ns, end_ns = bag.times_ns[0], bag.times_ns[-1]
+    start_ns, end_ns = times_ns[0], times_ns[-1]
     found.sort()
     if found[0][0] > start_ns + _GAP_NS or found[-1][0] < end_ns - _GAP_NS:
         return None

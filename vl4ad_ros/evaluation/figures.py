@@ -14,6 +14,7 @@ from vl4ad_ros.evaluation.alert_metrics import (
     AlertEvent, AlertScores, MIN_IGNORED, MIN_PIXELS, MIN_SHARE, Truth)
 from vl4ad_ros.evaluation.bag_reader import CameraBag
 from vl4ad_ros.evaluation.driven_way import driven_way
+from vl4ad_ros.evaluation.frame_times import duration_s
 from vl4ad_ros.evaluation.pixel_metrics import PixelScores
 
 DEFINITIONS = {
@@ -61,7 +62,8 @@ DEFINITIONS = {
 
 
 def quality(bag: CameraBag, truth: Truth | None, events: Sequence[AlertEvent],
-            pixels: PixelScores | None, alerts: AlertScores | None) -> dict[str, Any]:
+            pixels: PixelScores | None, alerts: AlertScores | None,
+            read_frames: int | None = None) -> dict[str, Any]:
     """
     Return the figures that do not depend on how the frames reached the detector.
 
@@ -70,13 +72,15 @@ def quality(bag: CameraBag, truth: Truth | None, events: Sequence[AlertEvent],
     :param events: all alert events.
     :param pixels: pixel metrics; None without ground truth.
     :param alerts: alert metrics; None without ground truth.
+    :param read_frames: number of frames up to which the recording was evaluated; None for all.
     :returns: figures by name; None is the value of a figure that is undefined.
     """
-    minutes = bag.duration_s / 60
+    duration = duration_s(bag.times_ns[:read_frames])
+    minutes = duration / 60
     undefined: dict[str, str] = {}
     found: dict[str, Any] = {
         'frames_lost': bag.lost or None, 'notes': list(bag.notes) or None,
-        'duration_s': bag.duration_s, 'alerts': len(events),
+        'duration_s': duration, 'alerts': len(events),
         'alerts_per_minute': len(events) / minutes if minutes else None}
     if truth:
         found |= {'labels': bag.label_count, 'frames_labelled': len(truth.frames)}
@@ -89,7 +93,7 @@ def quality(bag: CameraBag, truth: Truth | None, events: Sequence[AlertEvent],
             found |= {'anomalies': len(alerts.anomalies), 'anomalies_alerted': len(alerts.found),
                       'time_to_alert_s': alerts.median_seconds}
         found['false_alerts'] = len(alerts.false_events)
-        more = alert_figures(alerts, truth, driven_way(bag), minutes)
+        more = alert_figures(alerts, truth, driven_way(bag, read_frames), minutes)
         found |= more.figures
         undefined |= more.undefined
     return found | {'undefined': undefined or None}
