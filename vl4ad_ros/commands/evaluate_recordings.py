@@ -97,8 +97,9 @@ def evaluate_recordings(jobs: Sequence[RecordingJob], model: Model) -> Evaluatio
     except KeyboardInterrupt:
         found.stopped = True
         for job in waiting:
-            if (done := _left_behind(job)) is not None:
-                _keep(found, job, done)
+            left = _left_behind(job)
+            if left is not None:
+                _keep(found, job, left)
         if not found.stored:
             raise
     kept = {result.name for result in found.results}

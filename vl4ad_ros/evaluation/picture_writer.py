@@ -99,7 +99,7 @@ class _H264:
         try:
             encoder = h264_encoder()
             self._file = av.open(str(path), 'w', options={'movflags': 'faststart'})
-            self._stream = self._file.add_stream(
+            self._stream: Any = self._file.add_stream(
                 encoder, Fraction(rate).limit_denominator(1000),
                 options=_OPTIONS.get(encoder, {}))
             self._stream.width, self._stream.height = size
