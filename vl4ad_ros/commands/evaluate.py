@@ -85,7 +85,7 @@ def _check(options: argparse.Namespace) -> None:
 
 @contextmanager
 def _scratch(options: argparse.Namespace) -> Iterator[Path | None]:
-    """With `--out`, keep other runs out of the folder, and yield a folder for unfinished results."""
+    """With `--out`, keep other runs out of it, and yield a folder for unfinished results."""
     if options.out is None:
         yield None
         return

@@ -22,10 +22,11 @@ GOOD, BAD, TRUTH, INK, FAINT = '#b87900', '#c8143c', '#0077a8', '#20242c', '#9aa
 """Colours of true alerts, false alerts, ground truth, the total, and what is less important."""
 VERDICTS = {'true': GOOD, 'false': BAD, 'ignored': FAINT, 'unknown': GOOD}
 """Colour of an alert by its verdict."""
-_STYLE: Any = {'svg.fonttype': 'none', 'font.size': 11, 'axes.spines.top': False,
-          'axes.spines.right': False, 'axes.edgecolor': FAINT, 'axes.labelcolor': INK,
-          'xtick.color': INK, 'ytick.color': INK, 'legend.frameon': False, 'axes.axisbelow': True,
-          'axes.grid': True, 'grid.color': '#e6e8ec'}
+_STYLE: Any = {
+    'svg.fonttype': 'none', 'font.size': 11, 'axes.spines.top': False,
+    'axes.spines.right': False, 'axes.edgecolor': FAINT, 'axes.labelcolor': INK,
+    'xtick.color': INK, 'ytick.color': INK, 'legend.frameon': False, 'axes.axisbelow': True,
+    'axes.grid': True, 'grid.color': '#e6e8ec'}
 _GRID = 400
 _MOST_POINTS = 1500
 _MOST_LINES = 12
