@@ -67,9 +67,11 @@ def undisturbed() -> Iterator[None]:
         yield
         return
     came: list[int] = []
-    before = {number: signal.getsignal(number) for number in STOPPING}
+    # A signal that is ignored is not noted, or it would take the place of one that is not.
+    before = {number: handler for number in STOPPING
+              if (handler := signal.getsignal(number)) != signal.SIG_IGN}
     try:
-        for number in STOPPING:
+        for number in before:
             signal.signal(number, lambda number, frame: came.append(number))
         yield
     finally:

@@ -13,6 +13,7 @@ import io
 from pathlib import Path
 import sys
 from tempfile import TemporaryDirectory
+from threading import RLock
 from typing import Generic, TypeVar
 
 from tqdm import tqdm
@@ -168,6 +169,7 @@ def _outcome(work: Work[Found], job: RecordingJob, detector: Callable[[], Detect
 
 def _outcome_and_words(work: Work[Found], job: RecordingJob) -> tuple[Outcome[Found], str]:
     """Do the work in another process; return the outcome and what was printed on stderr."""
+    tqdm.set_lock(RLock())  # A process that is ended would leave its default, a semaphore, behind.
     with redirect_stderr(io.StringIO()) as said:
         outcome = _outcome(work, job, partial(_detector_of_process, job.settings))
     if outcome.error is not None:

@@ -98,8 +98,9 @@ class _H264:
         self._path, self._av = path, av
         try:
             encoder = h264_encoder()
-            self._file = av.open(str(path), 'w', options={'movflags': 'faststart'})
-            self._stream: Any = self._file.add_stream(
+            file: Any = av.open(str(path), 'w', options={'movflags': 'faststart'})
+            self._file = file
+            self._stream = self._file.add_stream(
                 encoder, Fraction(rate).limit_denominator(1000),
                 options=_OPTIONS.get(encoder, {}))
             self._stream.width, self._stream.height = size
