@@ -42,6 +42,7 @@ setup(
     extras_require={
         'runtime': ['onnxruntime', 'openvino', 'tokenizers'],
         'bags': ['rosbags', "backports-zstd; python_version < '3.14'", 'lz4', 'tqdm'],
+        'ray': ['ray'],
         'report': ['jinja2', 'matplotlib'],
         'video': ["av; python_version >= '3.11'"],
         'tensorrt': ['cuda-python>=12.9.1', 'onnxruntime', 'tensorrt', 'tokenizers'],

@@ -30,7 +30,8 @@ def test_nothing_slow_is_imported_for_help():
 
 
 @pytest.mark.parametrize('verb', [
-    'try', 'replay', 'evaluate', 'compare', 'compose', 'bag-from-video', 'bench'])
+    'try', 'replay', 'evaluate', 'compare', 'calibrate', 'benchmark', 'compose',
+    'bag-from-video', 'bench'])
 def test_every_verb_has_help(verb, capsys):
     with pytest.raises(SystemExit) as ended:
         cli.main([verb, '--help'])
@@ -49,6 +50,9 @@ def test_every_verb_has_help(verb, capsys):
     (['replay', 'x', '--rate', 'fast'], 'invalid'),
     (['bag-from-video', 'x'], '--out'),
     (['compose', 'x'], '--out'),
+    (['benchmark', 'coda', '--root', 'x'], 'invalid choice'),
+    (['benchmark', 'cityscapes'], '--root'),
+    (['benchmark', 'cityscapes', '--root', 'x', '--recall', '0'], 'at most 1'),
 ])
 def test_wrong_usage(arguments, message, capsys):
     with pytest.raises(SystemExit) as ended:

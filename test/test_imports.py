@@ -17,6 +17,8 @@ MAY_IMPORT = {
     '__init__.py': {'bundle', 'inference', 'obstacles'},
     'signals.py': set(),
     'processes.py': set(),
+    'workers.py': {'processes'},
+    'ray_workers.py': {'workers'},
     'outputs.py': {'signals'},
     'files.py': set(),
     'prompts': {'files'},
@@ -33,7 +35,7 @@ MAY_IMPORT = {
     'replay': {'signals', 'files', 'outputs', 'prompts', 'images', 'bundle', 'inference',
                'obstacles', 'settings', 'evaluation', 'node'},
     'commands': {'files', 'outputs', 'prompts', 'images', 'bundle', 'inference', 'obstacles',
-                 'settings', 'evaluation', 'composing', 'replay'},
+                 'settings', 'evaluation', 'composing', 'replay', 'workers', 'ray_workers'},
     'cli.py': {'signals', 'commands'},
 }
 # The same for the workshop, which may import all of vl4ad_ros too.
@@ -58,6 +60,7 @@ ONLY_IN = {
     'rclpy': ('vl4ad_ros/node/', 'vl4ad_ros/replay/'),
     'ament_index_python': ('vl4ad_ros/node/',),
     'launch': (),
+    'tf2_ros': ('vl4ad_ros/node/tf_pose.py',),
     'cv_bridge': ('vl4ad_ros/images/with_cv_bridge.py',),
     'onnxruntime': ('vl4ad_ros/inference/onnxruntime.py',
                     'vl4ad_workshop/street/text_encoder.py'),
@@ -69,6 +72,7 @@ ONLY_IN = {
     'av': ('vl4ad_ros/evaluation/video_topic.py', 'vl4ad_ros/evaluation/picture_writer.py'),
     'jinja2': ('vl4ad_ros/evaluation/report_page.py',),
     'matplotlib': ('vl4ad_ros/evaluation/charts.py',),
+    'ray': ('vl4ad_ros/ray_workers.py',),
     'lz4': ('vl4ad_ros/evaluation/storage/',),
     'rosbags': ('vl4ad_ros/evaluation/', 'vl4ad_ros/composing/composed_bag.py',
                 'vl4ad_workshop/scenes/bag.py'),

@@ -28,9 +28,9 @@ DISTRIBUTIONS = {'backports': 'backports-zstd', 'cuda': 'cuda-python',
 ROSDEP_KEYS = {'cv2': 'python3-opencv', 'jinja2': 'python3-jinja2',
                'matplotlib': 'python3-matplotlib', 'numpy': 'python3-numpy',
                'onnxruntime': 'python3-onnxruntime-pip', 'tqdm': 'python3-tqdm',
-               'yaml': 'python3-yaml'}
+               'tf2_ros': 'tf2_ros_py', 'yaml': 'python3-yaml'}
 # Wheels of rosbags bring backports and lz4.
-WITHOUT_ROSDEP_KEY = {'av', 'backports', 'cuda', 'lz4', 'openvino', 'rosbags', 'tensorrt',
+WITHOUT_ROSDEP_KEY = {'av', 'backports', 'cuda', 'lz4', 'openvino', 'ray', 'rosbags', 'tensorrt',
                       'tokenizers'}
 LATER_STANDARD = {'compression'}  # Python 3.14
 FIRST_PARTY = {'vl4ad_ros', 'vl4ad_workshop'}
@@ -62,7 +62,7 @@ def top_level_imports(paths):
 
 def is_ros(name):
     return name.endswith(('_msgs', '_interfaces')) or name in (
-        'cv_bridge', 'launch', 'launch_ros', 'rclpy')
+        'cv_bridge', 'launch', 'launch_ros', 'rclpy', 'tf2_ros')
 
 
 def normalised(requirement):
@@ -204,6 +204,14 @@ def test_the_notice_names_every_part_of_the_shipped_model():
     for source in shipped['training_data']:
         assert source['url'] in notice, source['name']
     assert set(shipped['licence']) <= set(notice.split())
+
+
+def test_the_shipped_model_says_how_to_train_it_again():
+    notice = json.loads((PACKAGE / 'models' / 'street' / 'manifest.json').read_text())['notice']
+    command = 'vl4ad train --config street --data FOLDER...'
+    assert command in notice and '\n' not in notice
+    page = re.search(r'docs/\w+\.md', notice)[0]
+    assert command in (ROOT / page).read_text()
 
 
 def test_package_stays_small():

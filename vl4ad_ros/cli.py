@@ -36,6 +36,10 @@ OWN = {
                  'evaluate every frame of a camera bag or video without ROS 2, print JSON'),
     'compare': ('vl4ad_ros.commands.compare',
                 'compare two evaluations of the same recordings'),
+    'calibrate': ('vl4ad_ros.commands.calibrate',
+                  'choose the threshold by recordings, and write a parameter file'),
+    'benchmark': ('vl4ad_ros.commands.benchmark',
+                  'score a public data set with labels of anomalies, print JSON'),
     'compose': ('vl4ad_ros.commands.compose',
                 'paste objects into a recording of a road, with ground truth'),
     'bag-from-video': ('vl4ad_ros.commands.bag_from_video',
@@ -61,6 +65,7 @@ _TORCH = ('torch', 'torchvision', 'open_clip', 'onnx', 'onnx_ir', 'onnxscript', 
 _BAGS = ('backports', 'lz4', 'rosbags', 'tqdm')
 _VIDEO = ('av',)
 _REPORT = ('jinja2', 'matplotlib')
+_CLUSTER = ('ray',)
 _ROS_SUFFIXES = ('_msgs', '_interfaces')
 
 
@@ -239,6 +244,8 @@ def _message(error: Exception) -> str:
         if missing in _REPORT:
             return (f'the report needs {missing}; in the source folder of vl4ad_ros run: '
                     "pip install '.[report]'")
+        if missing in _CLUSTER:
+            return 'a cluster needs Ray, which is not installed; run: pip install ray'
         if missing in _BAGS:
             return (f'this needs {missing}; in the source folder of vl4ad_ros run: '
                     "pip install '.[bags]'")

@@ -17,9 +17,12 @@ from vl4ad_ros.bundle.manifest import DTYPES
 from vl4ad_ros.files import read_regular
 from vl4ad_ros.images import MAX_PIXELS
 from vl4ad_ros.inference.backend import BackendOptions, PROVIDERS, REGISTRY, removal, REMOVED
-from vl4ad_ros.obstacles.pipeline import Limits
+from vl4ad_ros.obstacles.ground_view import CameraPose, GroundLimits
+from vl4ad_ros.obstacles.mounting import FixedPose, Mounting
+from vl4ad_ros.obstacles.pipeline import Limits, SizeLimits
 from vl4ad_ros.obstacles.regions import RegionLimits
 from vl4ad_ros.obstacles.scene_time import TimeLimits
+from vl4ad_ros.obstacles.severity import SeverityLimits
 from vl4ad_ros.obstacles.tracks import TrackLimits
 from vl4ad_ros.prompts.reader import BUNDLE, check_entries, names_file, read
 from vl4ad_ros.prompts.vocabulary import Vocabulary
@@ -103,6 +106,42 @@ class Settings:
         'image.max_value', 0, 'value of full brightness in images of 16-bit values, such as 4095 '
         'for 12 bits; 0 takes the number of bits that all values so far need. 16UC1 images are '
         'refused while it is 0, because most of them are depth maps', (0, 65535))
+    camera_rectified: bool = _row(
+        'camera.rectified', False, 'the images are rectified, so that the projection matrix of '
+        'CameraInfo holds for them and its distortion does not')
+    camera_height_m: float = _row(
+        'camera.height_m', 0.0, 'height of the camera above the ground in metres; while it is 0, '
+        'TF gives the pose of the camera at the stamp of each image, and the other `camera.*_m` '
+        'and `camera.*_deg` do not matter', (0.0, 100.0))
+    camera_pitch_deg: float = _row(
+        'camera.pitch_deg', 0.0, 'angle in degrees by which the camera looks down', (-89.0, 89.0))
+    camera_roll_deg: float = _row(
+        'camera.roll_deg', 0.0, 'angle in degrees by which the camera is turned clockwise, as '
+        'seen from behind it', (-180.0, 180.0))
+    camera_yaw_deg: float = _row(
+        'camera.yaw_deg', 0.0, 'angle in degrees by which the camera looks to the left of the '
+        'direction in which the vehicle drives', (-180.0, 180.0))
+    camera_x_m: float = _row(
+        'camera.x_m', 0.0, 'metres by which the camera is in front of the origin of '
+        '`ground.frame_id`', (-100.0, 100.0))
+    camera_y_m: float = _row(
+        'camera.y_m', 0.0, 'metres by which the camera is to the left of the origin of '
+        '`ground.frame_id`', (-100.0, 100.0))
+    ground_frame_id: str = _row(
+        'ground.frame_id', 'base_link', 'frame of the vehicle in which positions are given, with '
+        'x forward and y to the left; the ground is its plane z = 0', fixed=True)
+    ground_max_range_m: float = _row(
+        'ground.max_range_m', 40.0, 'distance in metres beyond which no position is given',
+        (0.1, 1000.0))
+    ground_pixel_sigma_px: float = _row(
+        'ground.pixel_sigma_px', 3.0, 'standard deviation in pixels of the place where an '
+        'obstacle touches the ground in the image', (0.0, 1000.0))
+    ground_angle_sigma_deg: float = _row(
+        'ground.angle_sigma_deg', 0.5, 'standard deviation in degrees of the angles of the '
+        'camera, to which braking and slopes add', (0.0, 45.0))
+    ground_classes: tuple[str, ...] = _row(
+        'ground.classes', ('road', 'sidewalk'), 'known classes that are ground in `~/points`: '
+        'names of classes, or concepts in them')
     prompts_known: tuple[str, ...] = _row(
         'prompts.known', BUNDLE_LIST, 'what belongs in the scene, one entry per class: '
         "`'vegetation: tree, trees'`, or just `'road'`; `'<NAME>'` is a whole list: `'<bundle>'` "
@@ -123,6 +162,16 @@ class Settings:
         'region.roi', (0.0, 0.0, 1.0, 0.0, 1.0, 1.0, 0.0, 1.0),
         'polygon x, y, x, y, ... in fractions of the image; a region whose lowest point is '
         'outside is not reported')
+    region_drivable: tuple[str, ...] = _row(
+        'region.drivable', ('',), 'known classes, or concepts in them, on which one can drive, '
+        "such as `['road', 'sidewalk']`: a region whose lowest point is not among them is not "
+        "reported; `['']` is none, and then only `region.roi` counts")
+    region_min_size_m: float = _row(
+        'region.min_size_m', 0.0, 'smallest region that counts where the ground is known: the '
+        'larger one of its width and height in metres', (0.0, 100.0))
+    region_max_size_m: float = _row(
+        'region.max_size_m', 0.0, 'largest region that counts where the ground is known, in '
+        'metres; 0 stands for no limit', (0.0, 1000.0))
     alert_confirm_hits: int = _row(
         'alert.confirm_hits', 3, 'number of frames of the window that must show a region before '
         'it is an alert; 3 of 5 take 2 to 4 s at 1 Hz, and 33 to 67 ms at 60 Hz', (1, 60))
@@ -142,6 +191,25 @@ class Settings:
     alert_name_floor: float = _row(
         'alert.name_floor', 0.3, 'smallest mean mass over a region for which its best anomaly '
         'class is reported beside `anomaly`', (0.0, 1.0))
+    severity_reaction_s: float = _row(
+        'severity.reaction_s', 1.0, 'seconds until the vehicle brakes, for the stopping distance '
+        'v t + v^2 / (2 a); an obstacle within it is critical', (0.0, 10.0))
+    severity_deceleration_mps2: float = _row(
+        'severity.deceleration_mps2', 3.0, 'deceleration a of the stopping distance, in m/s^2',
+        (0.1, 20.0))
+    severity_margin_m: float = _row(
+        'severity.margin_m', 2.0, 'distance in metres from the origin of `ground.frame_id` at '
+        'which an obstacle counts as hit: to the bumper, and the gap that shall be left',
+        (0.0, 100.0))
+    severity_warning_ttc_s: float = _row(
+        'severity.warning_ttc_s', 5.0, 'time to collision in seconds up to which an obstacle is a '
+        'warning', (0.0, 60.0))
+    severity_critical_m: float = _row(
+        'severity.critical_m', 10.0, 'distance in metres up to which an obstacle is critical '
+        'while no odometry comes', (0.0, 1000.0))
+    severity_warning_m: float = _row(
+        'severity.warning_m', 30.0, 'distance in metres up to which an obstacle is a warning '
+        'while no odometry comes', (0.0, 1000.0))
     output_overlay_alpha: float = _row(
         'output.overlay_alpha', 0.5, 'opacity of the mask in the overlay', (0.0, 1.0))
     health_stall_timeout_s: float = _row(
@@ -167,6 +235,13 @@ class Settings:
             raise ParameterError(
                 f'region.roi has {len(self.region_roi)} numbers; give x, y, x, y, ..., such as '
                 '[0.0, 0.4, 1.0, 0.4, 1.0, 1.0, 0.0, 1.0]')
+        if not self.ground_frame_id.strip('/ '):
+            raise ParameterError('ground.frame_id is empty; expected the name of a frame of the '
+                                 'vehicle, such as base_link')
+        try:
+            self._severity
+        except ValueError as error:
+            raise ParameterError(f'severity.{error}') from error
         try:
             self.limits
         except ValueError as error:
@@ -201,7 +276,25 @@ class Settings:
             RegionLimits(self.threshold, self.region_min_area, roi, self.region_max_count),
             TrackLimits(self.alert_confirm_hits, self.alert_confirm_window,
                         self.alert_release_after),
-            TimeLimits(self.alert_late_s, self.alert_max_gap_s), self.alert_name_floor)
+            TimeLimits(self.alert_late_s, self.alert_max_gap_s), self.alert_name_floor,
+            SizeLimits(self.region_min_size_m, self.region_max_size_m), self._severity,
+            tuple(name for name in self.region_drivable if name.strip()))
+
+    @property
+    def _severity(self) -> SeverityLimits:
+        return SeverityLimits(
+            self.severity_reaction_s, self.severity_deceleration_mps2, self.severity_margin_m,
+            self.severity_warning_ttc_s, self.severity_critical_m, self.severity_warning_m)
+
+    @property
+    def mounting(self) -> Mounting:
+        """What is known about the camera and the ground."""
+        fixed = FixedPose(CameraPose.of_angles(
+            self.camera_height_m, self.camera_pitch_deg, self.camera_roll_deg,
+            self.camera_yaw_deg, self.camera_x_m, self.camera_y_m)) if self.camera_height_m else (
+                None)
+        return Mounting(fixed, self.camera_rectified, GroundLimits(
+            self.ground_max_range_m, self.ground_pixel_sigma_px, self.ground_angle_sigma_deg))
 
     @property
     def prompts(self) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -1,16 +1,17 @@
 # Copyright 2026 vl4ad_ros contributors
 # SPDX-License-Identifier: Apache-2.0
 """
-Measure the network on an NVIDIA GPU in one run that needs no weights and no network.
+Measure a network on an NVIDIA GPU in one run that needs no checkpoint and no connection.
 
     python -m benchmarks.gpu --out DIR [--minutes 8] [--arch convnext_large_d_320]
+    python -m benchmarks.gpu --out DIR --arch street
 
 Writes gpu.json, gpu.md and gpu.log into DIR, and keeps them complete after every figure, so that a
 run that is cut short leaves what it found. The most important figures come first. What the minutes
-do not allow is skipped with a reason.
+do not allow, or the architecture does not have, is skipped with a reason.
 
-With --device cpu --arch tiny it runs the same code on a CPU, to test it. Figures of a CPU are not
-figures of a GPU. docs/benchmarks.md describes what is measured.
+With --device cpu and --arch tiny or street it runs the same code on a CPU, to test it. Figures of
+a CPU are not figures of a GPU. docs/benchmarks.md describes what is measured.
 """
 
 from __future__ import annotations
@@ -21,9 +22,9 @@ from pathlib import Path
 import sys
 
 from benchmarks.gpu import (
-    compiler, correctness, latency, machine, memory, pipeline, profiling)
+    compiler, correctness, detector, latency, machine, memory, pipeline, profiling)
 from benchmarks.gpu.device import open_device
-from benchmarks.gpu.models import ARCHES, Models
+from benchmarks.gpu.models import ARCHES, Models, open_models
 from benchmarks.gpu.report import Report, SECTIONS
 
 from vl4ad_ros.signals import stoppable, Stopped
@@ -42,7 +43,7 @@ def main() -> int:
     parser.add_argument('--minutes', type=float, default=8.0,
                         help='how long the run may take (default: %(default)s)')
     parser.add_argument('--device', choices=('cuda', 'cpu'), default='cuda')
-    parser.add_argument('--arch', choices=tuple(ARCHES), default='convnext_large_d_320')
+    parser.add_argument('--arch', choices=ARCHES, default='convnext_large_d_320')
     parser.add_argument('--runs', type=int, default=100,
                         help='measurements of each latency; the drive has 20 times as many frames '
                         '(default: %(default)s)')
@@ -59,7 +60,7 @@ def main() -> int:
     report = Report(args.out, {key: value for key, value in vars(args).items() if key != 'out'},
                     args.minutes)
     try:
-        measure(report, Models(args.arch, device), args.runs)
+        measure(report, open_models(args.arch, device), args.runs)
     except Stopped:
         report.end('was stopped by a signal')
         return 130
@@ -76,7 +77,8 @@ def measure(report: Report, models: Models, runs: int) -> None:
     :param runs: measurements of each latency.
     """
     parts = dict(zip(SECTIONS, (
-        machine, correctness, latency, pipeline, profiling, memory, compiler), strict=True))
+        machine, correctness, latency, pipeline, detector, profiling, memory, compiler),
+        strict=True))
     for section, part in parts.items():
         report.plan(section, part.names(models))
     for section, part in parts.items():

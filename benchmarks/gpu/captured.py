@@ -104,10 +104,10 @@ class CapturedNetwork:
             ('upload', 'network', 'download'), marks, marks[1:])}
         return maps
 
-    def empty_queries(self) -> int:
-        """Return how many queries of the last run have an empty mask; 0 without masks."""
+    def empty_queries(self) -> int | None:
+        """Return how many queries of the last run have an empty mask; None without masks."""
         if len(self.outputs) == len(OUTPUTS):
-            return 0
+            return None
         return int((self.outputs[len(OUTPUTS)] <= 0).flatten(2).all(-1).sum())
 
     def _now(self) -> float:

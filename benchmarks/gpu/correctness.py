@@ -10,6 +10,7 @@ from pathlib import Path
 
 from benchmarks.gpu.captured import CapturedNetwork
 from benchmarks.gpu.device import CpuDevice, Device, tf32
+from benchmarks.gpu.latency import NO_FORMS
 from benchmarks.gpu.models import KNOWN, Models, scenes, text_inputs, Variant
 from benchmarks.gpu.report import Figures, Report
 from benchmarks.half_precision import frames_without_a_scene
@@ -22,20 +23,28 @@ from vl4ad_ros.bundle.reference import (
     excess, load_reference, Maps, measure, Reference, TEXT_INPUTS)
 import vl4ad_workshop
 
-CASES = {f'{precision}, {form}': Variant(precision, form)
-         for precision in ('fp32', 'fp16', 'bf16') for form in ('grid-sample', 'gather')}
+PRECISIONS = 'fp32', 'fp16', 'bf16'
 # By its path, because its name is known only where the workshop is installed.
 TINY = Path(vl4ad_workshop.__file__).parent / 'models' / 'tiny'
 PLUGIN = 'plugin form of sampling'
 ORDERS = 'official order against ours, fp32'
-DRAWN, TRAINED = 'drawn weights', 'trained tiny model'
+TRAINED = 'trained tiny model'
 
 Opener = Callable[[Device, Variant], CapturedNetwork]
 
 
+def cases(models: Models) -> dict[str, Variant]:
+    """Return every precision, each with every form of sampling that the network has."""
+    if not models.forms:
+        return {precision: Variant(precision) for precision in PRECISIONS}
+    return {f'{precision}, {form}': Variant(precision, form)
+            for precision in PRECISIONS for form in models.forms}
+
+
 def names(models: Models) -> list[str]:
     """Return the names of all figures."""
-    return [*(f'{source}: {case}' for source in (DRAWN, TRAINED) for case in CASES), ORDERS,
+    sources = (models.weights, *((TRAINED,) if models.forms else ()))
+    return [*(f'{source}: {case}' for source in sources for case in cases(models)), ORDERS,
             PLUGIN]
 
 
@@ -46,30 +55,44 @@ def run(report: Report, models: Models, runs: int) -> None:
     Masks of drawn weights are noise, so none is empty. Therefore the trained tiny model, many of
     whose masks are empty, is compared too.
     """
-    seconds = 3.0 if models.arch == 'tiny' else 20.0
+    seconds = 20.0 if models.sizes[0][0] >= 512 else 3.0
     size = models.sizes[0]
-    bundle = Bundle.open(TINY)
-    own = bundle.vision.height, bundle.vision.width
     texts = dict(zip(TEXT_INPUTS, text_inputs(models.prompts())))
 
-    def drawn(device: Device, variant: Variant) -> CapturedNetwork:
+    def own(device: Device, variant: Variant) -> CapturedNetwork:
         return CapturedNetwork(device, models.graph(variant, device),
                                models.inputs(scenes(size, 1)[0], device))
 
-    def trained(device: Device, variant: Variant) -> CapturedNetwork:
-        return CapturedNetwork.of_bundle(device, bundle, variant, min(own, size))
+    _against_the_cpu(report, models, seconds, models.weights, own, size, texts)
+    if models.forms:
+        bundle = Bundle.open(TINY)
+        at_most = min((bundle.vision.height, bundle.vision.width), size)
 
-    for source, opener, scene, words in (
-            (DRAWN, drawn, scenes(size, 1)[0], texts),
-            (TRAINED, trained, scenes(min(own, size), 1)[0], load_reference(bundle).texts)):
-        images = [scene, *frames_without_a_scene(scene.shape[:2])]
-        reference = functools.cache(functools.partial(_reference, opener, images, words))
-        for case, variant in CASES.items():
-            report.item('correctness', f'{source}: {case}', seconds, functools.partial(
-                _compare, opener, models.device, variant, reference))
-            models.device.release()
-    report.item('correctness', ORDERS, seconds, lambda: _orders(models))
-    report.skip('correctness', PLUGIN, 'the plugin belongs to TensorRT; PyTorch cannot run it')
+        def trained(device: Device, variant: Variant) -> CapturedNetwork:
+            return CapturedNetwork.of_bundle(device, bundle, variant, at_most)
+
+        _against_the_cpu(report, models, seconds, TRAINED, trained, at_most,
+                         load_reference(bundle).texts)
+        report.skip('correctness', PLUGIN,
+                    'the plugin belongs to TensorRT; PyTorch cannot run it')
+    else:
+        report.skip('correctness', PLUGIN, NO_FORMS)
+    if models.no_order:
+        report.skip('correctness', ORDERS, models.no_order)
+    else:
+        report.item('correctness', ORDERS, seconds, lambda: _orders(models))
+
+
+def _against_the_cpu(report: Report, models: Models, seconds: float, source: str, opener: Opener,
+                     size: tuple[int, int], texts: Mapping[str, np.ndarray]) -> None:
+    """Compare all cases of one source of weights."""
+    scene = scenes(size, 1)[0]
+    images = [scene, *frames_without_a_scene(size)]
+    reference = functools.cache(functools.partial(_reference, opener, images, texts))
+    for case, variant in cases(models).items():
+        report.item('correctness', f'{source}: {case}', seconds, functools.partial(
+            _compare, opener, models.device, variant, reference))
+        models.device.release()
 
 
 def _reference(opener: Opener, images: Sequence[np.ndarray],
@@ -82,10 +105,10 @@ def _reference(opener: Opener, images: Sequence[np.ndarray],
 
 def _compare(opener: Opener, device: Device, variant: Variant,
              reference: Callable[[], Reference]) -> Figures:
-    """Return the deviations over all frames, and how many queries each frame leaves empty."""
+    """Return the deviations over all frames, and how many queries each leaves empty, if any."""
     expected, network = reference(), opener(device, variant)
     found: list[Maps] = []
-    empty: list[int] = []
+    empty: list[int | None] = []
     for image in expected.images:
         found.append(network.run(image, *expected.texts.values()))
         empty.append(network.empty_queries())
@@ -97,7 +120,7 @@ def _compare(opener: Opener, device: Device, variant: Variant,
     return {'uncertainty': total.uncertainty, 'of_the_scene': frames[0],
             'of_the_worst_frame': max(frames), 'known_class': total.known,
             'anomaly_class': total.anomaly, 'mass': total.mass,
-            'empty_queries': ' '.join(map(str, empty)),
+            **({} if None in empty else {'empty_queries': ' '.join(map(str, empty))}),
             'within_the_tolerance': excess(total, variant.precision) or 'yes'}
 
 

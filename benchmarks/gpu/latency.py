@@ -34,6 +34,7 @@ VARIANTS = {
 }
 GRAPHS = ('fp16', 'fp16, channels_last', 'bf16, channels_last', 'fp16, channels_last, gather')
 """The variants that are measured as a CUDA graph too."""
+NO_FORMS = 'the network has no deformable attention, so it has no forms of sampling'
 _FRAMES = 4  # different ones in turns
 _FEWEST = 5  # rounds; if there is no time for them, a size is skipped
 _SHARE = 0.6  # of the time that is left, which one size may take
@@ -48,11 +49,13 @@ class Row:
     :ivar prepare: returns the call to measure, and the bytes that the call keeps on the device.
     :ivar against: the row whose median is divided by this row's; empty for none.
     :ivar tf32: whether TF32 is allowed in the call.
+    :ivar absent: why it cannot be measured; empty if it can.
     """
 
     prepare: Callable[[], tuple[Call, int]]
     against: str = ''
     tf32: bool = False
+    absent: str = ''
 
 
 def percentiles(ms: list[float]) -> Figures:
@@ -90,19 +93,23 @@ class Latency:
         """Return what is measured, by name."""
         label = f'{self._size[0]}x{self._size[1]}: '
         official, scoring = label + OFFICIAL, label + OFFICIAL_SCORING
-        rows = {official: Row(self._official), f'{official} with TF32': Row(
-            self._official, official, tf32=True)}
+        absent = self._models.no_order
+        rows = {official: Row(self._official, absent=absent), f'{official} with TF32': Row(
+            self._official, official, tf32=True, absent=absent)}
+        against = f'{label}ours, fp32' if absent else official
         for name, variant in VARIANTS.items():
             prepare = functools.partial(self._eager, variant)
-            rows[f'{label}ours, {name}'] = Row(prepare, official)
+            no_form = NO_FORMS if variant.form == 'gather' and not self._models.forms else ''
+            rows[f'{label}ours, {name}'] = Row(prepare, against, absent=no_form)
             if name == 'fp32':
-                rows[f'{label}ours, {name} with TF32'] = Row(prepare, official, tf32=True)
+                rows[f'{label}ours, {name} with TF32'] = Row(prepare, against, tf32=True)
             if name in GRAPHS:
                 rows[f'{label}ours, {name}, CUDA graph'] = Row(
-                    functools.partial(self._captured, variant), official)
-        return {**rows, scoring: Row(functools.partial(self._scoring, official_score)),
+                    functools.partial(self._captured, variant), against, absent=no_form)
+        return {**rows, scoring: Row(functools.partial(self._scoring, official_score),
+                                     absent=absent),
                 f'{label}scoring alone, ours, fp32': Row(
-                    functools.partial(self._scoring, our_score), scoring),
+                    functools.partial(self._scoring, our_score), scoring, absent=absent),
                 f'{label}upload of the image': Row(self._upload),
                 f'{label}download of the maps': Row(self._download)}
 
@@ -114,7 +121,11 @@ class Latency:
         :param report: gets the figures, repeatedly.
         :param runs: measurements of each row; fewer if the minutes do not suffice.
         """
-        rows = self.rows()
+        every = self.rows()
+        for name, row in every.items():
+            if row.absent:
+                report.skip('latency', name, row.absent)
+        rows = {name: row for name, row in every.items() if not row.absent}
         calls: dict[str, Call] = {}
         memory: dict[str, float] = {}
         times: dict[str, list[float]] = {}

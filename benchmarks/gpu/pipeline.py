@@ -24,7 +24,11 @@ from vl4ad_ros.obstacles.pipeline import Limits, Pipeline
 DEPTHS = {'one frame after the other': 1, 'two-deep pipeline': 2}
 STAGES = 'stages one after the other'
 ANOMALOUS = 0.01
-"""Share of the pixels that the calibration makes anomalous; drawn weights have no threshold."""
+"""
+Share of the pixels that the calibration makes anomalous.
+
+Drawn weights have no threshold, and that of the street model was not chosen for drawn scenes.
+"""
 _FRAMES = 4  # different ones in turns
 _PERIOD_NS = 10 ** 8  # between the stamps of two frames
 
@@ -98,9 +102,8 @@ class EndToEnd:
         self._models, self._device = models, models.device
         self._frames = scenes(CAMERA, _FRAMES)
         self._letterbox = Letterbox(CAMERA, size, 4)
-        self._padding = tuple(round(m) for m in models.config.mean)
         self._prompts = models.prompts()
-        image = self._letterbox.to_network(self._frames[0], self._padding)
+        image = self._letterbox.to_network(self._frames[0], models.padding)
         self._network = CapturedNetwork(
             self._device, models.graph(Variant(self._device.precision)), models.inputs(image))
         self._slots = [_Slot(self._network, models) for _ in range(max(DEPTHS.values()))]
@@ -117,7 +120,7 @@ class EndToEnd:
         self._track = Pipeline()
         for i in range(runs):
             marks = [time.perf_counter()]
-            image = self._letterbox.to_network(self._frames[i % _FRAMES], self._padding)
+            image = self._letterbox.to_network(self._frames[i % _FRAMES], self._models.padding)
             marks.append(time.perf_counter())
             maps = self._network.run(image)
             marks.append(time.perf_counter())
@@ -163,7 +166,7 @@ class EndToEnd:
         """Resize a frame and enqueue the work of the device; return the mark behind it."""
         device, network = self._device, self._network
         upload, compute, download = self._queues
-        slot.upload.numpy()[:] = self._letterbox.to_network(frame, self._padding)
+        slot.upload.numpy()[:] = self._letterbox.to_network(frame, self._models.padding)
         with device.on(upload):
             slot.image.copy_(slot.upload, non_blocking=True)
         device.after(compute, device.mark(upload))

@@ -21,6 +21,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from vl4ad_ros.bundle.reference import OUTPUTS
 from vl4ad_workshop.network.vl4ad import Vl4ad
+from vl4ad_workshop.street.graph import StreetNetwork
 
 LONGEST = 20
 KERNELS, ROOFLINE = 'longest kernels and operators', 'roofline'
@@ -167,11 +168,41 @@ def roofline(report: Report, models: Models, size: tuple[int, int], runs: int) -
 
 
 def _parts(models: Models, size: tuple[int, int]) -> Mapping[str, Part]:
-    """Return the whole network and its three largest parts; classification and score remain."""
+    """Return the whole network and its largest parts."""
     graph = models.graph(Variant(models.device.precision))
+    image, *texts = models.inputs(scenes(size, 1)[0])
+    if isinstance(graph.network, StreetNetwork):
+        return _street_parts(graph, image, texts)
+    return _vl4ad_parts(graph, image, texts)
+
+
+def _street_parts(graph: nn.Module, image: Tensor, texts: Sequence[Tensor]) -> Mapping[str, Part]:
+    """Return the parts of a street network; ConSE and the score remain."""
+    network: StreetNetwork = graph.network
+    pixels = image.float().permute(2, 0, 1)[None]
+    maps = network.classifier.features(pixels)
+    seen = network.see(image.float())
+    concepts, concept_class, _, weight = texts
+
+    def classifier() -> Sequence[Tensor]:
+        found = network.classifier.features(pixels)
+        return *found, network.classifier.logits(found[-1])
+
+    return {
+        'whole network': Part(lambda: graph(image, *texts)[:len(OUTPUTS)], (network,),
+                              (image, *texts)),
+        'classifier': Part(classifier, (network.classifier,), (image,)),
+        'street head': Part(lambda: (network.head(maps),), (network.head,), maps),
+        'comparison with the prompts': Part(
+            lambda: network.compare(*seen, concepts, concept_class, weight), (),
+            (*seen, concepts, concept_class, weight)),
+    }
+
+
+def _vl4ad_parts(graph: nn.Module, image: Tensor, texts: Sequence[Tensor]) -> Mapping[str, Part]:
+    """Return the three largest parts of VL4AD; classification and score remain."""
     network: Vl4ad = graph.network
     head = network.sem_seg_head
-    image, *texts = models.inputs(scenes(size, 1)[0])
     trunk = getattr(network.backbone.clip_model.visual, 'trunk',
                     network.backbone.clip_model.visual)
     features = network.backbone.features(network.normalise(image.float()[None]))

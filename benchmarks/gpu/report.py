@@ -22,6 +22,7 @@ SECTIONS: Mapping[str, str] = {
     'correctness': 'Deviation from float32 on the CPU',
     'latency': 'Latency',
     'pipeline': 'From a camera image to mask and regions',
+    'detector': 'A bundle through Detector on each backend',
     'profile': 'Where the time goes',
     'memory': 'Memory over many frames',
     'compile': 'torch.compile',

@@ -3,6 +3,9 @@
 """
 Measure the effect of a bundle's prompts on held-out drawn pictures, for docs/tiny_model.md.
 
+The bundle holds a VL4AD network or a street network. What the latter has nothing for is skipped
+with the reason.
+
     python -m benchmarks.words [BUNDLE ...] [--pictures 120] [--json FILE] [--pictures-out DIR]
     python -m benchmarks.words [BUNDLE ...] --validation     # settings on validation pictures
 
@@ -28,9 +31,10 @@ from benchmarks.words.model import StudyModel
 from benchmarks.words.pictures import COLUMNS, draw, GROUPS
 from benchmarks.words.prompt_changes import PromptChanges
 from benchmarks.words.prompts import common_prompts, control_prompts, Encoder
-from benchmarks.words.rows import CHOICES, TABLES
+from benchmarks.words.rows import CHOICES, SKIPPED_FOR_STREET, TABLES
 from benchmarks.words.scores import PixelFigures
 from benchmarks.words.segmentation import clip_accuracy, Segmentation
+from benchmarks.words.street_model import StreetStudyModel
 from benchmarks.words.strips import Strips
 from benchmarks.words.tables import choices, CHOSEN_BY, report, Study
 import torch
@@ -46,19 +50,32 @@ class Subject:
         """
         Open a bundle.
 
-        :param name: 'tiny' or a directory.
+        :param name: of an installed bundle, or a directory.
         :param validation: compare settings instead of measuring all tables.
         :param pictures_out: folder for strips of pictures; None writes none.
+        :raises SystemExit: if there are no such settings.
         """
-        detector = Detector.open(name, 'onnxruntime')
+        self.detector = detector = Detector.open(name, 'onnxruntime')
         self.bundle = detector.bundle
-        self.model = StudyModel(self.bundle)
+        network = self.bundle.network
+        self.street = network is not None and network.kind == 'street'
+        skipped = SKIPPED_FOR_STREET if self.street else {}
+        if validation and self.street:
+            raise SystemExit(
+                f"bundle '{self.bundle.name}' holds a street network, and --validation compares "
+                "settings of VL4AD's classification; leave it out, or study a bundle such as "
+                "'tiny'")
+        self.model = (StreetStudyModel if self.street else StudyModel)(self.bundle)
         encode, shipped = Encoder(detector), self.model.options
+        self._skipped = {**skipped, **{
+            f"the known word '{word}'": 'it names an anomaly of the drawn pictures'
+            for word in encode.left_out}}
         common = common_prompts(encode)
         self._validation = validation
         self._pixels = PixelFigures(
             CHOICES.rows if validation else
-            {name: row for table in TABLES for name, row in table.rows.items()}, common,
+            {name: row for table in TABLES if table.title not in skipped
+             for name, row in table.rows.items()}, common,
             {c: {} if validation else control_prompts(encode, c)
              for c in (CHOSEN_BY if validation else COLUMNS)}, shipped)
         self.parts: list[Any] = [self._pixels]
@@ -77,7 +94,8 @@ class Subject:
                  'pixels': self._pixels.result()}
         if self._validation:
             return study
-        return {**study, 'clip': clip_accuracy(self.bundle, pictures),
+        return {**study, 'street': self.street, 'skipped': self._skipped,
+                'clip': None if self.street else clip_accuracy(self.bundle, pictures),
                 'segmentation': self._segmentation.result(),
                 'prompt_changes': self._changes.result()}
 
@@ -119,7 +137,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Print the tables; write JSON and pictures where asked to."""
     parser = argparse.ArgumentParser(description=__doc__.strip().split('\n\n')[0])
     parser.add_argument('bundles', nargs='*', default=['tiny'], metavar='BUNDLE',
-                        help="'tiny' (default), directories, or files that --json wrote; "
+                        help="'tiny' (default), 'street', directories, or files that --json "
+                        'wrote; '
                         'several are trainings of one recipe with different seeds')
     parser.add_argument('--pictures', type=int, default=120, metavar='N',
                         help='pictures of each group (default: %(default)s)')
@@ -136,6 +155,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     studies = [s for file in files for s in recorded(file, args.pictures, split)]
     subjects = [Subject(name, args.validation, args.pictures_out if not i else None)
                 for i, name in enumerate(n for n in args.bundles if not n.endswith('.json'))]
+    kinds = {s.get('street', False) for s in studies} | {s.street for s in subjects}
+    if len(kinds) > 1:
+        raise SystemExit('street networks and VL4AD networks have different tables; study them '
+                         'one after the other')
     if subjects:
         studies += study(subjects, groups, args.pictures, split)
     print(f'{", ".join(args.bundles)}: {args.pictures} {split} pictures a group\n')

@@ -62,10 +62,22 @@ class Words:
         return replace(self, ensemble_weight=torch.where(self.seen, alpha, beta))
 
 
+def on_picture(maps: Tensor, letterbox: Letterbox) -> np.ndarray:
+    """
+    Enlarge maps to the picture.
+
+    :param maps: (h, w), or several (n, h, w), of the whole network input.
+    :param letterbox: where the picture lies in the network's input.
+    :return: (H, W), or (H, W, n).
+    """
+    cells = maps.movedim(0, -1) if maps.ndim == 3 else maps
+    return letterbox.to_image(letterbox.crop(cells.contiguous().numpy()))
+
+
 @dataclass(frozen=True)
 class Answer:
     """
-    The outputs of the network for a picture that do not depend on the prompts.
+    The outputs of a VL4AD network for a picture that do not depend on the prompts.
 
     :ivar mask_logits: (N, h, w) of the whole network input.
     :ivar embeddings: (N, D) for each classifier of the graph, 'in' and maybe 'out': unit
@@ -106,6 +118,9 @@ class Answer:
         """Return the known classes' map (K, h, w)."""
         return semantic_map(self.masks, self.probability(words, options, softer))
 
+    naming = semantic
+    """The map whose largest value decides which known class a cell is."""
+
     def score(self, score: Score, words: Words, options: Classification = Classification(),
               softer: float = 1.0) -> Tensor:
         """Return `uncertainty` or a comparator score on the network's map: (h, w)."""
@@ -115,22 +130,16 @@ class Answer:
         return score(self.semantic(words, options, softer))
 
     def on_picture(self, maps: Tensor) -> np.ndarray:
-        """Enlarge a map (h, w) to the picture, (H, W), or several (n, h, w) to (H, W, n)."""
-        cells = maps.movedim(0, -1) if maps.ndim == 3 else maps
-        return self.letterbox.to_image(self.letterbox.crop(cells.contiguous().numpy()))
+        """Enlarge maps; see the function of this name."""
+        return on_picture(maps, self.letterbox)
 
 
 class StudyModel:
-    """The image network of a bundle that was exported by this package."""
+    """The VL4AD network of a bundle that was exported by this package."""
 
     def __init__(self, bundle: Bundle) -> None:
         """Open the float32 graph; raise SystemExit if it does not hold the study's values."""
         self.bundle = bundle
-        if bundle.network is not None and bundle.network.kind != 'vl4ad':
-            raise SystemExit(
-                f"bundle '{bundle.name}' holds a {bundle.network.kind} network. Its "
-                'classification is not that of masks, which this study takes apart; study a '
-                "bundle with a VL4AD network, such as 'tiny'")
         self.options = Classification(**bundle.network.classification if bundle.network else {})
         file = bundle.directory / bundle.cpu_graph.file
         model = onnx.load(file)

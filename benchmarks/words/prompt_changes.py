@@ -12,7 +12,8 @@ from collections import defaultdict
 from functools import cache
 
 from benchmarks.words.model import Answer, Words
-from benchmarks.words.prompts import Encoder
+from benchmarks.words.prompts import Encoder, prepared
+from benchmarks.words.street_model import StreetAnswer
 import numpy as np
 import torch
 
@@ -42,11 +43,12 @@ class PromptChanges:
             known = KINDS[kind].group == 'known'
             phases = ((Phase('', not_known=(kind,)), Phase('', anomalous=(kind,))) if known else
                       (Phase('', also_known=(kind,)),))
-            return tuple(encode(phase.prompts(encode.default)) for phase in phases)
+            start = prepared(encode.default, kind)
+            return tuple(encode(phase.prompts(start)) for phase in phases)
 
         self._words_for = words_for
 
-    def add(self, answer: Answer, frame: Frame, group: str) -> None:
+    def add(self, answer: Answer | StreetAnswer, frame: Frame, group: str) -> None:
         """Add a picture: every kind in it with at least `MIN_PIXELS`."""
         before = self._score(answer, self._default)
         for kind in sorted(set(frame.kinds)):
@@ -61,7 +63,7 @@ class PromptChanges:
                        **dict(zip(STATES, np.mean(self._rows[kind], axis=0).tolist()))}
                 for kind in KINDS if kind in self._rows}
 
-    def _score(self, answer: Answer, words: Words) -> np.ndarray:
+    def _score(self, answer: Answer | StreetAnswer, words: Words) -> np.ndarray:
         u = answer.score(uncertainty, words, self._shipped)
         return answer.on_picture(torch.from_numpy(self._calibration(u.numpy())))
 

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import product
 
@@ -16,6 +16,7 @@ import torch.nn.functional as F
 
 from vl4ad_ros.inference.detector import Detector
 from vl4ad_ros.prompts.reader import load
+from vl4ad_ros.prompts.synonyms import meaning
 from vl4ad_ros.prompts.vocabulary import PromptClass, Vocabulary
 from vl4ad_workshop.scenes.kinds import KINDS, kinds_in
 
@@ -26,12 +27,18 @@ IDEAS = tuple(product((False, True), repeat=3))
 
 
 class Encoder:
-    """Embeds vocabularies with all templates of a bundle, or with the first one only."""
+    """
+    Embeds vocabularies with all templates of a bundle, or with the first one only.
+
+    :ivar default: the bundle's prompts, without known words for what is anomalous in the pictures.
+    :ivar left_out: these words.
+    """
 
     def __init__(self, detector: Detector) -> None:
         """Use the text tower that `detector` has loaded."""
         bundle = detector.bundle
-        self.default, self._ensemble = bundle.vocabulary, bundle.ensemble
+        self.default, self.left_out = without_anomalies(bundle.vocabulary)
+        self._ensemble = bundle.ensemble
         self._all = detector
         # Stored embeddings are means over all templates.
         self._first = Detector(
@@ -42,6 +49,40 @@ class Encoder:
         """Embed a vocabulary."""
         detector = self._all if all_templates else self._first
         return Words.of(detector.encode(vocabulary), self._ensemble)
+
+
+def without_anomalies(vocabulary: Vocabulary) -> tuple[Vocabulary, tuple[str, ...]]:
+    """
+    Take words for anomalies of the drawn pictures out of the known classes.
+
+    :return: the vocabulary, and the words that were taken out.
+    """
+    known = without(vocabulary.known, (
+        word for kind in KINDS.values() if kind.group != 'known' for word in kind.words))
+    kept = {word for c in known for word in c.concepts}
+    return Vocabulary(known, vocabulary.anomaly), tuple(
+        word for c in vocabulary.known for word in c.concepts if word not in kept)
+
+
+def without(classes: Iterable[PromptClass], words: Iterable[str]) -> tuple[PromptClass, ...]:
+    """Return the classes without what means the same as a word, and without empty classes."""
+    gone = set(map(meaning, words))
+    left = (replace(c, concepts=tuple(w for w in c.concepts if meaning(w) not in gone))
+            for c in classes if not gone.issuperset(map(meaning, c.concepts)))
+    return tuple(left)
+
+
+def prepared(vocabulary: Vocabulary, kind: str) -> Vocabulary:
+    """
+    Take a kind out of a vocabulary before it is added elsewhere.
+
+    A vocabulary may name it with words that `KINDS` does not have. Known classes lose the words
+    that mean the same, because they are often wide ('vehicle'). Anomaly classes are narrow, so a
+    class with such a word is removed.
+    """
+    gone = set(map(meaning, KINDS[kind].words))
+    return Vocabulary(without(vocabulary.known, KINDS[kind].words), tuple(
+        c for c in vocabulary.anomaly if gone.isdisjoint(map(meaning, c.concepts))))
 
 
 def common_prompts(encode: Encoder) -> dict[str, Words]:

@@ -10,6 +10,7 @@ from itertools import product
 
 from benchmarks.words.model import Answer, Score, Words
 from benchmarks.words.prompts import DRAWS, idea, IDEAS
+from benchmarks.words.street_model import StreetAnswer
 from torch import Tensor
 
 from vl4ad_workshop.network import comparator_scores
@@ -38,11 +39,19 @@ class Row:
     classifier: str | None = None
     weights: tuple[float, float] | None = None
 
-    def fits(self, answer: Answer) -> bool:
-        """Return whether the graph holds the classifier that the row asks for."""
+    @property
+    def is_for_every_network(self) -> bool:
+        """Whether the row leaves VL4AD's masks and options alone."""
+        return self == Row(self.prompts)
+
+    def fits(self, answer: Answer | StreetAnswer) -> bool:
+        """Return whether the network holds what the row asks for."""
+        if isinstance(answer, StreetAnswer):
+            return self.is_for_every_network
         return self.classifier in (None, 'in') or 'out' in answer.embeddings
 
-    def __call__(self, answer: Answer, words: Words, shipped: Classification) -> Tensor:
+    def __call__(self, answer: Answer | StreetAnswer, words: Words,
+                 shipped: Classification) -> Tensor:
         """Score a picture: (h, w)."""
         options = replace(shipped, **{
             name: value for name, value in (('keep_void', self.keep_void),
@@ -93,6 +102,15 @@ TABLES = (
           'each other', _SCALES),
     Table("The paper's three ideas", _IDEAS),
     Table('Options, VL4AD', _OPTIONS))
+
+SKIPPED_FOR_STREET: Mapping[str, str] = {
+    "rows of other methods' scores":
+        'they are defined on masks or logits, which a street network does not have',
+    TABLES[1].title: 'a street network has several constants in its place',
+    TABLES[3].title: "they are options of VL4AD's classification of masks",
+    "CLIP's zero-shot accuracy": 'a street network has no CLIP',
+    'mask recall': 'a street network has no masks'}
+"""Parts of the study that a street network has nothing for, titles of tables among them."""
 
 # What validation may choose from, as training does.
 _CHOICES = {

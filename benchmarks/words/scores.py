@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from benchmarks.words.model import Answer, Words
 from benchmarks.words.pictures import COLUMNS, counted, labels, on_things
 from benchmarks.words.rows import Row
+from benchmarks.words.street_model import StreetAnswer
 import numpy as np
 
 from vl4ad_ros.evaluation.pixel_metrics import IGNORE, PixelMetrics
@@ -41,7 +42,7 @@ class PixelFigures:
         self._words = {column: {**common, **own} for column, own in controls.items()}
         self._metrics: dict[tuple[str, str, str], tuple[PixelMetrics, PixelMetrics]] = {}
 
-    def add(self, answer: Answer, frame: Frame, group: str) -> None:
+    def add(self, answer: Answer | StreetAnswer, frame: Frame, group: str) -> None:
         """Add a picture."""
         things = on_things(frame)
         # Rows of different tables are often the same, and columns share most prompts.

@@ -12,6 +12,7 @@ import tempfile
 from benchmarks.words.model import Answer, Words
 from benchmarks.words.pictures import COLUMNS, counted
 from benchmarks.words.scores import columns_of
+from benchmarks.words.street_model import StreetAnswer
 import cv2
 import numpy as np
 import torch
@@ -59,6 +60,8 @@ class Segmentation:
     """
     Class-agnostic mask recall of anomalies, and mIoU of known classes with ID-only prompts.
 
+    There is no recall for a network without masks.
+
     Beside it the mIoU of the truth itself, averaged over the cells of the network's maps and
     grown again: no network whose maps are as coarse can be expected above it.
     """
@@ -71,19 +74,23 @@ class Segmentation:
         self._confusion = np.zeros((len(known), len(known)), np.int64)
         self._ceiling = np.zeros_like(self._confusion)
 
-    def add(self, answer: Answer, frame: Frame, group: str) -> None:
+    def add(self, answer: Answer | StreetAnswer, frame: Frame, group: str) -> None:
         """Add a picture."""
+        if isinstance(answer, Answer):
+            self._add_masks(answer, frame, group)
+        guess = answer.on_picture(answer.naming(self._words, self._shipped)).argmax(-1)
+        truth = class_map(frame, self._known)
+        self._confusion += confusion(truth, guess, len(self._known))
+        self._ceiling += confusion(truth, coarse(truth, len(self._known), answer.letterbox),
+                                   len(self._known))
+
+    def _add_masks(self, answer: Answer, frame: Frame, group: str) -> None:
         masks = answer.on_picture(answer.mask_logits).transpose(2, 0, 1) > 0
         for column in columns_of(frame, group):
             objects = (frame.segments == i for i, k in enumerate(frame.kinds)
                        if k in counted(column))
             self._ious[column] += best_ious(
                 masks, (o for o in objects if o.mean() >= MIN_SHARE))
-        guess = answer.on_picture(answer.semantic(self._words, self._shipped)).argmax(-1)
-        truth = class_map(frame, self._known)
-        self._confusion += confusion(truth, guess, len(self._known))
-        self._ceiling += confusion(truth, coarse(truth, len(self._known), answer.letterbox),
-                                   len(self._known))
 
     def result(self) -> dict[str, dict]:
         """Return recall and number of objects by column, mIoU, and IoU by class."""

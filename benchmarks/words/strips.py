@@ -11,6 +11,7 @@ from benchmarks.words.model import Answer, Words
 from benchmarks.words.pictures import COLUMNS, counted, labels
 from benchmarks.words.prompts import idea
 from benchmarks.words.scores import columns_of
+from benchmarks.words.street_model import StreetAnswer
 import cv2
 import numpy as np
 
@@ -36,7 +37,7 @@ class Strips:
         self._folder, self._words, self._names, self._shipped = folder, words, names, shipped
         self._strips: dict[str, list[np.ndarray]] = {column: [] for column in COLUMNS}
 
-    def add(self, answer: Answer, frame: Frame, group: str) -> None:
+    def add(self, answer: Answer | StreetAnswer, frame: Frame, group: str) -> None:
         """Keep a strip of a picture until its columns have enough."""
         for column in columns_of(frame, group):
             label = labels(frame, counted(column))
@@ -54,8 +55,8 @@ class Strips:
                 cv2.imwrite(str(files[-1]), sheet[..., ::-1])
         return files
 
-    def _strip(self, answer: Answer, frame: Frame, label: np.ndarray) -> np.ndarray:
-        known = answer.semantic(self._words['none'], self._shipped)
+    def _strip(self, answer: Answer | StreetAnswer, frame: Frame, label: np.ndarray) -> np.ndarray:
+        known = answer.naming(self._words['none'], self._shipped)
         argmax = palette(len(self._names))[answer.on_picture(known).argmax(-1)]
         maps = [answer.score(uncertainty, self._words[name], self._shipped)
                 for name in ('none', 'default', idea(True, True, True))]

@@ -47,10 +47,13 @@ def stages(studies: Sequence[Study]) -> str:
         rows += [(f'CLIP: zero-shot top-1, {name.replace("_", " ")}',
                   spread([a[name] for a in accuracies])) for name in accuracies[0]]
     masks = [s['segmentation'] for s in studies]
-    rows += [(f'decoder: mask recall, {title} ({masks[0]["objects"][column]} objects)',
-              spread([m['recall'][column] for m in masks]))
-             for column, title in COLUMNS.items()]
-    rows += [('decoder: ID mIoU', spread([m['miou'] for m in masks])),
+    decoder = 'mask recall' not in studies[0].get('skipped', {})
+    if decoder:
+        rows += [(f'decoder: mask recall, {title} ({masks[0]["objects"][column]} objects)',
+                  spread([m['recall'][column] for m in masks]))
+                 for column, title in COLUMNS.items()]
+    miou = 'decoder: ID mIoU' if decoder else 'ID mIoU'
+    rows += [(miou, spread([m['miou'] for m in masks])),
              ("mIoU of the ground truth on the network's cells (upper bound)",
               spread([m['miou_ceiling'] for m in masks]))]
     return grid(('figure', '%'), rows)
@@ -112,10 +115,14 @@ def choices(studies: Sequence[Study], shown: int = 8) -> str:
 
 def report(studies: Sequence[Study], tables: Sequence[Table]) -> str:
     """Return the whole study on test pictures."""
-    parts = ['## Stages', stages(studies),
+    skipped = studies[0].get('skipped', {})
+    parts = [f'Skipped: {part}, because {why}.' for part, why in skipped.items()]
+    parts += ['## Stages', stages(studies),
              'The cells of the following tables are AP / AUROC / FPR95 / AUROC over the pixels of '
              'objects, in %.']
     for i, table in enumerate(tables):
+        if table.title in skipped:
+            continue
         parts += [f'## {table.title}', pixels(studies, [*table.rows, *([SHARE] if not i else [])])]
     parts += ['## Prompt changes', prompt_changes(studies)]
     return '\n\n'.join(parts)

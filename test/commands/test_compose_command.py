@@ -100,6 +100,9 @@ def test_evaluation_reads_all_labels(tmp_path, objects, mock_bundle, capsys, com
         assert metrics[count] == FRAMES
     assert metrics['anomalies'] >= 3 and metrics['pixel_ap'] > 0.8
     assert metrics['anomalous_flagged'] > 0.9
+    # At 14 m/s, an object is seen from 50 m on, and is alerted in the third frame or later.
+    assert metrics['way_km'] == pytest.approx(1.4 * (FRAMES - 1) / 1000, abs=1e-5)
+    assert 2.5 < metrics['distance_at_alert_m'] < 50 - 2.8
     # Cells of the bundle that show the rim of a black thing have another colour.
     assert metrics['known_flagged'] < 0.25 and set(metrics['known_flagged_by_kind']) == {'car'}
     assert 'known_flagged' in metrics['definitions']
@@ -135,7 +138,7 @@ def test_a_part_of_a_folder_of_images_with_labels_becomes_a_bag(tmp_path, capsys
                      *LEVEL]) == 0
     captured = capsys.readouterr()
     assert ': 4 frames; evaluate it with' in captured.out
-    assert '4 of 4 frames of' in captured.err and 'used' in captured.err
+    assert '4 of 4 frames of' in captured.err and 'labels matched: 4 of 4' in captured.err
     maps = list(CameraBag(out).truth_maps())
     assert len(maps) == 4
     for _, label, ids in maps:

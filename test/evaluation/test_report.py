@@ -66,9 +66,22 @@ def test_metrics_with_truth(make_replay):
         'false_alerts_per_minute': 30.0, **ABOUT}
     assert {k: metrics[k] for k in expected} == expected
     assert metrics['age_ms'] == {'p50': 60.0, 'p95': 68.1, 'max': 69.0}
+    assert metrics['frames_dropped_share'] == 0.05 and metrics['score_precision'] == 'float16'
+    assert metrics['best_f1'] == 1.0 and metrics['anomalies_missed'] == 0
+    assert metrics['alerts_by_size']['small']['alerted'] == 1
+    # Each frame is judged by the score of the one before it, and the object grows meanwhile.
+    assert 0.5 < metrics['streaming_ap'] < 1 and metrics['streaming_staleness_ms'] > 100
+    assert metrics['way_km'] is None and 'Odometry' in metrics['undefined']['way_km']
     assert set(metrics['definitions']) <= set(metrics)
     for line in ('19 of 20 processed', 'AP 1.000', '1 of 1 alerted', '1 (30.0 per minute)'):
         assert line in table(metrics)
+
+
+def test_in_lockstep_nothing_streams(make_replay):
+    replay = make_replay()
+    metrics = dataclasses.replace(replay, about={**ABOUT, 'lockstep': True}).metrics()
+    assert metrics['streaming_ap'] is None and metrics['pixel_ap'] == 1.0
+    assert '--lockstep' in metrics['undefined']['streaming_ap']
 
 
 def test_without_object_ids_the_pixels_are_still_scored(make_replay):

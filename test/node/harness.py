@@ -19,9 +19,10 @@ import rclpy
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
-from sensor_msgs.msg import CompressedImage, Image
+from sensor_msgs.msg import CompressedImage, Image, PointCloud2
 from std_msgs.msg import Header
-from vision_msgs.msg import Detection2DArray, LabelInfo
+from vision_msgs.msg import Detection2DArray, Detection3DArray, LabelInfo
+from visualization_msgs.msg import MarkerArray
 
 from vl4ad_ros.node import qos
 from vl4ad_ros.node.detector_node import DetectorNode
@@ -37,7 +38,8 @@ TRANSITIONS = {
     'shutdown (inactive)': Transition.TRANSITION_INACTIVE_SHUTDOWN,
     'shutdown (active)': Transition.TRANSITION_ACTIVE_SHUTDOWN}
 TYPES = {'mask': Image, 'score': Image, 'overlay': Image, 'detections': Detection2DArray,
-         'alerts': Detection2DArray}
+         'alerts': Detection2DArray, 'obstacles': Detection3DArray,
+         'labels': Image, 'confidence': Image, 'points': PointCloud2, 'markers': MarkerArray}
 GREY, RED, BLUE, PURPLE = (128, 128, 128), (200, 30, 30), (90, 150, 235), (150, 40, 160)
 
 

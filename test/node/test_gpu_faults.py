@@ -143,7 +143,8 @@ def test_log_and_diagnostics_say_what_runs_where(ros, mock_bundle, capfd):
         bench.wait_for_match()
         bench.ask(scene())
         model = bench.status('model')
-        assert model.hardware_id == fake_gpu.FakeGpu.description
+        assert next(v.value for v in model.values if v.key == 'backend description') == (
+            fake_gpu.FakeGpu.description)
         assert values(model)['backend'] == 'tensorrt'
         assert values(model)['backend description'] == fake_gpu.FakeGpu.description
         assert values(model)['device memory (MiB)'] == '600'

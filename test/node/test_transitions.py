@@ -148,9 +148,9 @@ def test_cleaned_up_node_takes_the_words_of_the_next_bundle(ros, mock_bundle, tm
         def words(count: int) -> list[str]:
             infos = bench.received['label_info']
             info = bench.until(lambda: infos[count:], 'label_info')[-1]
-            return [c.class_name for c in info.class_map[2:]]
+            return [c.class_name for c in info.class_map[1:]]
         assert bench.change('configure')
-        assert words(0)[-2:] == ['cow: cow, cows', 'dog']
+        assert words(0)[-2:] == ['cow', 'dog']
         assert bench.change('cleanup')
         assert bench.set(model__bundle=str(other)).successful
         assert bench.change('configure')
@@ -160,5 +160,5 @@ def test_cleaned_up_node_takes_the_words_of_the_next_bundle(ros, mock_bundle, tm
         assert bench.change('cleanup')
         assert bench.set(model__bundle=str(mock_bundle)).successful
         assert bench.change('configure')
-        assert words(3)[-3:] == ['hay bale', 'cow: cow, cows', 'dog']
+        assert words(3)[-3:] == ['hay bale', 'cow', 'dog']
         assert bench.get('prompts.anomaly') == ['hay bale', '<bundle>']

@@ -4,12 +4,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 import time
 
 import numpy as np
 from predictions import predict
 import pytest
-from vl4ad_ros.obstacles.pipeline import Limits, Pipeline, Result
+from vl4ad_ros.obstacles.camera_model import CameraModel
+from vl4ad_ros.obstacles.ground_view import CameraPose, GroundView
+from vl4ad_ros.obstacles.pipeline import Limits, Pipeline, Result, SizeLimits
 from vl4ad_ros.obstacles.regions import RegionLimits
 from vl4ad_ros.obstacles.scene_time import TimeLimits
 from vl4ad_ros.obstacles.tracks import TrackLimits
@@ -208,3 +211,53 @@ def test_limits_may_change_from_frame_to_frame():
     strict = Limits(time=TimeLimits(late_s=0.0, max_gap_s=0.2))
     assert ids(play(*[(BOX,)] * 5, pipeline=pipeline))[-1] == '1'
     assert play((BOX,), stamps_s=[10.7], limits=strict, pipeline=pipeline)[0].reset
+
+
+VIEW = GroundView(CameraModel((96, 160), (150.0, 150.0), (79.5, 30.0)), CameraPose.of_angles(1.4))
+
+
+def placed(*frames, limits=Limits(), view=VIEW) -> list[Result]:
+    """Return the results of frames with a view of the ground."""
+    pipeline = Pipeline()
+    return [pipeline.process(predict(*frame), 10 ** 9 + 10 ** 8 * i, 0, limits, view)
+            for i, frame in enumerate(frames)]
+
+
+def test_a_view_adds_places_and_changes_nothing_else():
+    frames = [(BOX, OTHER), (BOX,), (BOX, OTHER), (), (BOX,), (BOX, OTHER)]
+    with_view = placed(*frames)
+    assert [replace(r, view=None, detections=(), alerts=()) for r in with_view] == [
+        replace(r, detections=(), alerts=()) for r in placed(*frames, view=None)]
+    for kind in ('detections', 'alerts'):
+        for with_place, without in zip(with_view, placed(*frames, view=None)):
+            found = getattr(with_place, kind)
+            assert found is None or tuple(
+                replace(one, place=None, severity=None) for one in found) == getattr(without, kind)
+    alert, = with_view[-1].alerts[:1]
+    assert alert.place == VIEW.place(alert.region) and alert.place.x_m > 5
+
+
+def test_obstacles_are_unknown_when_no_alert_has_a_place():
+    high, low = (60, 4, 20, 12), (60, 44, 20, 12)
+    assert [r.obstacles for r in placed(*[()] * 5)] == [None] * 4 + [()]
+    assert placed(*[()] * 5, view=None)[-1].obstacles is None
+    in_the_air = placed(*[(high,)] * 5)[-1]
+    assert len(in_the_air.alerts) == 1 and in_the_air.obstacles is None
+    both = placed(*[(high, low)] * 5)[-1]
+    assert len(both.alerts) == 2 and [o.region.box[1] for o in both.obstacles] == [
+        pytest.approx(44, abs=4)]
+
+
+def test_sizes_are_limited_where_they_are_known():
+    """The first box is 1.3 m wide, the second 0.6 m; the third is cut off, so may be larger."""
+    boxes = ((60, 40, 20, 12), (100, 40, 8, 8), (60, 84, 8, 12))
+    every = placed(boxes)[0].detections
+    assert len(every) == 3
+    least = Limits(sizes=SizeLimits(min_size_m=1.0))
+    kept = placed(boxes, limits=least)[0].detections
+    assert [one.place.cut_off for one in kept] == [(), ('bottom',)]
+    assert len(placed(boxes, limits=least, view=None)[0].detections) == 3
+    most = placed(boxes, limits=Limits(sizes=SizeLimits(max_size_m=1.0)))[0].detections
+    assert max(one.place.width_m for one in most) < 1.0 and len(most) == 2
+    with pytest.raises(ValueError, match='must not exceed max_size_m'):
+        SizeLimits(2.0, 1.0)

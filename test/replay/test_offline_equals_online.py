@@ -4,20 +4,24 @@
 
 import json
 
-from bags import make_image, scene, START_NS, write_jpegs
+from bags import make_header, make_image, scene, START_NS, write_jpegs
+import numpy as np
 import pytest
 
 pytest.importorskip('rclpy', reason='needs ROS 2')
+from rclpy.serialization import serialize_message  # noqa: E402
 from rosbags.rosbag2 import Reader, StoragePlugin, Writer  # noqa: E402
+from std_msgs.msg import Header  # noqa: E402
 from vl4ad_ros import cli  # noqa: E402
 from vl4ad_ros.evaluation.bag_reader import CameraBag  # noqa: E402
 from vl4ad_ros.evaluation.message_types import typestore  # noqa: E402
-from vl4ad_ros.evaluation.offline import OfflineRun  # noqa: E402
-from vl4ad_ros.evaluation.offline_bag import OfflineBag  # noqa: E402
+from vl4ad_ros.evaluation.offline import evaluate  # noqa: E402
 from vl4ad_ros.inference.detector import Detector  # noqa: E402
+from vl4ad_ros.node import messages  # noqa: E402
 from vl4ad_ros.settings import read_parameter_file, Settings  # noqa: E402
 
-DETECTIONS = 'vision_msgs/msg/Detection2DArray'
+DETECTIONS, OBSTACLES = 'vision_msgs/msg/Detection2DArray', 'vision_msgs/msg/Detection3DArray'
+CAMERA_INFO, ODOMETRY = 'sensor_msgs/msg/CameraInfo', 'nav_msgs/msg/Odometry'
 FRAMES = 44
 PARAMETERS = """
 /**:
@@ -33,6 +37,8 @@ PARAMETERS = """
       confirm_hits: 2
       confirm_window: 3
       name_floor: 0.1
+    camera: {height_m: 1.4, pitch_deg: 4.0}
+    ground.max_range_m: 30.0
 """
 
 
@@ -60,7 +66,15 @@ def recording(tmp_path_factory):
     with Writer(path, version=9, storage_plugin=StoragePlugin.MCAP) as writer:
         connection = writer.add_connection(
             '/camera/image', 'sensor_msgs/msg/Image', typestore=store)
+        infos = writer.add_connection('/camera/camera_info', CAMERA_INFO, typestore=store)
+        motions = writer.add_connection('/odom', ODOMETRY, typestore=store)
         for i in range(FRAMES):
+            if i >= 5:  # recorded after the frame of its stamp
+                writer.write(motions, START_NS + i * 10**8 + 2 * 10**7, store.serialize_cdr(
+                    make_odometry(1.0 + 0.2 * i, stamp_ns(i) - 10**7), ODOMETRY))
+            if i >= 2:  # the first one comes late, and the focal length changes once
+                writer.write(infos, START_NS + i * 10**8 - 10**7, store.serialize_cdr(
+                    make_info(150.0 if i < 30 else 180.0, stamp_ns(i)), CAMERA_INFO))
             image = scene(3 + i)[0].copy()
             if i % 7 == 3:
                 image[40:80] = 128  # nothing in this frame
@@ -72,6 +86,32 @@ def recording(tmp_path_factory):
     return path
 
 
+def make_info(focal, stamp):
+    """Return the CameraInfo of the pictures of `scene`."""
+    types = typestore().types
+    k = np.array([focal, 0, 79.5, 0, focal, 34.5, 0, 0, 1.0])
+    return types[CAMERA_INFO](
+        make_header(stamp), 90, 160, 'plumb_bob', np.array([-0.1, 0.01, 0.001, 0, 0]), k,
+        np.eye(3).ravel(), np.zeros(12), 0, 0,
+        types['sensor_msgs/msg/RegionOfInterest'](0, 0, 0, 0, False))
+
+
+def make_odometry(speed, stamp):
+    """Return an Odometry of a vehicle that drives straight on."""
+    types = typestore().types
+    geometry = {name: types[f'geometry_msgs/msg/{name}'] for name in (
+        'Point', 'Quaternion', 'Pose', 'PoseWithCovariance', 'Vector3', 'Twist',
+        'TwistWithCovariance')}
+    pose = geometry['Pose'](geometry['Point'](0.0, 0.0, 0.0),
+                            geometry['Quaternion'](0.0, 0.0, 0.0, 1.0))
+    still = geometry['Vector3'](0.0, 0.0, 0.0)
+    twist = geometry['Twist'](geometry['Vector3'](speed, 0.0, 0.0), still)
+    return types[ODOMETRY](
+        make_header(max(stamp, 0)), 'base_link',
+        geometry['PoseWithCovariance'](pose, np.zeros(36)),
+        geometry['TwistWithCovariance'](twist, np.zeros(36)))
+
+
 @pytest.fixture(scope='module')
 def parameters(tmp_path_factory):
     """Return a parameter file of the node's."""
@@ -80,29 +120,30 @@ def parameters(tmp_path_factory):
     return path
 
 
-def decoded(cdr):
+def decoded(cdr, kind=DETECTIONS):
     """Return a message from its bytes."""
-    return typestore().deserialize_cdr(bytes(cdr), DETECTIONS)
+    return typestore().deserialize_cdr(bytes(cdr), kind)
 
 
-def canonical(cdr):
+def canonical(cdr, kind=DETECTIONS):
     """Return a serialised message without what lies in its padding, which is left to chance."""
-    return bytes(typestore().serialize_cdr(decoded(cdr), DETECTIONS))
+    return bytes(typestore().serialize_cdr(decoded(cdr, kind), kind))
 
 
-def mask_of(cdr):
-    """Return the pixels of a serialised mask."""
-    return typestore().deserialize_cdr(bytes(cdr), 'sensor_msgs/msg/Image').data.tobytes()
+def kind_of(name):
+    """Return the type of an output."""
+    return OBSTACLES if name == 'obstacles' else DETECTIONS
 
 
 def published(bag):
-    """Return the detections and alerts of a result bag, and its masks, in their order."""
+    """Return detections, alerts and masks of a result bag, in their order."""
     found = {'detections': [], 'alerts': [], 'mask': []}
     with Reader(bag) as reader:
         for connection, _, cdr in reader.messages():
             name = connection.topic.rpartition('/')[2]
             if connection.topic.startswith('/vl4ad_detector/') and name in found:
-                found[name].append(mask_of(cdr) if name == 'mask' else canonical(cdr))
+                found[name].append(canonical(cdr) if name != 'mask' else decoded(
+                    cdr, 'sensor_msgs/msg/Image').data.tobytes())
     return found
 
 
@@ -111,24 +152,34 @@ def test_lockstep_gives_what_evaluate_gives(recording, parameters, mock_bundle, 
     out = tmp_path / 'out'
     assert cli.main(['replay', str(recording), *arguments, '--lockstep', '--out', str(out)]) == 0
     assert ("warning: there is no parameter 'no_such_name'" in capsys.readouterr().err)
-    online = published(out / 'result_bag')
+    online = {'detections': [], 'alerts': [], 'obstacles': []}
+    with Reader(out / 'result_bag') as reader:
+        for connection, _, cdr in reader.messages():
+            name = connection.topic.rpartition('/')[2]
+            if connection.topic.startswith('/vl4ad_detector/') and name in online:
+                online[name].append(canonical(cdr, kind_of(name)))
 
     settings = Settings().changed(
         {**read_parameter_file(parameters), 'model.bundle': str(mock_bundle)})
     assert (settings.threshold, settings.model_threads) == (0.6, 1)
+    offline = {'detections': [], 'alerts': [], 'obstacles': []}
     seen = []
+
+    def keep(frame, result):
+        header = Header(frame_id='camera_optical')
+        header.stamp.sec, header.stamp.nanosec = divmod(frame.stamp_ns, 10**9)
+        seen.append(result)
+        for name, found in (('detections', result.detections), ('alerts', result.alerts)):
+            if found is not None:
+                offline[name].append(canonical(serialize_message(
+                    messages.detections(header, found))))
+        if result.obstacles is not None:
+            offline['obstacles'].append(canonical(serialize_message(messages.obstacles(
+                messages.in_frame(header, 'base_link'), result.obstacles)), OBSTACLES))
     detector = Detector.open(settings.model_bundle, settings.model_backend,
                              settings.backend_options)
-    bag = CameraBag(recording)
-    run = OfflineRun(bag, detector, settings)
-    with OfflineBag(tmp_path / 'offline', bag, settings.threshold) as writer:
-        def keep(done):
-            seen.append(done.result)
-            writer.add(done)
-        run.run(keep)
-    figures = dict(run.result().figures)
+    figures = evaluate(CameraBag(recording), detector, settings, keep)
     detector.close()
-    offline = published(tmp_path / 'offline')
 
     # The recording has what it should have.
     assert [r.moment.step for r in seen].count('late') == 1
@@ -137,13 +188,28 @@ def test_lockstep_gives_what_evaluate_gives(recording, parameters, mock_bundle, 
     assert sum(r.alerts is None for r in seen) >= 8 and any(r.alerts for r in seen)
     assert any(one.name for r in seen for one in r.detections)
     assert len(offline['detections']) == FRAMES
+    assert all(r.view is not None for r in seen)
+    assert {r.view.camera.focal[0] for r in seen} == {150.0, 180.0}
+    assert any(o.place.x_m > 3 for r in seen for o in r.obstacles or ())
+    levels = {o.severity.level for r in seen for o in r.obstacles or ()}
+    assert len(levels) >= 2 and any(
+        o.severity.collision_s is not None for r in seen for o in r.obstacles or ())
+    assert 5 < len(offline['obstacles']) < FRAMES
     for name in online:
         assert len(online[name]) == len(offline[name]), name
         for index, (one, other) in enumerate(zip(online[name], offline[name])):
-            assert one == other, (name, index, name != 'mask' and (decoded(one), decoded(other)))
+            assert one == other, (
+                name, index, decoded(one, kind_of(name)), decoded(other, kind_of(name)))
     metrics = json.loads((out / 'metrics.json').read_text())
     del metrics['definitions'], figures['definitions']
     assert figures.items() <= metrics.items() and metrics['lockstep']
+    # The bag of `vl4ad evaluate --out` has the same messages as that of the replay.
+    assert cli.main(['evaluate', str(recording), *arguments, '--out', str(tmp_path / 'eval')]) == 0
+    first = published(out / 'result_bag')
+    again = published(tmp_path / 'eval' / 'recordings' / recording.name / 'result_bag')
+    assert len(first['mask']) == FRAMES
+    for name in first:
+        assert first[name] == again[name], name
 
 
 def test_both_refuse_the_same_frames(mock_bundle, tmp_path, capsys):

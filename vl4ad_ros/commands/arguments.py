@@ -51,6 +51,27 @@ def count(text: str) -> int:
     return value
 
 
+def at_least_one(text: str) -> int:
+    """Convert the text of an argument to a whole number from 1 on (for `type=`)."""
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"'{text}' is below 1")
+    return value
+
+
+def add_worker_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments that say where several recordings are evaluated at the same time."""
+    group = parser.add_argument_group('several recordings at once')
+    where = group.add_mutually_exclusive_group()
+    where.add_argument('--workers', type=at_least_one, default=1, metavar='N',
+                       help='evaluate N recordings at a time, each in a process of its own with '
+                       'a model of its own and model.threads threads (default: 1)')
+    where.add_argument('--ray', metavar='ADDRESS',
+                       help='evaluate the recordings on the Ray cluster at ADDRESS, such as '
+                       "ray://head:10001; 'local' starts one on this machine; needs pip install "
+                       'ray, and the recordings and the bundle at the same paths on every machine')
+
+
 def add_bag_arguments(parser: argparse.ArgumentParser, several: bool = False) -> None:
     """
     Add the arguments for a recording: its image topic, a part of it, and its ground truth.

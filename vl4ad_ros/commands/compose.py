@@ -11,7 +11,8 @@ from tempfile import TemporaryDirectory
 from tqdm import tqdm
 
 from vl4ad_ros.commands import Verb
-from vl4ad_ros.commands.arguments import add_bag_arguments, count, positive, warn
+from vl4ad_ros.commands.arguments import (
+    add_bag_arguments, at_least_one, count, positive, warn)
 from vl4ad_ros.commands.recordings import finished, open_recording
 from vl4ad_ros.composing.composed_bag import refuse_output, Sight, write_composed_bag
 from vl4ad_ros.composing.objects import read_objects, RoadObject, SHIPPED
@@ -32,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     number = parser.add_mutually_exclusive_group()
     number.add_argument('--spacing', type=positive, default=25.0, metavar='M',
                         help='metres between two objects along the way (default: 25)')
-    number.add_argument('--count', type=_counted, metavar='N',
+    number.add_argument('--count', type=at_least_one, metavar='N',
                         help='number of objects, instead of --spacing')
     parser.add_argument('--camera-height', type=positive, metavar='M',
                         help='metres from the ground to the camera (default: a guess)')
@@ -86,7 +87,8 @@ def _compose(bag: CameraBag, objects: tuple[RoadObject, ...],
     _print_sights(plan, sights)
     used = len(bag.times_ns) - len(refused)
     print(f'{options.out}: {used} frames; evaluate it with: vl4ad evaluate {options.out}')
-    return finished(str(options.bag), bag, used, None, warned, options)
+    return finished(str(options.bag), bag, used, bag.labelled_count if bag.has_truth else None,
+                    warned, options)
 
 
 def _print_sights(plan: Plan, sights: list[Sight]) -> None:
@@ -102,14 +104,6 @@ def _print_sights(plan: Plan, sights: list[Sight]) -> None:
 
 def _advance(bar: tqdm) -> None:
     bar.update()
-
-
-def _counted(text: str) -> int:
-    """Convert the text of an argument to a whole number from 1 (for `type=`)."""
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"'{text}' is below 1")
-    return value
 
 
 VERB = Verb(add_arguments, run)

@@ -14,6 +14,7 @@ from tqdm import tqdm
 from vl4ad_ros.commands.arguments import label_options, span, warn
 from vl4ad_ros.evaluation.bag_reader import CameraBag, VideoTopicError
 from vl4ad_ros.evaluation.picture_bag import is_picture_folder, write_picture_bag
+from vl4ad_ros.evaluation.storage.recording import size_of
 from vl4ad_ros.evaluation.video_bag import is_video, write_video_bag
 from vl4ad_ros.evaluation.video_file import VideoError
 
@@ -48,13 +49,13 @@ def open_recording(recording: Path, folder: Path, options: argparse.Namespace) -
             raise VideoError(f'{error} (a bag is a rosbag2 folder, or a .mcap or .db3 file)'
                              ) from error
     try:
-        bag = CameraBag(path, options.topic, span(options), label_options(options))
+        bag = _scanned(path, options.topic, options)
     except VideoTopicError as error:
         from vl4ad_ros.evaluation.video_topic import write_video_topic_bag
         packets, path = error.topic, folder / (recording.resolve().name + '.images')
         _with_bar('decoding the video topic', lambda advance: write_video_topic_bag(
             recording, packets, path, advance, warn))
-        bag = CameraBag(path, packets.name, span(options), label_options(options))
+        bag = _scanned(path, packets.name, options)
     for sentence in bag.notes:
         warn(sentence)
     return bag
@@ -78,23 +79,18 @@ def finished(name: str, bag: CameraBag, used: int, labelled: int | None, warned:
     total = len(bag.times_ns) + bag.lost
     labels = '' if labelled is None else f'; labels matched: {labelled} of {bag.label_count}'
     print(f'vl4ad: {name}: {used} of {total} frames of {bag.topic} used{labels}', file=sys.stderr)
-    return used_enough(name, used, total, options)
-
-
-def used_enough(name: str, used: int, total: int, options: argparse.Namespace) -> bool:
-    """
-    Tell whether enough frames could be used, and print an error if not.
-
-    :param name: the recording, as the user gave it.
-    :param used: number of frames that could be used.
-    :param total: number of frames of the recording.
-    :param options: parsed arguments of a verb that called `add_bag_arguments`.
-    """
     needed = options.min_frames if options.min_frames is not None else total - options.skip_bad
     if used < needed:
         print(f'vl4ad: error: {name}: {used} of {total} frames could be used, fewer than the '
               f'{needed} that --min-frames or --skip-bad asks for', file=sys.stderr)
     return used >= needed
+
+
+def _scanned(path: Path, topic: str | None, options: argparse.Namespace) -> CameraBag:
+    """Open a bag, with a progress bar if that takes longer than a second."""
+    with tqdm(desc='scanning the recording', total=size_of(path), unit='B', unit_scale=True,
+              delay=1, disable=None, leave=False) as bar:
+        return CameraBag(path, topic, span(options), label_options(options), bar.update)
 
 
 def _with_bar(what: str, write: Callable[[Callable[[], None]], int]) -> None:

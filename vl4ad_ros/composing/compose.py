@@ -77,6 +77,14 @@ class Composer:
                             if _NEAREST_M <= metres <= _FARTHEST_M),
                            key=lambda item: -item[1]))
 
+    def way_m(self, index: int) -> float:
+        """
+        Return how far the camera has moved since the first frame, in metres.
+
+        :param index: of the frame.
+        """
+        return float(self._route.way_m[index])
+
     def compose(self, index: int, image: np.ndarray,
                 label: np.ndarray | None = None) -> ComposedFrame:
         """

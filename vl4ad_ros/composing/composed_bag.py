@@ -21,7 +21,7 @@ from vl4ad_ros.composing.recording import CAMERA_INFO
 from vl4ad_ros.evaluation.bag_reader import (
     BagError, BagFrame, COMPRESSED, LABEL_TOPIC, OBJECT_TOPIC, RAW)
 from vl4ad_ros.evaluation.message_types import typestore
-from vl4ad_ros.evaluation.storage.recording import ANOMALIES_KEY, KNOWN_KEY
+from vl4ad_ros.evaluation.storage.recording import ANOMALIES_KEY, KNOWN_KEY, WAY_KEY
 from vl4ad_ros.outputs import beside, keep_apart, OutputError
 
 IMAGE_TOPIC, INFO_TOPIC = '/camera/image', '/camera/camera_info'
@@ -73,7 +73,8 @@ def write_composed_bag(
     raw images) or `/camera/image/compressed` (JPEG), `/camera/camera_info` with the camera that
     was used, `/ground_truth/anomaly` (mono8) and `/ground_truth/object_id` (mono16). Stamps, frame
     ids and record times are those of the recording. The custom data of the bag list the anomalies
-    and the known things as JSON, with their ground points, and how they were placed.
+    and the known things as JSON, with their ground points, how they were placed, the way of the
+    camera, and how far ahead each object is in each frame.
 
     :param plan: as `make_plan` returns it.
     :param path: folder of the bag; it must not exist yet.
@@ -108,7 +109,8 @@ def _write(writer: Writer, plan: Plan, on_frame: Callable[[BagFrame, ComposedFra
         'camera_height_m': plan.camera.height_m}))
     sights: dict[int, Sight] = {}
     by_number = {item.number: item for item in plan.placed}
-    written = 0
+    way: list[float] = []
+    ahead: dict[int, dict[int, float]] = {}
     for frame, label, _ in plan.bag.labelled_frames():
         try:
             image = plan.bag.decode(frame)
@@ -131,16 +133,19 @@ def _write(writer: Writer, plan: Plan, on_frame: Callable[[BagFrame, ComposedFra
         for connection, kind, message in zip(connections, kinds.values(), messages):
             writer.write(connection, frame.time_ns, store.serialize_cdr(message, kind))
         distances = plan.composer.distances(frame.index)
+        for number, metres in distances.items():
+            ahead.setdefault(number, {})[len(way)] = round(metres, 2)
+        way.append(round(plan.composer.way_m(frame.index), 2))
         seconds = (plan.times_ns[frame.index] - plan.times_ns[0]) / 1e9
         for number in np.unique(composed.object_ids[composed.object_ids > 0]).tolist():
             metres = distances[number]
             sight = sights.setdefault(
                 number, Sight(by_number[number], seconds, seconds, metres, metres))
             sight.last_s, sight.last_m = seconds, metres
-        written += 1
         on_frame(frame, composed)
-    if not written:
+    if not way:
         raise BagError(f"'{plan.bag.path}': no frame of {plan.bag.topic} can be decoded")
+    writer.set_custom_data(WAY_KEY, json.dumps({'metres': way, 'ahead': ahead}))
     return [sights[number] for number in sorted(sights)]
 
 

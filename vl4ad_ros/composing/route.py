@@ -49,15 +49,15 @@ class Route:
                                for values in (known[:, 0], known[:, 1], headings)], axis=1))
 
     @property
-    def _way_m(self) -> np.ndarray:
-        """The length of the way from the first frame to each frame."""
+    def way_m(self) -> np.ndarray:
+        """The length of the way from the first frame to each frame: (N,) float64, metres."""
         steps = np.linalg.norm(np.diff(self.poses[:, :2], axis=0), axis=1)
         return np.concatenate([[0.0], np.cumsum(steps)])
 
     @property
     def length_m(self) -> float:
         """The length of the way in metres."""
-        return float(self._way_m[-1])
+        return float(self.way_m[-1])
 
     def beside(self, along_m: float, left_m: float) -> tuple[float, float]:
         """
@@ -68,7 +68,7 @@ class Route:
         :param left_m: how far to the left of the way, in metres.
         :returns: x and y in metres.
         """
-        way = self._way_m
+        way = self.way_m
         x, y, heading = (float(np.interp(along_m, way, self.poses[:, k])) for k in range(3))
         beyond = max(0.0, along_m - way[-1])
         return (x + beyond * math.cos(heading) - left_m * math.sin(heading),

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from statistics import median
 
 import cv2
@@ -232,6 +233,11 @@ class AlertScores:
     :ivar seconds: time to alert by the same ids: seconds in the recording from the appearance of
         the object to the frame of its first alert, plus the age of that alert.
     :ivar false_events: events that never overlapped an object and never lay on ignored pixels.
+    :ivar pixels: largest number of pixels of each of the anomalies in a frame, by the same ids.
+    :ivar duplicates: number of events that overlapped an anomaly which another event had found
+        before, summed over the anomalies.
+    :ivar state_changes: how often the picture changed between some alert and none, from one frame
+        whose alerts are known to the next.
     """
 
     anomalies: tuple[int, ...]
@@ -239,6 +245,9 @@ class AlertScores:
     held: Mapping[int, int]
     seconds: Mapping[int, float]
     false_events: tuple[AlertEvent, ...]
+    pixels: Mapping[int, int]
+    duplicates: int
+    state_changes: int
 
     @property
     def median_seconds(self) -> float | None:
@@ -327,8 +336,13 @@ def score_alerts(results: Sequence[FrameResult], truth: Truth) -> AlertScores:
                 found[i] = result.index
                 elapsed = truth.times_ns[result.index] - truth.times_ns[appeared[i]]
                 seconds[i] = max(0, elapsed + result.age_ns) / 1e9
-    return AlertScores(tuple(appeared), found, held, seconds, tuple(
-        e for e in log.events if e.is_false))
+    pixels = {i: max(frame.objects[i][0] for frame in truth.frames.values() if i in frame.objects)
+              for i in appeared}
+    hits = sum(i in event.objects for event in log.events for i in found)
+    states = [bool(result.alerts) for result in results if result.alerts is not None]
+    return AlertScores(
+        tuple(appeared), found, held, seconds, tuple(e for e in log.events if e.is_false), pixels,
+        hits - len(found), sum(a != b for a, b in pairwise(states)))
 
 
 def _common(a: Box, b: Box) -> float:

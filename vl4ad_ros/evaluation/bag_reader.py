@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 import json
@@ -22,7 +22,7 @@ from vl4ad_ros.evaluation.label_map import LabelMap
 from vl4ad_ros.evaluation.message_types import typestore
 from vl4ad_ros.evaluation.pixel_metrics import ANOMALY, IGNORE
 from vl4ad_ros.evaluation.storage.recording import anomalies_of, Recording
-from vl4ad_ros.evaluation.storage.stored import BagError, Place, stamp_of, Topic
+from vl4ad_ros.evaluation.storage.stored import BagError, OnRead, Place, stamp_of, Topic
 from vl4ad_ros.images import compressed_to_rgb, image_size, image_to_rgb, MAX_PIXELS, SampleDepth
 
 __all__ = ['BagError', 'BagFrame', 'CameraBag', 'COMPRESSED', 'LabelOptions', 'RAW', 'Span',
@@ -139,7 +139,8 @@ class CameraBag:
     """
 
     def __init__(self, path: Path | str, topic: str | None = None, span: Span = Span(),
-                 labels: LabelOptions = LabelOptions()) -> None:
+                 labels: LabelOptions = LabelOptions(),
+                 on_read: OnRead = lambda size: None) -> None:
         """
         Open a recording and choose its camera topic.
 
@@ -149,6 +150,7 @@ class CameraBag:
             `/ground_truth/`.
         :param span: the part of the recording to read.
         :param labels: where the ground truth is.
+        :param on_read: called with a number of bytes, several times while the files are read.
         :raises BagError: if the recording does not exist or cannot be read, if `topic` is not one
             of its image topics, if there is no camera or more than one to choose from, or if
             there is no frame.
@@ -157,7 +159,7 @@ class CameraBag:
         self._depth = SampleDepth()
         self._labels = labels
         self._known_shape: tuple[int, tuple[int, int]] = -1, (0, 0)
-        self._recording = Recording(self.path, (*_DECODERS, *VIDEO_TYPES))
+        self._recording = Recording(self.path, (*_DECODERS, *VIDEO_TYPES), on_read)
         self._camera = self._choose(topic)
         self.topic = self._camera.name
         self.compressed = self._camera.type == COMPRESSED
@@ -197,6 +199,11 @@ class CameraBag:
     def label_count(self) -> int:
         """Number of labels, also of those that belong to no frame; 0 without ground truth."""
         return self._maps.count if self._maps else 0
+
+    @property
+    def labelled_count(self) -> int:
+        """Number of frames to which a label belongs; 0 without ground truth."""
+        return len(self._maps.frames) if self._maps else 0
 
     def frames(self) -> Iterator[BagFrame]:
         """Yield every camera message in the order of recording, without decoding it."""
@@ -327,9 +334,9 @@ class CameraBag:
             what = ' and 255' * bool(ignored)
             cure = ('. If 255 stands for an anomaly, say so: --label-map 0:0,255:1'
                     if ignored else '')
-            self._note(f'{self._maps.source} has no pixel with the value 1 (anomaly) in its '
-                       f'{len(frames)} labels, which have 0{what} only, so average precision and '
-                       f'recall are undefined{cure}')
+            self.note(f'{self._maps.source} has no pixel with the value 1 (anomaly) in its '
+                      f'{len(frames)} labels, which have 0{what} only, so average precision and '
+                      f'recall are undefined{cure}')
         return Truth(frames, self.times_ns, self._maps.object_names, self._maps.has_objects)
 
     def messages_of(self, kind: str) -> Iterator[tuple[str, int, Any]]:
@@ -351,6 +358,19 @@ class CameraBag:
                 except Exception:  # rosbags raises many kinds for a damaged message
                     continue
                 yield topic.name, place.time_ns, message
+
+    def metadata(self, key: str) -> str | None:
+        """
+        Return a text of the `custom_data` of the recording; None if it has none.
+
+        :param key: such as `WAY_KEY` of `storage.recording`.
+        """
+        return self._recording.custom.get(key)
+
+    @property
+    def places(self) -> Sequence[int]:
+        """Position in the whole recording of each frame that is read, in rising order."""
+        return self._matched.kept
 
     @cached_property
     def _maps(self) -> Maps | None:
@@ -390,7 +410,8 @@ class CameraBag:
     def _frame(self, index: int, place: Place, cdr: bytes) -> BagFrame:
         return BagFrame(index, self.times_ns[index], place.stamp_ns, cdr)
 
-    def _note(self, sentence: str) -> None:
+    def note(self, sentence: str) -> None:
+        """Add a sentence to `notes` unless it is there."""
         if sentence not in self.notes:
             self.notes.append(sentence)
 

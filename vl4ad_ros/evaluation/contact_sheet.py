@@ -25,7 +25,8 @@ def contact_sheet(blocks: Sequence[tuple[str, Mapping[str, np.ndarray]]], column
     :param columns: titles of the columns of a block, from left to right. The column ``score`` gets
         a scale of colours.
     :param title: heading on the left.
-    :param subtitle: heading on the right, or below the title if both do not fit into a line.
+    :param subtitle: heading on the right, or below the title, in as many lines as it
+        needs, if both do not fit into a line.
     :param across: number of blocks side by side, at least 1.
     :returns: (H, W, 3) uint8 RGB.
     """
@@ -53,8 +54,10 @@ def _header(title: str, subtitle: str, columns: Sequence[str], width: int) -> np
     if wide + drawing.text_width(subtitle, 12) < width - 4 * GAP:
         drawing.put_text(header, subtitle, (width - GAP, 38), 12, drawing.PALE, 'right')
     else:
-        extra = np.full((22, width, 3), 255, np.uint8)
-        drawing.put_text(extra, subtitle, (GAP, 16), 12, drawing.PALE)
+        lines = _lines(subtitle, width - 2 * GAP)
+        extra = np.full((22 * len(lines), width, 3), 255, np.uint8)
+        for i, line in enumerate(lines):
+            drawing.put_text(extra, line, (GAP, 22 * i + 16), 12, drawing.PALE)
         header = np.concatenate([header[:44], extra, header[44:]])
     base = header.shape[0] - 12
     for i, column in enumerate(columns):
@@ -67,3 +70,15 @@ def _header(title: str, subtitle: str, columns: Sequence[str], width: int) -> np
             drawing.put_text(header, '0', (right - 126, base), 11, drawing.PALE, 'right')
             drawing.put_text(header, '1', (right + 4, base), 11, drawing.PALE)
     return header
+
+
+def _lines(text: str, width: int) -> list[str]:
+    """Break a text into lines of at most `width` pixels, except for single words."""
+    lines = ['']
+    for word in text.split():
+        longer = f'{lines[-1]} {word}'.strip()
+        if lines[-1] and drawing.text_width(longer, 12) > width:
+            lines.append(word)
+        else:
+            lines[-1] = longer
+    return lines

@@ -5,12 +5,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from vl4ad_ros import __version__
+from vl4ad_ros.evaluation.alert_figures import (
+    ALERT_DEFINITIONS, alert_figures, false_alert_rates)
 from vl4ad_ros.evaluation.alert_metrics import (
     AlertEvent, AlertScores, MIN_IGNORED, MIN_PIXELS, MIN_SHARE, Truth)
 from vl4ad_ros.evaluation.bag_reader import CameraBag
+from vl4ad_ros.evaluation.driven_way import driven_way
 from vl4ad_ros.evaluation.frame_times import duration_s
 from vl4ad_ros.evaluation.pixel_metrics import PixelScores
 
@@ -44,6 +48,16 @@ DEFINITIONS = {
     'false_alerts': 'alert ids that never overlapped an object and never had '
                     f'{MIN_IGNORED:.0%} of their box on ignored pixels',
     'alerts': 'alert ids raised, true and false ones',
+    'best_f1': 'the largest F1 score of the same pixels at any threshold',
+    'best_f1_threshold': 'that threshold',
+    'score_precision': 'float16: scores were rounded to half precision before they were counted',
+    'frames_dropped_share': 'share of the published frames for which no detections arrived',
+    'streaming_ap': 'average precision where each frame is judged by the newest score that had '
+                    'arrived when the frame was taken',
+    'streaming_frames_without_output': 'labelled frames before the first score arrived',
+    'streaming_staleness_ms': 'mean time in the recording from the frame of that score to the '
+                              'frame that it is judged by',
+    **ALERT_DEFINITIONS,
 }
 """What each figure means, by its name."""
 
@@ -64,6 +78,7 @@ def quality(bag: CameraBag, truth: Truth | None, events: Sequence[AlertEvent],
     """
     duration = duration_s(bag.times_ns[:read_frames])
     minutes = duration / 60
+    undefined: dict[str, str] = {}
     found: dict[str, Any] = {
         'frames_lost': bag.lost or None, 'notes': list(bag.notes) or None,
         'duration_s': duration, 'alerts': len(events),
@@ -71,20 +86,30 @@ def quality(bag: CameraBag, truth: Truth | None, events: Sequence[AlertEvent],
     if truth:
         found |= {'labels': bag.label_count, 'frames_labelled': len(truth.frames)}
     if pixels:
-        found |= {'pixel_ap': pixels.ap, 'pixel_auroc': pixels.auroc, 'fpr95': pixels.fpr95}
-    if alerts:
-        false = len(alerts.false_events)
-        if truth and truth.has_objects:
+        found |= _pixel_figures(pixels)
+        undefined |= {name: pixels.why_undefined for name in _pixel_figures(pixels)
+                      if found[name] is None}
+    if alerts and truth:
+        if truth.has_objects:
             found |= {'anomalies': len(alerts.anomalies), 'anomalies_alerted': len(alerts.found),
                       'time_to_alert_s': alerts.median_seconds}
-        found |= {'false_alerts': false,
-                  'false_alerts_per_minute': false / minutes if minutes else None}
-    return found
+        found['false_alerts'] = len(alerts.false_events)
+        way = driven_way(bag)
+        if read_frames is not None and read_frames < len(bag.times_ns):
+            way = replace(way, length_m=None)  # It is that of the whole recording.
+        more = alert_figures(alerts, truth, way, minutes)
+        found |= more.figures
+        undefined |= more.undefined
+    return found | {'undefined': undefined or None}
+
+
+def _pixel_figures(pixels: PixelScores) -> dict[str, Any]:
+    return {name: value for name, value in pixels.as_dict().items() if name in DEFINITIONS}
 
 
 _SUMMED = ('frames_recorded', 'frames_lost', 'frames_processed', 'frames_refused',
            'frames_unknown', 'labels', 'frames_labelled', 'duration_s', 'alerts', 'anomalies',
-           'anomalies_alerted', 'false_alerts')
+           'anomalies_alerted', 'anomalies_missed', 'duplicate_alerts', 'false_alerts')
 """Figures whose total over several recordings is their sum."""
 
 
@@ -105,22 +130,37 @@ def totals(recordings: Sequence[Mapping[str, Any]], pixels: PixelScores) -> dict
         if values:
             found[name] = sum(values)
     minutes = found.get('duration_s', 0) / 60
-    for name in ('alerts', 'false_alerts'):
-        if name in found and minutes:
-            found[f'{name}_per_minute'] = found[name] / minutes
-    found |= {'pixel_ap': pixels.ap, 'pixel_auroc': pixels.auroc, 'fpr95': pixels.fpr95}
-    return {name: _rounded(value) for name, value in found.items() if value is not None}
+    if 'alerts' in found and minutes:
+        found['alerts_per_minute'] = found['alerts'] / minutes
+    if 'false_alerts' in found:
+        ways = [r.get('way_km') for r in recordings if 'false_alerts' in r]
+        known = [way for way in ways if way is not None]
+        rates, undefined = false_alert_rates(
+            found['false_alerts'], minutes,
+            1000 * sum(known) if len(known) == len(ways) else None)
+        found |= rates | {'undefined': undefined or None}
+    sizes = [r['alerts_by_size'] for r in recordings if 'alerts_by_size' in r]
+    if sizes:
+        found['alerts_by_size'] = {
+            name: {count: sum(size[name][count] for size in sizes)
+                   for count in ('anomalies', 'alerted')} for name in sizes[0]}
+    found |= _pixel_figures(pixels)
+    reasons = found.get('undefined') or {}
+    return {name: _rounded(value) for name, value in found.items()
+            if value is not None or name in reasons}
 
 
 def described(figures: Mapping[str, Any], about: Mapping[str, Any]) -> dict[str, Any]:
     """
     Return the content of `metrics.json`.
 
-    :param figures: by name; those that are None are left out.
+    :param figures: by name; those that are None are left out, unless the figure `undefined` says
+        why.
     :param about: facts such as the names of the model and of the backend.
     :returns: rounded figures, the facts, the version of this package, and `definitions`.
     """
-    rounded = {k: _rounded(v) for k, v in figures.items() if v is not None}
+    reasons = figures.get('undefined') or {}
+    rounded = {k: _rounded(v) for k, v in figures.items() if v is not None or k in reasons}
     return {**rounded, **about, 'version': __version__,
             'definitions': {k: v for k, v in DEFINITIONS.items() if k in rounded}}
 
@@ -128,7 +168,10 @@ def described(figures: Mapping[str, Any], about: Mapping[str, Any]) -> dict[str,
 def _rounded(value: Any) -> Any:
     """Round to the number of digits that is meaningful."""
     if isinstance(value, dict):
-        return {k: float(f'{v:.4g}') for k, v in value.items()}
+        return {k: float(f'{v:.4g}') if isinstance(v, float) else _rounded(v)
+                for k, v in value.items()}
+    if isinstance(value, list):
+        return [_rounded(v) for v in value]
     return round(value, 5) if isinstance(value, float) else value
 
 
@@ -158,6 +201,6 @@ def table(metrics: Mapping[str, Any]) -> str:
     for name, text in rows:
         try:
             lines.append(f'  {name:<14}{text.format_map(metrics)}')
-        except KeyError:
+        except (KeyError, TypeError):  # A figure is absent or undefined.
             continue
     return '\n'.join(lines)

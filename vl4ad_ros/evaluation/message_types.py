@@ -19,6 +19,10 @@ _VISION = {
     'Detection2D': 'std_msgs/Header header\nObjectHypothesisWithPose[] results\n'
                    'BoundingBox2D bbox\nstring id',
     'Detection2DArray': 'std_msgs/Header header\nDetection2D[] detections',
+    'BoundingBox3D': 'geometry_msgs/Pose center\ngeometry_msgs/Vector3 size',
+    'Detection3D': 'std_msgs/Header header\nObjectHypothesisWithPose[] results\n'
+                   'BoundingBox3D bbox\nstring id',
+    'Detection3DArray': 'std_msgs/Header header\nDetection3D[] detections',
 }
 _VIDEO = {
     'foxglove_msgs/msg/CompressedVideo':

@@ -18,6 +18,7 @@ from vl4ad_ros.evaluation.figures import described, quality
 from vl4ad_ros.evaluation.flagged_pixels import FlaggedPixels
 from vl4ad_ros.evaluation.moments import find_alerts, find_misses, reported
 from vl4ad_ros.evaluation.pixel_metrics import PixelMetrics
+from vl4ad_ros.evaluation.recorded_ground import RecordedGround
 from vl4ad_ros.evaluation.recording_result import (
     AlertRow, FrameRow, Moment, ObjectRow, RecordingResult)
 from vl4ad_ros.inference.detector import Detector, Prediction
@@ -70,13 +71,14 @@ class OfflineRun:
         :param detector: the model; `settings.model_bundle` and `settings.model_backend` are not
             used.
         :param settings: the parameters of the node: prompts, threshold, region and alert limits,
-            and the largest image.
+            the largest image, and the camera. TF is not read: `camera.height_m` and its like give
+            the pose of the camera, or nothing is known in metres.
         :raises BagError: if the ground truth cannot be read or does not belong to the frames.
         :raises VocabularyError: if the prompts cannot be used.
         """
         self._bag, self._detector, self._settings = bag, detector, settings
         self._prompts = detector.encode(settings.vocabulary(detector.default_vocabulary))
-        self._pipeline = Pipeline()
+        self._pipeline, self._ground = Pipeline(), RecordedGround(bag, settings.mounting)
         self._truth = bag.truth()
         self._pixels, self._flagged = PixelMetrics(), FlaggedPixels()
         self._results: list[FrameResult] = []
@@ -109,6 +111,7 @@ class OfflineRun:
         for frame, label, ids in self._bag.labelled_frames():
             with undisturbed():
                 began = time.perf_counter()
+                motion = self._ground.motion(frame)
                 try:
                     image = self._bag.decode(frame, self._settings.image_max_pixels,
                                              self._settings.image_max_value)
@@ -117,8 +120,9 @@ class OfflineRun:
                     on_refused(frame, error)
                     continue
                 prediction = self._detector.detect(image, self._prompts)
+                view = self._ground.view(frame, prediction.image_size, self._settings.mounting)
                 result = self._pipeline.process(prediction, frame.stamp_ns, frame.time_ns,
-                                                self._settings.limits)
+                                                self._settings.limits, view, motion)
                 seconds = time.perf_counter() - began
                 self._add(frame, prediction, result, label, ids)
                 on_frame(EvaluatedFrame(frame, image, prediction, result, label, seconds))
@@ -133,6 +137,9 @@ class OfflineRun:
         if not self._results:
             first = f'; the first: {self._refused[0]}' if self._refused else ''
             raise BagError(f'0 of {self.frames_read} frames could be processed{first}')
+        if self._ground.unknown:
+            self._bag.note(f'{self._ground.unknown} of {len(self._results)} frames have no '
+                           f'positions in metres: {self._ground.reason}')
         complete = self.frames_read == len(self._bag.times_ns)
         truth = self._truth_so_far()
         events = self._events(truth)
@@ -146,7 +153,7 @@ class OfflineRun:
             | (self._flagged.figures(truth) if truth else {}),
             {'model': self._detector.bundle.name, 'backend': self._detector.backend.name})
         return RecordingResult(
-            str(self._bag.path), figures, self._pixels.counts, True, name, complete,
+            str(self._bag.path), figures, self._pixels.counts, True, (), name, complete,
             tuple(self._rows), self._alert_rows(events), self._object_rows(truth, scores),
             self._moments(truth, scores, events))
 

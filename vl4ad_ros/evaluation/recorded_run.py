@@ -20,6 +20,7 @@ from vl4ad_ros.evaluation.flagged_pixels import FlaggedPixels
 from vl4ad_ros.evaluation.message_store import MessageStore, StoredMessage
 from vl4ad_ros.evaluation.message_types import typestore
 from vl4ad_ros.evaluation.pixel_metrics import PixelMetrics, PixelScores
+from vl4ad_ros.evaluation.streaming import streaming_scores, StreamingScores
 from vl4ad_ros.images import MAX_PIXELS
 
 
@@ -115,6 +116,14 @@ class RecordedRun:
                 metrics.add(score, label)
         return metrics.result()
 
+    @property
+    def streaming_scores(self) -> StreamingScores:
+        """The streaming metrics over all frames with ground truth."""
+        arrivals = {r.index: self.bag_time_ns(self.sent_ns[r.index] + r.age_ns)
+                    for r in self.by_index.values()}
+        labels = ((index, label) for index, label, _ in self.bag.truth_maps())
+        return streaming_scores(labels, self.bag.times_ns, arrivals, self.score)
+
     def flagged(self) -> dict[str, Any]:
         """Return the shares of pixels in the mask; ``{}`` without ground truth or object ids."""
         if self.truth is None or not self.truth.has_objects:
@@ -179,13 +188,29 @@ class RecordedRun:
     def metrics(self) -> dict[str, Any]:
         """Return the content of `metrics.json`; a figure that is undefined is absent."""
         ages = [r.age_ns / 1e6 for r in self.by_index.values()]
-        counts = {
+        counts: dict[str, Any] = {
             'frames_recorded': len(self.bag.times_ns) + self.bag.lost,
             'frames_published': len(self.sent_ns),
             'frames_processed': len(self.by_index),
             'frames_refused': self.refused,
+            'frames_dropped_share': 1 - len(self.by_index) / len(self.sent_ns),
             'frames_unknown': sum(r.alerts is None for r in self.by_index.values()),
             'age_ms': {'p50': float(np.percentile(ages, 50)),
                        'p95': float(np.percentile(ages, 95)), 'max': max(ages)}}
-        return described(counts | quality(self.bag, self.truth, self.events, self.pixel_scores,
-                                          self.alert_scores) | self.flagged(), self.about)
+        figures = counts | quality(self.bag, self.truth, self.events, self.pixel_scores,
+                                   self.alert_scores) | self.flagged()
+        return described(self._with_streaming(figures), self.about)
+
+    def _with_streaming(self, figures: dict[str, Any]) -> dict[str, Any]:
+        """Add the streaming metrics, which need ground truth, and say why one is undefined."""
+        if self.truth is None:
+            return figures
+        if self.about.get('lockstep'):
+            found = StreamingScores(None, 0, 0, None).as_dict()
+            reason = 'each frame waited for the answer to the one before (--lockstep)'
+            found['streaming_frames_without_output'] = None
+        else:
+            found = self.streaming_scores.as_dict()
+            reason = 'no labelled pixel is anomalous, or no score arrived'
+        undefined = {name: reason for name, value in found.items() if value is None}
+        return figures | found | {'undefined': ((figures['undefined'] or {}) | undefined) or None}

@@ -116,6 +116,7 @@ class RecordingResult:
     :ivar pixels: the counters of its pixels (`PixelMetrics.counts`), (2, 65536) int64; None if it
         could not be read.
     :ivar enough: whether enough of its frames could be used.
+    :ivar lines: the result lines of `--format dlr2`; empty without it.
     :ivar name: name of the recording without its folder, different from those of all others.
     :ivar complete: whether all frames were evaluated; False after an interruption.
     :ivar frames: the processed frames, in their order.
@@ -128,6 +129,7 @@ class RecordingResult:
     figures: Mapping[str, Any]
     pixels: np.ndarray | None = None
     enough: bool = False
+    lines: tuple[str, ...] = ()
     name: str = ''
     complete: bool = True
     frames: tuple[FrameRow, ...] = ()
@@ -164,7 +166,7 @@ class RecordingResult:
         moments = [{**row, 'rank': tuple(row['rank']), 'box': tuple(row['box'])}
                    for row in content['moments']]
         return RecordingResult(
-            recording, content['figures'], pixels, True, content['name'], content['complete'],
+            recording, content['figures'], pixels, True, (), content['name'], content['complete'],
             tuple(FrameRow(*row) for row in rows),
             tuple(AlertRow(**row) for row in content['alerts']),
             tuple(ObjectRow(**row) for row in content['objects']),

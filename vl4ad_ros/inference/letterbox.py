@@ -122,6 +122,19 @@ class Letterbox:
             cropped_map, None, fx=columns, fy=rows, interpolation=cv2.INTER_LINEAR)
         return grown[:self.image_size[0], :self.image_size[1]]
 
+    def nearest(self, cropped_map: np.ndarray) -> np.ndarray:
+        """
+        Return a map in the size of the image, each pixel with the value of the cell around it.
+
+        :param cropped_map: uint8 array with `map_size` rows and columns, from `crop`.
+        :returns: uint8 (H, W), contiguous.
+        """
+        rows, columns = (
+            np.minimum(((np.arange(image) + 0.5) * content / (self.stride * image)).astype(int),
+                       cells - 1)
+            for image, content, cells in zip(self.image_size, self.content_size, self.map_size))
+        return cropped_map[rows][:, columns]
+
     def to_cells(self, box: tuple[float, float, float, float]) -> tuple[slice, slice]:
         """
         Return the cells that a box touches.

@@ -40,6 +40,8 @@ class Observations:
     :ivar last_reason: why the last dropped image was dropped, a sentence, or ''.
     :ivar last_reset: why tracking was last reset, a sentence, or ''.
     :ivar unknown: why the last frame has no alerts, a sentence; '' if it has.
+    :ivar no_ground: why the last frame has no positions in metres though parameters ask for them,
+        a sentence, or ''.
     """
 
     topic: str
@@ -59,6 +61,7 @@ class Observations:
     last_reason: str
     last_reset: str
     unknown: str
+    no_ground: str
 
 
 def assess(seen: Observations, settings: Settings) -> tuple[bytes, str]:
@@ -122,6 +125,8 @@ def _warning(seen: Observations, settings: Settings) -> str:
         return f'no alerts are published: {seen.unknown}'
     if seen.source:
         return seen.source.sentence
+    if seen.no_ground:
+        return f'no positions in metres: {seen.no_ground}'
     kinds = [kind for kind in STAMP_PROBLEMS if new[f'stamps {kind}']]
     if kinds:
         return _about_stamps(kinds, seen.last_reset)

@@ -18,6 +18,7 @@ from vl4ad_ros.inference.detector import Detector
 from vl4ad_ros.inference.errors import FatalBackendError
 from vl4ad_ros.node import qos
 from vl4ad_ros.node.frames import Configuration, Convert, FrameProcessor, Received
+from vl4ad_ros.node.ground_source import GroundSource
 from vl4ad_ros.node.health import Health
 from vl4ad_ros.node.mailbox import Mailbox
 from vl4ad_ros.node.outputs import Outputs
@@ -36,6 +37,7 @@ class _Stream:
 
     subscription: Subscription
     profile: QoSProfile
+    ground: GroundSource
     mailbox: Mailbox[Received]
     worker: Worker[Received]
     health: Health
@@ -71,7 +73,8 @@ class Camera:
         self._stream: _Stream | None = None
         # The compressed topic is built from the remapped one: 'image/compressed' itself would not
         # follow a remapping of 'image'.
-        self._topic: str = node.resolve_topic_name('image')
+        self._raw_topic: str = node.resolve_topic_name('image')
+        self._topic = self._raw_topic
         self._type: type = Image
         self._convert = convert_raw
         if configuration.settings.image_transport == 'compressed':
@@ -93,7 +96,8 @@ class Camera:
         """
         mailbox: Mailbox[Received] = Mailbox()
         health = Health(self._topic)
-        frames = FrameProcessor(self._node, self._topic, self._detector, self._convert,
+        ground = GroundSource(self._node, self._raw_topic, self.configuration.settings.mounting)
+        frames = FrameProcessor(self._node, self._topic, self._detector, self._convert, ground,
                                 self._outputs, health, self._give_up)
 
         def receive(message: Any) -> None:
@@ -104,13 +108,17 @@ class Camera:
             health.lost(event.total_count_change)
 
         profile = qos.newest_image()
-        subscription = self._node.create_subscription(
-            self._type, self._topic, receive, profile,
-            qos_overriding_options=qos.overridable(),
-            event_callbacks=SubscriptionEventCallbacks(message_lost=lost))
+        try:
+            subscription = self._node.create_subscription(
+                self._type, self._topic, receive, profile,
+                qos_overriding_options=qos.overridable(),
+                event_callbacks=SubscriptionEventCallbacks(message_lost=lost))
+        except Exception:
+            ground.close()
+            raise
         worker = Worker(
             mailbox, lambda received: frames.process(received, self.configuration), self._died)
-        self._stream = _Stream(subscription, profile, mailbox, worker, health)
+        self._stream = _Stream(subscription, profile, ground, mailbox, worker, health)
         self._node.get_logger().info(f'taking images from {self._topic}')
 
     def stop(self) -> None:
@@ -123,6 +131,7 @@ class Camera:
         if stream is None:
             return
         self._node.destroy_subscription(stream.subscription)
+        stream.ground.close()
         patience_s = stream.health.patience_s
         if not stream.worker.stop(patience_s):
             error = FatalBackendError(f'an inference does not end within {patience_s:.0f} s')

@@ -55,17 +55,17 @@ class Diagnostics:
         """
         self._published = time.monotonic()
         level, sentence = DiagnosticStatus.OK, activity or state
-        values, hardware = {'state': state}, ''
+        # Tools that read recorded diagnostics expect a constant id.
+        values, hardware = {'state': state}, self._node.get_fully_qualified_name()
         if detector is not None and camera is not None:
             bundle, backend = detector.bundle, detector.backend
-            hardware = backend.description
             prompts = camera.configuration.prompts
             values.update({'bundle': bundle.name, 'notice': bundle.notice,
                            'prompts': prompts.digest[:12],
                            'prompts and calibration': coverage_warning(
                                detector.missing_classes(prompts)),
                            'prompts pending': 'yes' if prompts_pending else 'no',
-                           'backend': backend.name, 'backend description': hardware})
+                           'backend': backend.name, 'backend description': backend.description})
             held = backend.device_memory()
             if held is not None:
                 values['device memory (MiB)'] = f'{held / 2 ** 20:.0f}'

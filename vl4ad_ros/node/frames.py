@@ -16,6 +16,7 @@ from vl4ad_ros.bundle.prompt_encoder import Prompts
 from vl4ad_ros.images import SampleDepth
 from vl4ad_ros.inference.detector import Detector
 from vl4ad_ros.inference.errors import BackendError, FatalBackendError
+from vl4ad_ros.node.ground_source import GroundSource
 from vl4ad_ros.node.health import Health
 from vl4ad_ros.node.lifecycle import sentence
 from vl4ad_ros.node.outputs import Outputs
@@ -66,6 +67,7 @@ class FrameProcessor:
     :param topic: of the images, for the log.
     :param detector: runs the network.
     :param convert: converts a message to RGB.
+    :param ground: gives the ground as each image shows it.
     :param outputs: publishes the results.
     :param health: counts what happens to the images.
     :param give_up: is called when no further image can be processed: with a `FatalBackendError`
@@ -73,12 +75,14 @@ class FrameProcessor:
     """
 
     def __init__(self, node: LifecycleNode, topic: str, detector: Detector, convert: Convert,
-                 outputs: Outputs, health: Health, give_up: Callable[[Exception], None]) -> None:
+                 ground: GroundSource, outputs: Outputs, health: Health,
+                 give_up: Callable[[Exception], None]) -> None:
         """Start with no tracks, and with nothing known of the camera's values."""
         self._node = node
         self._topic = topic
         self._detector = detector
         self._convert = convert
+        self._ground = ground
         self._outputs = outputs
         self._health = health
         self._give_up = give_up
@@ -111,7 +115,11 @@ class FrameProcessor:
             stages = dict(self._detector.backend.stages)
             # Computed here, because rclpy's Time refuses a negative stamp.
             stamp_ns = 10 ** 9 * header.stamp.sec + header.stamp.nanosec
-            result = self._pipeline.process(prediction, stamp_ns, received.at_ns, settings.limits)
+            view = self._ground.view(header, stamp_ns, prediction.image_size, settings.mounting)
+            self._health.no_ground = self._ground.unknown
+            result = self._pipeline.process(
+                prediction, stamp_ns, received.at_ns, settings.limits, view,
+                self._ground.motion(stamp_ns))
             self._outputs.publish(header, image, prediction, result, settings)
         except FatalBackendError as error:
             self._give_up(error)

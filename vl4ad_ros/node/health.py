@@ -13,7 +13,8 @@ import numpy as np
 
 from vl4ad_ros.node.assessment import assess, Observations, STAMP_PROBLEMS
 from vl4ad_ros.node.publishers import SourceProblem
-from vl4ad_ros.obstacles.pipeline import Result
+from vl4ad_ros.obstacles.pipeline import Finding, Result
+from vl4ad_ros.obstacles.severity import LEVELS
 from vl4ad_ros.settings import Settings
 
 _WINDOW = 100
@@ -38,6 +39,7 @@ class Health:
 
     :ivar topic: of the images.
     :ivar depth: what is taken for full brightness of 16-bit values; '' for other images.
+    :ivar no_ground: why the last frame has no positions in metres, a sentence; '' if it has.
     :ivar faults_in_a_row: images in a row on which processing failed.
     """
 
@@ -54,9 +56,10 @@ class Health:
         self._last_good = self._last_received = time.monotonic()
         self._pending_since: float | None = None
         self._last_reason = self._last_reset = self._unknown = ''
+        self._most_severe = ''
         self._lost_since_received = self._image_bytes = 0
         self.faults_in_a_row = 0
-        self.depth = ''
+        self.depth = self.no_ground = ''
 
     @property
     def patience_s(self) -> float:
@@ -117,6 +120,7 @@ class Health:
                 self._arrivals.append(arrival_s)
                 self._ages.append((published_ns - stamp_ns) / 1e9)
             self._unknown = result.unknown
+            self._most_severe = _most_severe(result.alerts or ())
             self._counts['alerts withheld' if result.unknown else 'alerts published'] += 1
             if result.reset:
                 self._counts['resets'] += 1
@@ -159,7 +163,9 @@ class Health:
         :returns: the level is one of `DiagnosticStatus`; counts are since activation.
         """
         with self._lock:
-            seen = self._observe(source, publishers, replaced)
+            # Without a pose in the parameters, nobody may have asked for positions.
+            no_ground = self.no_ground if settings.camera_height_m else ''
+            seen = self._observe(source, publishers, replaced, no_ground)
             values = {
                 'topic': self.topic, 'publishers': str(publishers), 'replaced': str(replaced),
                 **{name: str(self._counts[name]) for name in _COUNTS},
@@ -172,11 +178,13 @@ class Health:
                 'last refusal': self._last_reason,
                 'last reset': self._last_reset,
                 'alerts withheld because': self._unknown,
+                'no positions because': self.no_ground,
+                'most severe alert': self._most_severe,
             }
         return *assess(seen, settings), values
 
-    def _observe(self, source: SourceProblem | None, publishers: int,
-                 replaced: int) -> Observations:
+    def _observe(self, source: SourceProblem | None, publishers: int, replaced: int,
+                 no_ground: str) -> Observations:
         now = time.monotonic()
         new = self._counts - self._reported
         self._reported = self._counts.copy()
@@ -190,9 +198,21 @@ class Health:
             lost_since_received=self._lost_since_received, image_bytes=self._image_bytes,
             age_p50_s=float(p50), age_p95_s=float(p95),
             arrival_s=float(np.median(self._arrivals)) if self._arrivals else 0.0,
-            last_reason=self._last_reason, last_reset=self._last_reset, unknown=self._unknown)
+            last_reason=self._last_reason, last_reset=self._last_reset, unknown=self._unknown,
+            no_ground=no_ground)
 
     def _patience(self) -> float:
         if not self._work:
             return _FIRST_PATIENCE_S
         return max(_PATIENCE_S, _PATIENCE * float(np.median(self._work)))
+
+
+def _most_severe(alerts: tuple[Finding, ...]) -> str:
+    """Return the level and the place of the most severe alert; '' if none has a place."""
+    placed = [(alert.severity, alert.place, alert) for alert in alerts
+              if alert.severity and alert.place]
+    if not placed:
+        return ''
+    severity, place, alert = max(
+        placed, key=lambda one: (LEVELS.index(one[0].level), -one[1].distance_m))
+    return f'{severity.level}: #{alert.id} {alert.caption}, {place.distance_m:.1f} m'

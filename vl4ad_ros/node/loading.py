@@ -14,6 +14,7 @@ from vl4ad_ros.inference.detector import Detector
 from vl4ad_ros.inference.errors import FatalBackendError
 from vl4ad_ros.node import background
 from vl4ad_ros.node.frames import Convert
+from vl4ad_ros.obstacles.labels import label_names
 from vl4ad_ros.settings import Settings
 
 
@@ -49,7 +50,9 @@ def load(settings: Settings, progress: Callable[[str], None]) -> LoadedModel:
     detector = Detector.open(settings.model_bundle, settings.model_backend,
                              settings.backend_options, progress)
     try:
-        prompts = detector.encode(settings.vocabulary(detector.default_vocabulary))
+        vocabulary = settings.vocabulary(detector.default_vocabulary)
+        label_names(vocabulary)  # refuses more classes than labels have room for
+        prompts = detector.encode(vocabulary)
         detector.warm_up()
         problem = testing.result()
     except FatalBackendError:

@@ -5,22 +5,30 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+import math
 import sys
 
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
+from geometry_msgs.msg import Pose, PoseWithCovariance
 import numpy as np
-from sensor_msgs.msg import Image
+from sensor_msgs.msg import Image, PointCloud2, PointField
 from std_msgs.msg import Header
 from vision_msgs.msg import (
-    Detection2D, Detection2DArray, LabelInfo, ObjectHypothesisWithPose, VisionClass)
+    Detection2D, Detection2DArray, Detection3D, Detection3DArray, LabelInfo,
+    ObjectHypothesisWithPose, VisionClass)
+from visualization_msgs.msg import Marker, MarkerArray
 
+from vl4ad_ros.obstacles.ground_view import Placement
+from vl4ad_ros.obstacles.labels import label_names
 from vl4ad_ros.obstacles.pipeline import ANOMALY, Finding
+from vl4ad_ros.obstacles.severity import CRITICAL, INFO, Severity, WARNING
 from vl4ad_ros.prompts.vocabulary import Vocabulary
 
-NORMAL, ANOMALOUS = 0, 255
-"""Values of the mask."""
-_FIRST_CLASS = 256
-"""Classes are numbered from here in `label_info`: no value of a mono8 mask can be meant."""
+MARKER_S = 1
+"""Seconds after which a viewer removes a marker that no newer message renews."""
+_COLOURS = {INFO: (0.2, 0.6, 1.0), WARNING: (1.0, 0.7, 0.0), CRITICAL: (1.0, 0.1, 0.1)}
+_TEXT_M = 0.4
+"""Height of the text of a marker."""
 
 
 def image(header: Header, array: np.ndarray, encoding: str) -> Image:
@@ -56,19 +64,100 @@ def detections(header: Header, found: Iterable[Finding]) -> Detection2DArray:
     return Detection2DArray(header=header, detections=[_detection(header, one) for one in found])
 
 
+def in_frame(header: Header, frame_id: str) -> Header:
+    """
+    Return a header with the stamp of the input and the frame of the vehicle.
+
+    :param header: of the input.
+    :param frame_id: of the vehicle.
+    """
+    return Header(stamp=header.stamp, frame_id=frame_id)
+
+
+def obstacles(header: Header, found: Iterable[Finding]) -> Detection3DArray:
+    """
+    Return obstacles with their places as a message with one entry each.
+
+    A box stands on the ground and is turned so that its x axis points away from the camera. The
+    camera does not see how deep an obstacle is, so the box is as deep as it is wide. The
+    hypotheses are those of `detections`; each has the pose of the box, with the covariance of the
+    foot.
+
+    :param header: with the stamp of the input and the frame of the vehicle.
+    :param found: the obstacles; those without a place are left out.
+    """
+    return Detection3DArray(header=header, detections=[
+        _obstacle(header, one, one.place) for one in found if one.place is not None])
+
+
+def pose_of(place: Placement) -> PoseWithCovariance:
+    """
+    Return the pose of the box of an obstacle.
+
+    :param place: of the obstacle.
+    :returns: the middle of the box, and the covariance of x, y, z and the angles, row by row. The
+        direction of the obstacle is not known, so its variance is that of any direction.
+    """
+    pose, half = Pose(), place.width_m / 2
+    pose.position.x = place.x_m + half * math.cos(place.bearing_rad)
+    pose.position.y = place.y_m + half * math.sin(place.bearing_rad)
+    pose.position.z = place.height_m / 2
+    pose.orientation.z = math.sin(place.bearing_rad / 2)
+    pose.orientation.w = math.cos(place.bearing_rad / 2)
+    covariance = np.zeros((6, 6))
+    xx, xy, yy = place.covariance
+    covariance[:2, :2] = (xx, xy), (xy, yy)
+    covariance[2, 2] = place.height_m ** 2 / 12
+    covariance[5, 5] = math.pi ** 2 / 3
+    return PoseWithCovariance(pose=pose, covariance=covariance.ravel())
+
+
 def label_info(header: Header, vocabulary: Vocabulary, threshold: float) -> LabelInfo:
     """
-    Return the meaning of the mask's values, and the active classes as entries from 256 on.
+    Return the names of the labels, at most 254: consumers keep a label in one byte.
 
     :param header: with the time from which the classes are active.
-    :param vocabulary: known classes come first, then anomaly classes, in the order of the
-        parameters.
+    :param vocabulary: the active classes; see `vl4ad_ros.obstacles.labels.label_names`.
     :param threshold: score above which a pixel is anomalous, 0 to 1.
+    :raises VocabularyError: if there are too many classes.
     """
-    names = {NORMAL: 'normal', ANOMALOUS: 'anomaly',
-             **{_FIRST_CLASS + i: str(c) for i, c in enumerate(vocabulary.classes)}}
     return LabelInfo(header=header, threshold=threshold, class_map=[
-        VisionClass(class_id=number, class_name=name) for number, name in names.items()])
+        VisionClass(class_id=number, class_name=name)
+        for number, name in enumerate(label_names(vocabulary))])
+
+
+def points(header: Header, array: np.ndarray) -> PointCloud2:
+    """
+    Return points as an organised cloud.
+
+    :param header: with the stamp of the input and the frame of the vehicle.
+    :param array: float32 (H, W, 3), x, y and z of each pixel in metres; NaN for none.
+    """
+    rows, columns, _ = array.shape
+    message = PointCloud2(
+        header=header, height=rows, width=columns, point_step=12, row_step=12 * columns,
+        is_bigendian=sys.byteorder == 'big', is_dense=False, fields=[
+            PointField(name=name, offset=4 * i, datatype=PointField.FLOAT32, count=1)
+            for i, name in enumerate('xyz')])
+    message.data.frombytes(np.ascontiguousarray(array).data.cast('B'))  # see `image`
+    return message
+
+
+def markers(header: Header, found: Iterable[Finding]) -> MarkerArray:
+    """
+    Return obstacles as boxes with captions for RViz and Foxglove.
+
+    The first marker removes all earlier ones. The namespace of the others is the severity of the
+    obstacle, which also gives their colour.
+
+    :param header: with the stamp of the input and the frame of the vehicle.
+    :param found: the obstacles; those without a place are left out.
+    """
+    shown = [Marker(header=header, action=Marker.DELETEALL)]
+    for number, one in enumerate(found):
+        if one.place is not None and one.severity is not None:
+            shown += _markers_of(header, number, one, one.place, one.severity)
+    return MarkerArray(markers=shown)
 
 
 def status(name: str, level: bytes, message: str, hardware: str,
@@ -79,7 +168,7 @@ def status(name: str, level: bytes, message: str, hardware: str,
     :param name: of the status, '<node>: <part>'.
     :param level: one of the constants of `DiagnosticStatus`.
     :param message: a sentence.
-    :param hardware: the device that runs the network; '' if none does.
+    :param hardware: constant id of what the status is about.
     :param values: further values, by name.
     """
     return DiagnosticStatus(name=name, level=level, message=message, hardware_id=hardware,
@@ -88,15 +177,51 @@ def status(name: str, level: bytes, message: str, hardware: str,
 
 def _detection(header: Header, found: Finding) -> Detection2D:
     x, y, width, height = map(float, found.region.box)
-    results = [_hypothesis(ANOMALY, found.region.score)]
-    if found.name:
-        results.append(_hypothesis(found.name, found.mass))
-    detection = Detection2D(header=header, id=found.id, results=results)
+    detection = Detection2D(header=header, id=found.id, results=_hypotheses(found))
     detection.bbox.center.position.x = x + width / 2
     detection.bbox.center.position.y = y + height / 2
     detection.bbox.size_x = width
     detection.bbox.size_y = height
     return detection
+
+
+def _markers_of(header: Header, number: int, found: Finding, place: Placement,
+                severity: Severity) -> list[Marker]:
+    red, green, blue = _COLOURS[severity.level]
+    box, text = (Marker(header=header, ns=severity.level, id=2 * number + i, action=Marker.ADD)
+                 for i in range(2))
+    for marker, kind, alpha in ((box, Marker.CUBE, 0.5), (text, Marker.TEXT_VIEW_FACING, 1.0)):
+        marker.type = kind
+        marker.pose = pose_of(place).pose
+        marker.color.r, marker.color.g, marker.color.b, marker.color.a = red, green, blue, alpha
+        marker.lifetime.sec = MARKER_S
+    box.scale.x = box.scale.y = max(place.width_m, 0.01)  # RViz shows nothing of the size 0
+    box.scale.z = max(place.height_m, 0.01)
+    text.scale.z = _TEXT_M
+    text.pose.position.z = place.height_m + _TEXT_M
+    time_left = severity.collision_s
+    text.text = f'#{found.id} {found.caption}, {place.distance_m:.1f} m' + (
+        f', {time_left:.1f} s' if time_left is not None and math.isfinite(time_left) else '')
+    return [box, text]
+
+
+def _obstacle(header: Header, found: Finding, place: Placement) -> Detection3D:
+    pose = pose_of(place)
+    results = _hypotheses(found)
+    for result in results:
+        result.pose = pose
+    obstacle = Detection3D(header=header, id=found.id, results=results)
+    obstacle.bbox.center = pose.pose
+    obstacle.bbox.size.x = obstacle.bbox.size.y = place.width_m
+    obstacle.bbox.size.z = place.height_m
+    return obstacle
+
+
+def _hypotheses(found: Finding) -> list[ObjectHypothesisWithPose]:
+    results = [_hypothesis(ANOMALY, found.region.score)]
+    if found.name:
+        results.append(_hypothesis(found.name, found.mass))
+    return results
 
 
 def _hypothesis(name: str, score: float) -> ObjectHypothesisWithPose:

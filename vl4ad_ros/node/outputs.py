@@ -8,12 +8,15 @@ from typing import Any
 
 import numpy as np
 from rclpy.lifecycle import LifecycleNode, LifecyclePublisher
-from sensor_msgs.msg import Image
+from sensor_msgs.msg import Image, PointCloud2
 from std_msgs.msg import Header
-from vision_msgs.msg import Detection2DArray
+from vision_msgs.msg import Detection2DArray, Detection3DArray
+from visualization_msgs.msg import MarkerArray
 
 from vl4ad_ros.inference.detector import Prediction
 from vl4ad_ros.node import messages, overlay, qos
+from vl4ad_ros.obstacles.ground_points import GroundPoints
+from vl4ad_ros.obstacles.labels import confidence_map, ground_mask, label_map
 from vl4ad_ros.obstacles.pipeline import Result
 from vl4ad_ros.settings import Settings
 
@@ -34,12 +37,18 @@ class Outputs:
         """
         self._node = node
         self._publishers: list[LifecyclePublisher] = []
+        self._ground_points = GroundPoints()
         try:
             self._mask = self._create(Image, 'mask', qos.image_result())
             self._score = self._create(Image, 'score', qos.image_result())
             self._overlay = self._create(Image, 'overlay', qos.image_result())
+            self._labels = self._create(Image, 'labels', qos.image_result())
+            self._confidence = self._create(Image, 'confidence', qos.image_result())
+            self._points = self._create(PointCloud2, 'points', qos.image_result())
+            self._markers = self._create(MarkerArray, 'markers', qos.event())
             self._detections = self._create(Detection2DArray, 'detections', qos.event())
             self._alerts = self._create(Detection2DArray, 'alerts', qos.event())
+            self._obstacles = self._create(Detection3DArray, 'obstacles', qos.event())
         except Exception:
             self.close()
             raise
@@ -47,7 +56,7 @@ class Outputs:
     def publish(self, header: Header, image: np.ndarray, prediction: Prediction, result: Result,
                 settings: Settings) -> None:
         """
-        Publish the results of one image; score and overlay only if someone subscribes to them.
+        Publish the results of one image; what is costly only if someone subscribes to it.
 
         :param header: of the image; every message carries it.
         :param image: (H, W, 3) uint8 RGB.
@@ -61,6 +70,21 @@ class Outputs:
         # An empty message would say that there is no obstacle, which may not be known yet.
         if result.alerts is not None:
             self._alerts.publish(messages.detections(header, result.alerts))
+        in_metres = messages.in_frame(header, settings.ground_frame_id)
+        if result.obstacles is not None:
+            self._obstacles.publish(messages.obstacles(in_metres, result.obstacles))
+            if self._markers.get_subscription_count():
+                self._markers.publish(messages.markers(in_metres, result.obstacles))
+        if self._labels.get_subscription_count():
+            self._labels.publish(messages.image(header, label_map(
+                prediction, settings.threshold, settings.alert_name_floor), 'mono8'))
+        if self._confidence.get_subscription_count():
+            self._confidence.publish(messages.image(
+                header, confidence_map(prediction, settings.threshold), 'mono8'))
+        if result.view is not None and self._points.get_subscription_count():
+            self._points.publish(messages.points(in_metres, self._ground_points.of(
+                result.view,
+                ground_mask(prediction, settings.threshold, settings.ground_classes))))
         if self._score.get_subscription_count():
             self._score.publish(messages.image(header, prediction.score, '32FC1'))
         if self._overlay.get_subscription_count():

@@ -11,6 +11,7 @@ from threading import Lock
 from vl4ad_ros.bundle.prompt_encoder import Prompts
 from vl4ad_ros.inference.detector import Detector
 from vl4ad_ros.node.background import submit
+from vl4ad_ros.obstacles.labels import label_names
 from vl4ad_ros.prompts.vocabulary import Vocabulary
 from vl4ad_ros.settings import Settings
 
@@ -58,6 +59,7 @@ class PromptChanges:
         def read() -> Vocabulary:
             vocabulary = settings.vocabulary(detector.default_vocabulary)
             detector.check(vocabulary)
+            label_names(vocabulary)  # refuses more classes than labels have room for
             return vocabulary
 
         if settings.names_file:

@@ -19,6 +19,11 @@ def newest_image() -> QoSProfile:
     return QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
 
 
+def stream() -> QoSProfile:
+    """Return the profile that receives all messages of a sensor, as far as the network can."""
+    return QoSProfile(depth=50, reliability=ReliabilityPolicy.BEST_EFFORT)
+
+
 def image_result() -> QoSProfile:
     """Return the profile for images that reliable and best-effort subscribers can receive."""
     return QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE)

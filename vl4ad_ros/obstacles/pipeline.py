@@ -8,14 +8,56 @@ from dataclasses import dataclass, replace
 import math
 
 from vl4ad_ros.inference.detector import Prediction
+from vl4ad_ros.obstacles.drivable import DrivableRegion
+from vl4ad_ros.obstacles.ground_view import GroundView, Placement
+from vl4ad_ros.obstacles.labels import ANOMALY
+from vl4ad_ros.obstacles.motion import Motion
 from vl4ad_ros.obstacles.regions import find_regions, Region, RegionLimits
 from vl4ad_ros.obstacles.scene_time import Moment, SceneTime, TimeLimits
+from vl4ad_ros.obstacles.severity import judge, Severity, SeverityLimits
 from vl4ad_ros.obstacles.tracks import Track, Tracker, TrackLimits
 
-ANOMALY = 'anomaly'
-"""Name of the class that every detection has; its score is the score of the region."""
 MAX_MOVE_DIAGONALS = 0.1
 """Largest move of an obstacle from one frame to the next, as a fraction of the image diagonal."""
+
+
+@dataclass(frozen=True)
+class SizeLimits:
+    """
+    How large something must be, where its size in metres is known.
+
+    The size is the larger one of width and height. Something that the border of the image cuts off
+    may be larger than it looks, so it is never too small.
+
+    :ivar min_size_m: smallest size that is reported, in metres, 0 or more.
+    :ivar max_size_m: largest size that is reported, in metres; 0 stands for no limit.
+    :raises ValueError: if a limit is negative, or if the smallest size exceeds the largest.
+    """
+
+    min_size_m: float = 0.0
+    max_size_m: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        for name in ('min_size_m', 'max_size_m'):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise ValueError(f'{name} must be 0 or more, not {getattr(self, name)}')
+        if 0 < self.max_size_m < self.min_size_m:
+            raise ValueError(f'min_size_m ({self.min_size_m}) must not exceed max_size_m '
+                             f'({self.max_size_m})')
+
+    def allow(self, place: Placement | None) -> bool:
+        """
+        Tell whether something is neither too small nor too large.
+
+        :param place: its size; None if it is not known, which is allowed.
+        """
+        if place is None:
+            return True
+        size_m = max(place.width_m, place.height_m)
+        if self.max_size_m and size_m > self.max_size_m:
+            return False
+        return bool(place.cut_off) or size_m >= self.min_size_m
 
 
 @dataclass(frozen=True)
@@ -28,6 +70,11 @@ class Limits:
     :ivar time: which frames belong to the same scene.
     :ivar name_floor: smallest mean mass, 0 to 1, with which an anomaly class names a region. The
         mass of a class is the share of probability that the network gives to it.
+    :ivar sizes: which regions are reported where their size in metres is known.
+    :ivar severity: what makes an obstacle severe.
+    :ivar drivable: names of known classes or of their concepts that are drivable: a region counts
+        only if it stands where these are, see `DrivableRegion`. If nothing is drivable in a frame,
+        all regions count. Without names, all regions count.
     :raises ValueError: if a limit is out of its range; the message names the limit.
     """
 
@@ -35,6 +82,9 @@ class Limits:
     tracks: TrackLimits = TrackLimits()
     time: TimeLimits = TimeLimits()
     name_floor: float = 0.3
+    sizes: SizeLimits = SizeLimits()
+    severity: SeverityLimits = SeverityLimits()
+    drivable: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Check the range."""
@@ -53,12 +103,17 @@ class Finding:
     :ivar mass: mean mass of the class `name` over the region, 0 to 1; 0 without a name.
     :ivar id: identifier of an alert, which stays the same from frame to frame; ``''`` for a
         detection.
+    :ivar place: where it stands on the ground and how large it is, in the frame of the vehicle at
+        the time when `region` was seen; None if that is not known.
+    :ivar severity: how severe it is; None without a place.
     """
 
     region: Region
     name: str = ''
     mass: float = 0.0
     id: str = ''
+    place: Placement | None = None
+    severity: Severity | None = None
 
     @property
     def caption(self) -> str:
@@ -81,6 +136,7 @@ class Result:
         did not.
     :ivar left_over: number of regions that exceed `RegionLimits.max_count`. They are neither
         reported nor tracked.
+    :ivar view: the ground as this frame shows it; None if it is not known.
     """
 
     detections: tuple[Finding, ...]
@@ -89,6 +145,20 @@ class Result:
     moment: Moment
     reset: str
     left_over: int
+    view: GroundView | None = None
+
+    @property
+    def obstacles(self) -> tuple[Finding, ...] | None:
+        """
+        The alerts whose place is known.
+
+        None says that no place can be given: the alerts or the ground are not known, or there are
+        alerts and none of them has a place. An empty tuple says that there is no alert.
+        """
+        if self.alerts is None or self.view is None:
+            return None
+        placed = tuple(alert for alert in self.alerts if alert.place is not None)
+        return placed if placed or not self.alerts else None
 
 
 class Pipeline:
@@ -133,7 +203,8 @@ class Pipeline:
         self._since = 'the start'
 
     def process(self, prediction: Prediction, stamp_ns: int, received_ns: int,
-                limits: Limits = Limits()) -> Result:
+                limits: Limits = Limits(), view: GroundView | None = None,
+                motion: Motion | None = None) -> Result:
         """
         Process the next frame.
 
@@ -144,16 +215,19 @@ class Pipeline:
             frames share. It is used only where a stamp is unusable.
         :param limits: the limits for this frame. They may differ from frame to frame; obstacles
             keep their ids.
-        :returns: detections and alerts in pixels of the image.
+        :param view: the ground as this frame shows it; None if it is not known, and then no
+            finding has a place.
+        :param motion: of the vehicle at the time of the frame; None if it is not known.
+        :returns: detections and alerts in pixels of the image, with their places in metres.
         """
         moment = self._time.judge(stamp_ns, received_ns, limits.time)
         regions = find_regions(prediction.score, limits.regions)
-        found = {region: self._describe(region, prediction, limits) for region in regions.kept}
+        found = self._find(regions.kept, prediction, limits, view, motion)
         detections = tuple(found.values())
         if moment.step == 'late':
             return Result(
                 detections, None, f'the frame came {-moment.seconds:.2f} s late and is left out '
-                'of tracking', moment, '', regions.left_over)
+                'of tracking', moment, '', regions.left_over, view)
         reset = self._reset_reason(prediction.image_size, moment, limits.time)
         if reset:
             self._tracker.reset()
@@ -162,16 +236,16 @@ class Pipeline:
         self._frames += 1
         self._tracker.limits = limits.tracks
         tracks = self._tracker.update(
-            regions.kept, MAX_MOVE_DIAGONALS * math.hypot(*prediction.image_size))
+            tuple(found), MAX_MOVE_DIAGONALS * math.hypot(*prediction.image_size))
         confirmed = [track for track in tracks if track.confirmed]
         self._named = {track.id: self._alert(track, found) for track in confirmed}
         window = limits.tracks.confirm_window
         if self._frames < window:
             return Result(
                 detections, None, f'warming up: {self._frames} of {window} frames since '
-                f'{self._since}', moment, reset, regions.left_over)
+                f'{self._since}', moment, reset, regions.left_over, view)
         return Result(detections, tuple(self._named[track.id] for track in confirmed), '', moment,
-                      reset, regions.left_over)
+                      reset, regions.left_over, view)
 
     def _reset_reason(self, image_size: tuple[int, int], moment: Moment,
                       limits: TimeLimits) -> str:
@@ -188,10 +262,22 @@ class Pipeline:
         return ''
 
     @staticmethod
-    def _describe(region: Region, prediction: Prediction, limits: Limits) -> Finding:
-        name, mass = prediction.anomaly_class_in(region.box, limits.regions.threshold)
-        return Finding(region, name, mass) if name and mass >= limits.name_floor else (
-            Finding(region))
+    def _find(regions: tuple[Region, ...], prediction: Prediction, limits: Limits,
+              view: GroundView | None, motion: Motion | None) -> dict[Region, Finding]:
+        """Name, place and judge the regions, and leave out those of a wrong size or place."""
+        found = {}
+        speed_mps = motion.speed_mps if motion else None
+        drivable = (DrivableRegion.of(prediction, limits.drivable, view)
+                    if limits.drivable and regions else None)
+        for region in regions:
+            place = view.place(region) if view else None
+            if limits.sizes.allow(place) and (drivable is None or drivable.has(region)):
+                name, mass = prediction.anomaly_class_in(region.box, limits.regions.threshold)
+                named = bool(name) and mass >= limits.name_floor
+                found[region] = Finding(
+                    region, name if named else '', mass if named else 0.0, place=place,
+                    severity=judge(place, speed_mps, limits.severity) if place else None)
+        return found
 
     def _alert(self, track: Track, found: dict[Region, Finding]) -> Finding:
         """Return the alert for a track; a track that this frame misses keeps its last alert."""

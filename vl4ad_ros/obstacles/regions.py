@@ -77,6 +77,12 @@ class Region:
     score: float
     centroid: tuple[float, float]
 
+    @property
+    def foot(self) -> tuple[float, float]:
+        """(x, y), the middle of the lower edge of the box, in pixels: where it stands."""
+        x, y, width, height = self.box
+        return x + width / 2, y + height
+
 
 @dataclass(frozen=True)
 class Regions:

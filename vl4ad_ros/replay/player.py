@@ -7,16 +7,21 @@ from __future__ import annotations
 from threading import Event
 import time
 
+from nav_msgs.msg import Odometry
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rosgraph_msgs.msg import Clock
-from sensor_msgs.msg import CompressedImage, Image
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from vl4ad_ros.evaluation.answer_matcher import AnswerMatcher
 from vl4ad_ros.evaluation.bag_reader import BagFrame, CameraBag
+from vl4ad_ros.evaluation.message_types import typestore
+from vl4ad_ros.evaluation.recorded_ground import ODOMETRY, RecordedGround
 
 _TICK_S = 0.02
 """Longest time between two messages of the clock, in seconds."""
+_ARRIVAL_S = 0.1
+"""In lockstep, the time that a new CameraInfo is given to arrive before its image."""
 
 
 class UnansweredError(RuntimeError):
@@ -31,13 +36,15 @@ class Player:
     the time at which the bag recorded them, so their age is what a recorder on the vehicle saw.
     """
 
-    def __init__(self, node: Node, bag: CameraBag, matcher: AnswerMatcher, rate: float | None,
+    def __init__(self, node: Node, bag: CameraBag, ground: RecordedGround,
+                 matcher: AnswerMatcher, rate: float | None,
                  patience_s: float | None, max_gap_s: float = 2.0) -> None:
         """
-        Create publishers for `image` (`image/compressed` for CompressedImage) and `clock`.
+        Create publishers for `image` or `image/compressed`, the other inputs and `clock`.
 
         :param node: the node of this process; the topics are in its namespace.
         :param bag: the recording.
+        :param ground: has CameraInfo and odometry of the recording.
         :param matcher: is told of each frame before it is published.
         :param rate: speed of the replay, above 0; 1 is the speed of the recording. None sends each
             frame at once.
@@ -47,7 +54,8 @@ class Player:
             shortened; the clock leaps over the rest of the pause.
         """
         self._max_gap_ns = int(max_gap_s * 1e9)
-        self._bag, self._matcher, self._rate = bag, matcher, rate
+        self._bag, self._ground, self._matcher, self._rate = bag, ground, matcher, rate
+        self._info: bytes | None = None
         self._patience_s, self._may_go_on = patience_s, Event()
         # Images may only be lost when the replay runs in real time.
         reliability = (ReliabilityPolicy.BEST_EFFORT if patience_s is None else
@@ -56,16 +64,21 @@ class Player:
             CompressedImage if bag.compressed else Image,
             'image/compressed' if bag.compressed else 'image',
             QoSProfile(depth=5, reliability=reliability))
+        self.infos = node.create_publisher(CameraInfo, 'camera_info', QoSProfile(depth=5))
+        self.odometry = node.create_publisher(Odometry, 'odometry', QoSProfile(depth=1000))
         self.clock = node.create_publisher(Clock, 'clock', QoSProfile(depth=1))
 
     @property
     def has_listeners(self) -> bool:
-        """Whether both the images and the clock have a subscriber."""
-        return bool(self.images.get_subscription_count() and self.clock.get_subscription_count())
+        """Whether all inputs of the node have a subscriber."""
+        return all(publisher.get_subscription_count()
+                   for publisher in (self.images, self.infos, self.odometry, self.clock))
 
     def show_start(self) -> None:
-        """Publish the record time of the first frame on the clock."""
+        """Publish the record time of the first frame on the clock, and what belongs to it."""
         self._show(self._bag.times_ns[0])
+        self._publish_info(self._bag.times_ns[0])
+        self._publish_odometry(0)
 
     def go_on(self) -> None:
         """Allow the next frame to be sent."""
@@ -92,6 +105,9 @@ class Player:
             if stop.is_set():
                 return
             self._show(frame.time_ns)
+            if self._publish_info(frame.time_ns) and self._patience_s is not None:
+                stop.wait(_ARRIVAL_S)
+            self._publish_odometry(frame.index)
             self._may_go_on.clear()
             self._matcher.send(frame.index, frame.stamp_ns, time.time_ns())
             self.images.publish(frame.cdr)
@@ -105,6 +121,19 @@ class Player:
                 raise UnansweredError(
                     f'the node did not answer frame {frame.index} (stamp '
                     f'{frame.stamp_ns / 1e9:.3f}) within {patience_s:.0f} s')
+
+    def _publish_info(self, time_ns: int) -> bool:
+        """Publish the CameraInfo of a time, if there is any; return whether it is a new one."""
+        info = self._ground.serialised(time_ns)
+        if info is None:
+            return False
+        self.infos.publish(info)
+        new, self._info = info != self._info, info
+        return new
+
+    def _publish_odometry(self, index: int) -> None:
+        for message in self._ground.odometry(index):
+            self.odometry.publish(bytes(typestore().serialize_cdr(message, ODOMETRY)))
 
     def _show(self, time_ns: int) -> None:
         message = Clock()

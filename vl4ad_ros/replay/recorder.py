@@ -12,7 +12,7 @@ from rclpy.node import Node
 from rclpy.qos import QoSProfile
 from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import Image
-from vision_msgs.msg import Detection2D, Detection2DArray
+from vision_msgs.msg import Detection2D, Detection2DArray, Detection3DArray
 
 from vl4ad_ros.evaluation.alert_metrics import Alert
 from vl4ad_ros.evaluation.message_store import MessageStore, StoredMessage
@@ -20,7 +20,7 @@ from vl4ad_ros.evaluation.message_store import MessageStore, StoredMessage
 DETECTOR = '/vl4ad_detector'
 """Full name of the detector in the recorded topics: its default name on a vehicle."""
 TYPES = {'mask': Image, 'score': Image, 'alerts': Detection2DArray,
-         'detections': Detection2DArray}
+         'detections': Detection2DArray, 'obstacles': Detection3DArray}
 """Message type of each recorded output of the detector, by its topic below the node."""
 
 

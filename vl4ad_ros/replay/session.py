@@ -34,6 +34,7 @@ from vl4ad_ros.evaluation.alert_metrics import FrameResult, Truth
 from vl4ad_ros.evaluation.answer_matcher import AnswerMatcher
 from vl4ad_ros.evaluation.bag_reader import CameraBag
 from vl4ad_ros.evaluation.message_store import MessageStore, StoredMessage
+from vl4ad_ros.evaluation.recorded_ground import RecordedGround
 from vl4ad_ros.evaluation.recorded_run import ParameterCall, RecordedRun
 from vl4ad_ros.node.dds import use_profile
 from vl4ad_ros.replay.parameter_setter import ParameterSetter
@@ -138,7 +139,8 @@ class _Session:
         self._on_result, self._on_progress = on_result, on_progress
         self._process, self._node, self._executor = process, node, executor
         self._matcher = AnswerMatcher()
-        self._player = Player(node, bag, self._matcher, options.rate,
+        ground = RecordedGround(bag, self._settings.mounting)
+        self._player = Player(node, bag, ground, self._matcher, options.rate,
                               ANSWER_TIMEOUT_S if options.lockstep else None,
                               options.max_gap_s)
         self._recorder = Recorder(node, messages, truth is not None, self._receive,
@@ -344,6 +346,8 @@ def _write_parameters(bag: CameraBag, namespace: str, log: Path, options: Sessio
         # No message may be lost, or be replaced by a newer one before it is sent.
         image = f'{namespace}/image{"/compressed" if bag.compressed else ""}'
         parameters[f'qos_overrides.{image}.subscription.reliability'] = 'reliable'
+        parameters |= {f'qos_overrides.{namespace}/odometry.subscription.{name}': value
+                       for name, value in (('reliability', 'reliable'), ('depth', 1000))}
         parameters |= {f'qos_overrides.{namespace}{DETECTOR}/{name}.publisher.depth': 10
                        for name in TYPES}
     path = log.with_suffix('.yaml')

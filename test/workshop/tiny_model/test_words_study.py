@@ -18,13 +18,14 @@ import benchmarks.words  # noqa: E402, I100
 from benchmarks.words.__main__ import main, recorded  # noqa: E402, I100
 from benchmarks.words.model import StudyModel, Words  # noqa: E402
 from benchmarks.words.pictures import counted, draw, labels, on_things  # noqa: E402
-from benchmarks.words.prompts import merge, random_like, right_classes, wrong_classes  # noqa: E402
+from benchmarks.words.prompts import (  # noqa: E402
+    merge, prepared, random_like, right_classes, without_anomalies, wrong_classes)
 from benchmarks.words.segmentation import best_ious, class_map, coarse, confusion  # noqa: E402
 from benchmarks.words.tables import spread  # noqa: E402
 from vl4ad_ros.bundle import Bundle  # noqa: E402
 from vl4ad_ros.inference.detector import Detector  # noqa: E402
 from vl4ad_ros.inference.letterbox import Letterbox  # noqa: E402
-from vl4ad_ros.prompts.vocabulary import PromptClass  # noqa: E402
+from vl4ad_ros.prompts.vocabulary import PromptClass, Vocabulary  # noqa: E402
 from vl4ad_workshop.network.uncertainty import uncertainty  # noqa: E402
 from vl4ad_workshop.scenes.frame import Frame  # noqa: E402
 from vl4ad_workshop.scenes.kinds import KINDS, NEAR  # noqa: E402
@@ -123,6 +124,22 @@ def test_merging_keeps_every_word():
     known = (PromptClass('car', ('car', 'auto')), PromptClass('truck', ('truck',)),
              PromptClass('gnome', ('gnome',)))
     assert [c.concepts for c in merge(known)] == [('car', 'auto', 'truck'), ('gnome',)]
+
+
+def test_known_words_for_anomalies_of_the_pictures_are_left_out():
+    vocabulary = Vocabulary.from_strings(['ground: road, rocks', 'boulder'], ['cow'])
+    assert without_anomalies(vocabulary) == (
+        Vocabulary.from_strings(['ground: road'], ['cow']), ('rocks', 'boulder'))
+    assert without_anomalies(Vocabulary.from_strings(['road'], ['rock']))[1] == ()
+
+
+def test_a_kind_is_taken_out_of_other_words_before_it_becomes_a_class():
+    vocabulary = Vocabulary.from_strings(
+        ['construction: building, edifice, wall'], ['horse: horse, donkey', 'box'])
+    assert prepared(vocabulary, 'building') == Vocabulary.from_strings(
+        ['construction: wall'], ['horse: horse, donkey', 'box'])
+    assert prepared(vocabulary, 'horse') == Vocabulary.from_strings(
+        ['construction: building, edifice, wall'], ['box'])
 
 
 def test_products_with_words_are_what_the_runtime_computes(detector):

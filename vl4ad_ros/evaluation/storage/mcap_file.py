@@ -20,7 +20,8 @@ import zlib
 import lz4.frame
 
 from vl4ad_ros.evaluation.message_types import typestore
-from vl4ad_ros.evaluation.storage.stored import Place, place_of, Topic, unpacked, zstd
+from vl4ad_ros.evaluation.storage.stored import (
+    OnRead, Place, place_of, Topic, unpacked, zstd)
 
 MAGIC = b'\x89MCAP0\r\n'
 """The first bytes, and the last bytes of a finished file."""
@@ -43,7 +44,8 @@ class _Channel(NamedTuple):
 class McapFile:
     """The messages of one MCAP file; a `StorageFile`."""
 
-    def __init__(self, path: Path, types: Collection[str], content: Path | None = None) -> None:
+    def __init__(self, path: Path, types: Collection[str], content: Path | None = None,
+                 on_read: OnRead = lambda size: None) -> None:
         """
         Read the whole file once and note where its messages are.
 
@@ -51,6 +53,7 @@ class McapFile:
         :param types: types of the topics whose messages shall be found; those of other topics are
             only counted.
         :param content: a file that begins with `MAGIC`; None stands for `path`.
+        :param on_read: called several times while the file is read.
         :raises OSError: if the file cannot be read.
         """
         self.path = path
@@ -64,7 +67,7 @@ class McapFile:
         self._channels: dict[int, _Channel] = {}
         self._places: dict[Topic, list[Place]] = {}
         with self._content.open('rb') as stream:
-            self._scan(stream)
+            self._scan(stream, on_read)
 
     def places(self, topic: Topic) -> Sequence[Place]:
         """Return the messages of a topic of a wanted type, in the order in which they lie."""
@@ -98,7 +101,7 @@ class McapFile:
             return bytes(typestore().ros1_to_cdr(data, topic.type))
         return unpacked(data)
 
-    def _scan(self, stream: BinaryIO) -> None:
+    def _scan(self, stream: BinaryIO, on_read: OnRead) -> None:
         size = stream.seek(0, 2)
         position, finished, damaged = len(MAGIC), False, False
         while not finished and position + _RECORD.size <= size:
@@ -121,6 +124,7 @@ class McapFile:
                     break
             # Whatever follows the data are indices of them.
             finished = code in (_DATA_END, _FOOTER)
+            on_read(end - position)
             position = end
         if not finished:
             found = sum(self.topics.values())

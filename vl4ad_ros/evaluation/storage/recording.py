@@ -17,7 +17,7 @@ import weakref
 
 from vl4ad_ros.evaluation.storage import mcap_file, ros1_file, sqlite_file
 from vl4ad_ros.evaluation.storage.stored import (
-    BagError, Place, StorageFile, Topic, ZSTD, zstd)
+    BagError, OnRead, Place, StorageFile, Topic, ZSTD, zstd)
 from vl4ad_ros.files import FileRefused, open_regular, stands_for_another, START_BYTES
 import yaml
 
@@ -26,8 +26,11 @@ SUFFIXES = ('.mcap', '.db3', '.bag')
 EXPECTED = 'expected a rosbag2 folder, a .mcap or .db3 file, or a ROS 1 .bag file'
 ANOMALIES_KEY, KNOWN_KEY = 'vl4ad_anomalies', 'vl4ad_known'
 """Keys of the custom data: JSON lists of objects, each with at least a number and a kind."""
+WAY_KEY = 'vl4ad_way'
+"""Key of the custom data that holds JSON: under `metres` the way driven up to each frame, and
+under `ahead` how far ahead each object is, by its number and the position of the frame."""
 _PACKED = ('.zstd', '.zst')
-_KINDS: Mapping[bytes, Callable[[Path, Collection[str], Path], StorageFile]] = {
+_KINDS: Mapping[bytes, Callable[[Path, Collection[str], Path, OnRead], StorageFile]] = {
     mcap_file.MAGIC: mcap_file.McapFile, sqlite_file.MAGIC: sqlite_file.SqliteFile,
     ros1_file.MAGIC: ros1_file.Ros1File}
 _BLOCK = 1 << 20
@@ -48,13 +51,15 @@ class Recording:
     :ivar custom: the `custom_data` of `metadata.yaml`; empty if there is none.
     """
 
-    def __init__(self, path: Path, types: Collection[str]) -> None:
+    def __init__(self, path: Path, types: Collection[str],
+                 on_read: OnRead = lambda size: None) -> None:
         """
         Open the files and note where their messages are.
 
         :param path: a rosbag2 folder, with or without `metadata.yaml`, or a single storage file,
             which may be compressed with zstd.
         :param types: types of the topics whose messages shall be found.
+        :param on_read: called while the files are read. The sizes add up to about `size_of`.
         :raises BagError: if there is no such recording, or if none of its files can be read.
         """
         self.path = path
@@ -66,7 +71,7 @@ class Recording:
         opened: list[StorageFile] = []
         for file in files:
             try:
-                opened.append(self._open(file, types))
+                opened.append(self._open(file, types, on_read))
             except BagError as error:
                 if len(files) == 1:
                     raise
@@ -168,16 +173,17 @@ class Recording:
                               f'{folder.name}')
             return []
 
-    def _open(self, path: Path, types: Collection[str]) -> StorageFile:
+    def _open(self, path: Path, types: Collection[str], on_read: OnRead) -> StorageFile:
         start = _start_of(path)
         content = path
         if start.startswith(ZSTD):
-            content = self._unpacked(path)
+            content = self._unpacked(path, on_read)
+            on_read = _ignore  # All bytes of the file itself have been counted.
             start = _start_of(content)
         for magic, kind in _KINDS.items():
             if start.startswith(magic):
                 try:
-                    return kind(path, types, content)
+                    return kind(path, types, content, on_read)
                 except OSError as error:
                     raise BagError(f"'{path}' cannot be read: {error}") from error
         other = stands_for_another(start)
@@ -193,7 +199,7 @@ class Recording:
         raise BagError(f"'{path}' is not a readable recording: it begins with "
                        f'{bytes(start[:8])!r}; {EXPECTED}')
 
-    def _unpacked(self, path: Path) -> Path:
+    def _unpacked(self, path: Path, on_read: OnRead) -> Path:
         """Decompress a file to the folder for temporary files, as far as it is whole."""
         folder = Path(mkdtemp(prefix='vl4ad_'))
         weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
@@ -203,13 +209,27 @@ class Recording:
         target = folder / name
         try:
             with path.open('rb') as packed, target.open('wb') as out:
-                if not _unpack(packed, out):
+                if not _unpack(packed, out, on_read):
                     self.notes.append(f"'{path}' is cut off or damaged; what comes before that is "
                                       'read. Copy it again')
         except OSError as error:
             raise BagError(f"'{path}' cannot be decompressed: {error}; set TMPDIR to a folder "
                            'with more space') from error
         return target
+
+
+def size_of(path: Path) -> int:
+    """
+    Return the size of a recording in bytes; 0 if there is none.
+
+    :param path: a folder or a storage file.
+    """
+    try:
+        files = path.iterdir() if path.is_dir() else iter([path])
+        return sum(file.stat().st_size for file in files
+                   if file == path or is_storage_name(file.name))
+    except OSError:
+        return 0
 
 
 def is_storage_name(name: str) -> bool:
@@ -240,12 +260,17 @@ def anomalies_of(recording: Recording) -> dict[int, str]:
         return {}
 
 
-def _unpack(packed: BinaryIO, out: BinaryIO) -> bool:
+def _ignore(size: int) -> None:
+    """Do nothing."""
+
+
+def _unpack(packed: BinaryIO, out: BinaryIO, on_read: OnRead) -> bool:
     """Decompress as far as the data are whole; return whether all are."""
     decompressor, data = zstd.ZstdDecompressor(), b''
     try:
         while block := packed.read(_BLOCK):
             data = block
+            on_read(len(block))
             while data:
                 if decompressor.eof:  # One frame can follow another.
                     decompressor = zstd.ZstdDecompressor()

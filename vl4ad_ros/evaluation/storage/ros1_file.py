@@ -16,7 +16,7 @@ from rosbags.rosbag2 import StoragePlugin, Writer
 
 from vl4ad_ros.evaluation.message_types import typestore
 from vl4ad_ros.evaluation.storage.mcap_file import McapFile
-from vl4ad_ros.evaluation.storage.stored import BagError, Topic
+from vl4ad_ros.evaluation.storage.stored import BagError, OnRead, Topic
 
 MAGIC = b'#ROSBAG V2.0'
 """The first bytes of a file."""
@@ -25,7 +25,8 @@ MAGIC = b'#ROSBAG V2.0'
 class Ros1File(McapFile):
     """The messages of one ROS 1 bag; a `StorageFile`."""
 
-    def __init__(self, path: Path, types: Collection[str], content: Path | None = None) -> None:
+    def __init__(self, path: Path, types: Collection[str], content: Path | None = None,
+                 on_read: OnRead = lambda size: None) -> None:
         """
         Convert the topics of wanted types to a file in the folder for temporary files.
 
@@ -33,6 +34,7 @@ class Ros1File(McapFile):
         :param types: types of the topics whose messages shall be found; those of other topics are
             only counted.
         :param content: a file that begins with `MAGIC`; None stands for `path`.
+        :param on_read: called for each message that is converted.
         :raises BagError: if the bag cannot be read or the disk is full.
         """
         folder = Path(mkdtemp(prefix='vl4ad_'))
@@ -42,7 +44,8 @@ class Ros1File(McapFile):
                 others = {Topic(c.topic, c.msgtype): bag.topics[c.topic].msgcount
                           for c in bag.connections if c.msgtype not in types}
                 start_ns = bag.start_time if bag.chunk_infos else 0
-                _convert(bag, folder / 'bag', [c for c in bag.connections if c.msgtype in types])
+                _convert(bag, folder / 'bag', [c for c in bag.connections if c.msgtype in types],
+                         on_read)
         except Exception as error:  # rosbags raises many kinds for a damaged file
             raise BagError(
                 f"'{path}' is a ROS 1 bag that cannot be read "
@@ -54,7 +57,8 @@ class Ros1File(McapFile):
         self.topics.update(others)
 
 
-def _convert(bag: rosbag1.Reader, target: Path, connections: list[Connection]) -> None:
+def _convert(bag: rosbag1.Reader, target: Path, connections: list[Connection],
+             on_read: OnRead) -> None:
     store = typestore()
     with Writer(target, version=9, storage_plugin=StoragePlugin.MCAP) as writer:
         topics: dict[Topic, Connection] = {}
@@ -65,3 +69,4 @@ def _convert(bag: rosbag1.Reader, target: Path, connections: list[Connection]) -
             for connection, time_ns, data in bag.messages(connections):
                 topic = Topic(connection.topic, connection.msgtype)
                 writer.write(topics[topic], time_ns, store.ros1_to_cdr(data, topic.type))
+                on_read(len(data))

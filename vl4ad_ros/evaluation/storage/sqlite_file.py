@@ -18,7 +18,8 @@ from tempfile import mkdtemp
 from urllib.parse import quote
 import weakref
 
-from vl4ad_ros.evaluation.storage.stored import BagError, Place, place_of, Topic, unpacked
+from vl4ad_ros.evaluation.storage.stored import (
+    BagError, OnRead, Place, place_of, Topic, unpacked)
 
 MAGIC = b'SQLite format 3\0'
 """The first bytes of a file."""
@@ -27,7 +28,8 @@ MAGIC = b'SQLite format 3\0'
 class SqliteFile:
     """The messages of one SQLite file; a `StorageFile`."""
 
-    def __init__(self, path: Path, types: Collection[str], content: Path | None = None) -> None:
+    def __init__(self, path: Path, types: Collection[str], content: Path | None = None,
+                 on_read: OnRead = lambda size: None) -> None:
         """
         Read the whole file once and note where its messages are.
 
@@ -37,6 +39,7 @@ class SqliteFile:
         :param types: types of the topics whose messages shall be found; those of other topics are
             only counted.
         :param content: a file that begins with `MAGIC`; None stands for `path`.
+        :param on_read: called for each message of a wanted type.
         :raises BagError: if the file cannot be read, or is no recording.
         """
         self.path = path
@@ -45,6 +48,7 @@ class SqliteFile:
         self.notes: list[str] = []
         self.start_ns = 0
         self._content = content or path
+        self._on_read = on_read
         self._uri = self._address()
         self._places: dict[Topic, list[Place]] = {}
         try:
@@ -167,6 +171,7 @@ class SqliteFile:
             except sqlite3.DatabaseError:  # A damaged page holds a part of the message.
                 self.lost[topic] += 1
                 return
+            self._on_read(len(data))
             try:
                 cdr = unpacked(bytes(data))
             except ValueError:  # It is refused, and counted, when its content is asked for.

@@ -25,6 +25,10 @@ _HEADER_BYTES = 12
 """Bytes of the CDR header and of the stamp."""
 
 
+OnRead = Callable[[int], object]
+"""Is called with the number of bytes of a file that were read since the call before."""
+
+
 class BagError(ValueError):
     """A recording or a frame that cannot be used; the message says why and what to do."""
 

@@ -84,12 +84,24 @@ class StreetNetwork(nn.Module):
 
         The other arguments are those of `ensemble`.
         """
+        return self.compare(*self.see(image), concepts, concept_class, ensemble_weight)
+
+    def see(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """
+        Return what does not depend on the prompts: the first two arguments of `ensemble`.
+
+        :param image: as in `forward`.
+        """
         maps = self.classifier.features(image.permute(2, 0, 1)[None])
         # Logits, and all that is computed of them, are float32 in every precision.
         street = self.head(maps)[0].permute(1, 2, 0).softmax(-1)
         logits = self.classifier.logits(maps[-1])[0].permute(1, 2, 0)
         is_object = F.avg_pool2d(street[..., -1][None], _CELL)[0]
-        embedding = conse(logits, self.imagenet_names, self.config.constants.top, is_object)
+        return street, conse(logits, self.imagenet_names, self.config.constants.top, is_object)
+
+    def compare(self, street: Tensor, embedding: Tensor, concepts: Tensor, concept_class: Tensor,
+                ensemble_weight: Tensor) -> tuple[Tensor, Tensor]:
+        """Return what `ensemble` does, whose arguments these are."""
         return ensemble(street, embedding, self.street_names,
                         [len(names) for names in self.config.names.values()], concepts,
                         concept_class, ensemble_weight, self.config.constants)

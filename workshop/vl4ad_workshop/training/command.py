@@ -55,9 +55,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     street = parser.add_argument_group('of streets')
     street.add_argument('--data', action='extend', nargs='+', type=Path, default=[],
                         metavar='PATH',
-                        help='folders of CamVid, Cityscapes, COCO panoptic, COCO instances, DAVIS, '
-                             'Penn-Fudan, and of pictures or videos of clean roads; each is '
-                             'recognised by its layout, and any may be missing')
+                        help='folders of CamVid, Cityscapes, COCO panoptic, COCO instances, '
+                             'DAVIS, Penn-Fudan, and of pictures or videos of clean roads; each '
+                             'is recognised by its layout, and any may be missing')
     for name, what in (('classifier', 'the .pth file of EfficientNet-Lite0'),
                        ('text', 'the .onnx file of MiniLM'),
                        ('tokenizer', "the file or archive with MiniLM's tokenizer.json")):

@@ -34,7 +34,8 @@ from vl4ad_workshop.training.street.road_picture import RoadPicture
 from vl4ad_workshop.training.street.training_data import TrainingData
 
 NOTICE = ('Made for road pictures by day and for objects from about 30 pixels tall; it misses '
-          'objects and raises false alerts: not for driving.')
+          'objects and raises false alerts: not for driving. To train it on data of your own: '
+          'vl4ad train --config street --data FOLDER... (docs/street_model.md).')
 REFERENCE_PICTURES = 2
 COMPOSITE_SEED = 1
 """Of the composites to train on, the same for every training, because their features take most

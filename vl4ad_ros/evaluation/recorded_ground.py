@@ -1,0 +1,145 @@
+# Copyright 2026 vl4ad_ros contributors
+# SPDX-License-Identifier: Apache-2.0
+"""The ground and the motion of the vehicle at the frames of a recording, as the node has them."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from typing import Any
+
+from vl4ad_ros.evaluation.bag_reader import BagFrame, CameraBag
+from vl4ad_ros.evaluation.message_types import typestore
+from vl4ad_ros.obstacles.ground_view import GroundView
+from vl4ad_ros.obstacles.motion import Motion, MotionLog
+from vl4ad_ros.obstacles.mounting import Mounting, NoGround, UnknownPose
+
+CAMERA_INFO, ODOMETRY = 'sensor_msgs/msg/CameraInfo', 'nav_msgs/msg/Odometry'
+AHEAD = 2
+"""How many frames odometry is ahead, because it may be recorded after a frame of its stamp."""
+_NO_POSE = UnknownPose('camera.height_m is 0, and TF is not read from recordings; set '
+                       'camera.height_m')
+
+
+class RecordedGround:
+    """
+    The CameraInfo and the odometry of a recording.
+
+    CameraInfo is that of the topic `camera_info` beside the image topic. A frame has the newest
+    one that was recorded up to its time. Frames before the first one have the first one, because a
+    driver may publish an image before its CameraInfo. Odometry is that of the first topic of this
+    type, in the order of their names.
+
+    Nothing is read while parameters do not give the pose of the camera, because without a pose
+    there are no positions.
+
+    :ivar unknown: number of frames without a view though parameters ask for it.
+    :ivar reason: why the last of them had none, as a sentence; ``''`` if there was none.
+    """
+
+    def __init__(self, bag: CameraBag, mounting: Mounting) -> None:
+        """
+        Read the messages.
+
+        :param bag: the recording.
+        :param mounting: what parameters say about the camera and the ground.
+        :raises BagError: if the recording is damaged.
+        """
+        self.unknown, self.reason = 0, ''
+        self._wanted = mounting.fixed is not None
+        self._topic = f"{bag.topic.removesuffix('/compressed').rpartition('/')[0]}/camera_info"
+        self._times_ns: list[int] = []
+        self._infos: list[Any] = []
+        self._frames_ns: Sequence[int] = bag.times_ns
+        self._motions: list[tuple[int, Any]] = []
+        self._log, self._passed = MotionLog(), 0
+        if not self._wanted:
+            return
+        last = b''
+        for topic, time_ns, message in bag.messages_of(CAMERA_INFO):
+            content = _content(message)
+            if topic == self._topic and content != last:
+                last = content
+                self._times_ns.append(time_ns)
+                self._infos.append(message)
+        self._motions = _odometry(bag)
+
+    def info(self, time_ns: int) -> Any | None:
+        """
+        Return the CameraInfo of a time; None if the recording has none.
+
+        :param time_ns: nanoseconds since the epoch, a record time.
+        """
+        if not self._infos:
+            return None
+        return self._infos[max(bisect_right(self._times_ns, time_ns) - 1, 0)]
+
+    def serialised(self, time_ns: int) -> bytes | None:
+        """
+        Return the CameraInfo of a time as CDR; None if the recording has none.
+
+        :param time_ns: nanoseconds since the epoch, a record time.
+        """
+        info = self.info(time_ns)
+        return None if info is None else bytes(typestore().serialize_cdr(info, CAMERA_INFO))
+
+    def odometry(self, index: int) -> list[Any]:
+        """
+        Return the odometry that comes before a frame, once; the frames are asked for in order.
+
+        :param index: of the frame.
+        :returns: the messages that were recorded up to the time of the frame `AHEAD` later, and
+            that were not returned before.
+        """
+        last = min(index + AHEAD, len(self._frames_ns) - 1)
+        end = bisect_right(self._motions, self._frames_ns[last], key=lambda one: one[0])
+        found = [message for _, message in self._motions[self._passed:end]]
+        self._passed = max(end, self._passed)
+        return found
+
+    def motion(self, frame: BagFrame) -> Motion | None:
+        """
+        Return the motion of the vehicle at a frame; None without odometry.
+
+        :param frame: of the recording; the frames are asked for in order.
+        """
+        for message in self.odometry(frame.index):
+            self._log.add(message)
+        return self._log.at(frame.stamp_ns)
+
+    def view(self, frame: BagFrame, image_size: tuple[int, int],
+             mounting: Mounting) -> GroundView | None:
+        """
+        Return the ground as a frame shows it; None if it is not known.
+
+        :param frame: of the recording.
+        :param image_size: (rows, columns) of its image.
+        :param mounting: what parameters say about the camera and the ground.
+        """
+        if not self._wanted:
+            return None
+        try:
+            info = self.info(frame.time_ns)
+            if info is None:
+                raise NoGround(f'the recording has no CameraInfo on {self._topic}')
+            return mounting.view(info, image_size, _NO_POSE, '', frame.stamp_ns)
+        except NoGround as error:
+            self.unknown, self.reason = self.unknown + 1, str(error)
+            return None
+
+
+def _content(info: Any) -> bytes:
+    """Return what a CameraInfo says, without its stamp."""
+    cdr = typestore().serialize_cdr(info, CAMERA_INFO)
+    return bytes(cdr)[12:]  # the header of CDR and the stamp
+
+
+def _odometry(bag: CameraBag) -> list[tuple[int, Any]]:
+    """Return time and message of the first topic with odometry, in the order of their times."""
+    first, found = '', []
+    for topic, time_ns, message in bag.messages_of(ODOMETRY):
+        first = first or topic
+        if topic != first:
+            break
+        found.append((time_ns, message))
+    return sorted(found, key=lambda one: one[0])
