@@ -24,7 +24,7 @@ def recording(number, quality, false_alerts=2, found=3):
     return RecordingResult(f'bags/drive{number}', {
         'frames_recorded': 10, 'labels': 10, 'duration_s': 60.0, 'anomalies': 4,
         'anomalies_alerted': found, 'false_alerts': false_alerts}, pixels.counts, True,
-        f'drive{number}')
+        name=f'drive{number}')
 
 
 # Drives differ much more from each other than the two models do on each drive.
