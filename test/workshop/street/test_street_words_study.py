@@ -44,8 +44,10 @@ def test_products_with_words_are_what_the_runtime_computes(subject, frame):
     answer = subject.model(frame.image)
     found = subject.detector.detect(frame.image, prompts)
     u = answer.score(uncertainty, words)
-    assert found.uncertainty.std() > 0.003
-    assert np.abs(u.numpy() - found.uncertainty).max() < 5e-5
+    # Random weights give known classes little, so the spread is the measure.
+    spread = found.uncertainty.std()
+    assert spread > 1e-4
+    assert np.abs(u.numpy() - found.uncertainty).max() < spread / 20
     best = answer.naming(words).argmax(0).numpy()
     assert (best == found.best_known).mean() > 0.999
     assert answer.on_picture(u).shape == (176, 320)

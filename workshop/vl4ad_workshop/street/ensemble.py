@@ -42,10 +42,10 @@ class EnsembleConstants:
     top: int = 10
     in_temperature: float = 0.05
     in_void: float = 0.75
-    out_temperature: float = 0.035
+    out_temperature: float = 0.05
     out_void: float = 0.35
     near: float = 0.75
-    floor: float = 1e-3
+    floor: float = 3e-4
 
 
 def ensemble(street: Tensor, embedding: Tensor, names: Tensor, names_of_word: Sequence[int],

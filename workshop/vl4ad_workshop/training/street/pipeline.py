@@ -131,7 +131,8 @@ def trained_head(parts: dict[str, FeatureSet], recipe: StreetRecipe, work: Path,
                  seed: int) -> StreetHead:
     """Train the head, or load it if it was trained on the same data with the same numbers."""
     file = work / f'head-{seed}.pt'
-    key = digest(asdict(recipe), {part: features.key for part, features in parts.items()}, seed)
+    key = digest(recipe_of_head(recipe), {part: features.key for part, features in parts.items()},
+                 seed)
     head = StreetHead(len(WORDS), recipe.head_width)
     if file.exists():
         saved = torch.load(file, map_location='cpu', weights_only=True)
@@ -181,6 +182,15 @@ def recipe_of_features(recipe: StreetRecipe) -> dict[str, Any]:
     """Return the numbers of a recipe on which the features depend."""
     names = ('height', 'width', 'scales', 'padding_rgb', 'most_pictures', 'evaluation_pictures',
              'video_objects', 'video_step', 'ego_lane', 'pasting_lane', 'horizon', 'composites')
+    values = asdict(recipe)
+    return {name: values[name] for name in names}
+
+
+def recipe_of_head(recipe: StreetRecipe) -> dict[str, Any]:
+    """Return the numbers of a recipe on which the head depends, besides those of the features."""
+    names = ('head_width', 'steps', 'batch', 'part_weight', 'crop', 'small_area', 'small_weight',
+             'learning_rate', 'weight_decay', 'clip_norm', 'rarest_weight', 'clean_weight',
+             'clean_most')
     values = asdict(recipe)
     return {name: values[name] for name in names}
 
