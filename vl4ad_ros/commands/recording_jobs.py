@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -62,7 +62,8 @@ Work = Callable[[RecordingJob, CameraBag, Detector], Found]
 """What is done with a recording that has been opened, and with the detector of the process."""
 
 
-def run_jobs(work: Work[Found], jobs: Sequence[RecordingJob]) -> Iterator[Outcome[Found]]:
+def run_jobs(work: Work[Found], jobs: Sequence[RecordingJob]
+             ) -> Generator[Outcome[Found], None, None]:
     """
     Do the same work on each recording; one that cannot be read does not stop the others.
 

@@ -100,7 +100,8 @@ def _moments(stored: Sequence[Stored], kind: str) -> list[dict[str, Any]]:
 
 
 def _size(data: bytes) -> tuple[int, int]:
-    return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE).shape[:2]
+    picture: Any = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE)
+    return picture.shape[:2]
 
 
 def _charts(stored: Sequence[Stored], threshold: float) -> list[dict[str, Any]]:
