@@ -118,8 +118,8 @@ def report(studies: Sequence[Study], tables: Sequence[Table]) -> str:
     skipped = studies[0].get('skipped', {})
     parts = [f'Skipped: {part}, because {why}.' for part, why in skipped.items()]
     parts += ['## Stages', stages(studies),
-             'The cells of the following tables are AP / AUROC / FPR95 / AUROC over the pixels of '
-             'objects, in %.']
+              'The cells of the following tables are AP / AUROC / FPR95 / AUROC over the pixels '
+              'of objects, in %.']
     for i, table in enumerate(tables):
         if table.title in skipped:
             continue

@@ -62,7 +62,7 @@ def run(options: argparse.Namespace) -> int:
     with _scratch(options) as scratch, closing(Model(settings)) as model:
         found = evaluate_recordings(jobs_of(options, settings, scratch), model)
         if options.out and found.stored:
-            evaluation_report.write(found, model.detector, settings, options)
+            evaluation_report.write(found, settings, options)
     if found.stopped:
         raise KeyboardInterrupt
     print(_printed(found, options))

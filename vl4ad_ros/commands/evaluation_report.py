@@ -11,35 +11,35 @@ import platform
 import shlex
 import sys
 
+from vl4ad_ros.bundle import Bundle
 from vl4ad_ros.commands.bench import machine
 from vl4ad_ros.commands.evaluate_recordings import Evaluation
 from vl4ad_ros.evaluation.evaluation_folder import (
     METRICS, metrics_of, RECORDINGS, REPORT, RUN, write_metrics)
 from vl4ad_ros.evaluation.report_page import report_page
-from vl4ad_ros.inference.detector import Detector
 from vl4ad_ros.outputs import replaced
 from vl4ad_ros.settings import ROWS, Settings
 
 
-def write(found: Evaluation, detector: Detector, settings: Settings,
-          options: argparse.Namespace) -> None:
+def write(found: Evaluation, settings: Settings, options: argparse.Namespace) -> None:
     """
     Write `report.html`, `metrics.json` and `run.json`, and print where they are.
 
     :param found: what came out; at least one recording has a result.
-    :param detector: the model.
     :param settings: the parameters of the node.
     :param options: parsed arguments of `vl4ad evaluate`.
     """
-    vocabulary = settings.vocabulary(detector.default_vocabulary)
+    bundle = Bundle.open(settings.model_bundle)
+    vocabulary = settings.vocabulary(bundle.vocabulary)
     digest = hashlib.sha256(json.dumps(
-        sorted(detector.bundle.files.items())).encode()).hexdigest()
+        sorted(bundle.files.items())).encode()).hexdigest()
     parameters = {name: getattr(settings, row.attribute) for name, row in ROWS.items()}
     metrics = metrics_of(found.results, {
-        'model': detector.bundle.name, 'model_digest': digest, 'backend': detector.backend.name,
+        'model': bundle.name, 'model_digest': digest,
+        'backend': found.stored[0].result.figures['backend'],
         'parameters': {**{name: list(value) if isinstance(value, tuple) else value
                           for name, value in parameters.items()},
-                       'model.bundle': detector.bundle.name},
+                       'model.bundle': bundle.name},
         'prompts': {'known': [str(c) for c in vocabulary.known],
                     'anomaly': [str(c) for c in vocabulary.anomaly]}})
     facts = machine(settings.model_device)
@@ -47,7 +47,7 @@ def write(found: Evaluation, detector: Detector, settings: Settings,
            'seconds': round(sum(stored.run.seconds for stored in found.stored), 3),
            'command': shlex.join(['vl4ad', *sys.argv[1:]]), 'host': platform.node(),
            'left_out': found.left_out,
-           'notice': ' '.join(filter(None, (detector.bundle.notice, detector.bundle.terms))),
+           'notice': ' '.join(filter(None, (bundle.notice, bundle.terms))),
            'machine': facts}
     names = [result.name for result in found.results]
     title = f'Evaluation of {names[0]}' + (
