@@ -1,11 +1,12 @@
 # Copyright 2026 vl4ad_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""A ROS domain for every process of a test run, and fixtures that several folders share."""
+"""A ROS domain and a handler of Ctrl-C for every test process; fixtures of several folders."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
+import signal
 
 from domains import own_domain
 import pytest
@@ -14,6 +15,8 @@ os.environ['ROS_DOMAIN_ID'] = own_domain()
 os.environ['ROS_AUTOMATIC_DISCOVERY_RANGE'] = 'LOCALHOST'
 if os.environ.get('ROS_DISTRO') == 'humble':
     os.environ['ROS_LOCALHOST_ONLY'] = '1'
+# A shell starts background commands with SIGINT ignored, and child processes would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 if 'PYTEST_XDIST_WORKER' in os.environ:
     # Each worker has a core; threads that wait for a core that another worker uses slow both down.
     os.environ.setdefault('OMP_NUM_THREADS', '1')

@@ -210,7 +210,7 @@ def test_a_precision_that_is_too_coarse_is_refused(half, tmp_path, monkeypatch, 
 
 
 def test_weights_beyond_the_precision_are_refused(
-        half, copied_graphs, tmp_path, monkeypatch, capsys):
+        half, tmp_path, monkeypatch, capsys):
     """Even if what they make infinite is not seen in the reference frames."""
     def spoilt(bundle):
         network = open_network(bundle)

@@ -17,7 +17,8 @@ from vl4ad_ros.cli import main  # noqa: E402
 from vl4ad_ros.inference.backend import BackendOptions, open_backend  # noqa: E402
 from vl4ad_workshop.network.bundle_network import open_network  # noqa: E402
 
-TOLERANCE, OTHER_CELLS = 5e-5, 1e-3
+# Where no known class has more than the floor of the ensemble, rounding decides which is best.
+TOLERANCE, OTHER_CELLS = 5e-5, 3e-3
 # Slow, wrong or unknown in some TensorRT, as in test_engine_graphs.py.
 DENIED = {'GridSample', 'NonZero', 'If', 'Loop', 'Scan', 'ScatterND', 'ScatterElements', 'Einsum',
           'GatherElements', 'GatherND', 'TopK', 'Range', 'Dropout', 'BatchNormalization', 'Pad'}

@@ -54,7 +54,8 @@ def test_trains_writes_and_calibrates(folders, without_downloads, tmp_path, caps
 
     status, out, printed = train(0)
     assert status == 0, printed.err
-    assert 'found CamVid: ' in printed.out and 'missing' not in printed.out
+    assert 'found CamVid: ' in printed.out and 'CamVid or Cityscapes is missing' not in printed.out
+    assert 'DAVIS is missing' in printed.out and 'Penn-Fudan is missing' in printed.out
     bundle = Bundle.open(out)
     record = bundle.provenance
     assert record['seed'] == 0 and record['data']['streets'] == {'CamVid': 3}
