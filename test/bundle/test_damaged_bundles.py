@@ -11,6 +11,7 @@ import json
 import os
 from pathlib import Path
 import pwd
+import re
 import shutil
 from threading import Thread
 import time
@@ -446,9 +447,10 @@ LYING = {
     'a number of concepts': lambda f: np.savez(f, **embeddings(concepts=np.array('a'))),
     'no archive': lambda f: f.write_bytes(b'PK\3\4 rubbish'),
     'nothing': lambda f: f.write_bytes(b''),
-    'a method that Python lacks': lambda f: [np.savez(f, **embeddings()), f.write_bytes(
-        f.read_bytes().replace(b'PK\3\4\x2d\0\0\0\0\0', b'PK\3\4\x2d\0\0\0\x63\0')
-        .replace(b'PK\1\2\x2d\3\x2d\0\0\0\0\0', b'PK\1\2\x2d\3\x2d\0\0\0\x63\0'))],
+    # The method is the field before the time, in the header of a file and in the directory.
+    'a method that Python lacks': lambda f: [np.savez(f, **embeddings()), f.write_bytes(re.sub(
+        b'(PK\3\4.{4}|PK\1\2.{6})\0\0', lambda m: m[1] + b'\x63\0', f.read_bytes(),
+        flags=re.DOTALL))],
 }
 
 
