@@ -9,9 +9,6 @@ from typing import Any
 
 from vl4ad_ros.workers import Answer, answer_to, ATTEMPTS, Job, WorkerDied
 
-LOCAL = 'local'
-"""Address that stands for a cluster on this machine, which is started and ended with the jobs."""
-
 
 def run_on_ray(function: Callable[[Job], Answer], jobs: Sequence[Job], address: str,
                cpus: int) -> Iterator[tuple[int, Answer | WorkerDied]]:
@@ -21,7 +18,8 @@ def run_on_ray(function: Callable[[Job], Answer], jobs: Sequence[Job], address: 
     :param function: as in `workers.run_in_processes`. This package must be installed on every
         machine of the cluster, in the same version.
     :param jobs: what it is called with.
-    :param address: of the cluster, as `ray.init` takes it; `LOCAL` starts one.
+    :param address: of the cluster, as `ray.init` takes it; 'local' starts one on this machine,
+        which ends with the jobs.
     :param cpus: number of CPUs that one job keeps busy.
     :returns: as `workers.run_in_processes`; Ray gives a job to another process if the first one
         dies.

@@ -23,10 +23,10 @@ MOST_MOMENTS = 9
 _COLUMNS = (
     ('frames', '{frames_processed}'), ('duration', '{duration_s:.1f} s'),
     ('AP', '{pixel_ap:.3f}'), ('FPR95', '{fpr95:.3f}'), ('AUROC', '{pixel_auroc:.3f}'),
-    ('alerted', '{anomalies_alerted} of {anomalies}'),
+    ('objects alerted', '{anomalies_alerted} of {anomalies}'),
     ('time to alert', '{time_to_alert_s:.2f} s'),
-    ('distance', '{distance_at_alert_m:.1f} m'), ('alerts', '{alerts}'),
-    ('false', '{false_alerts}'), ('false / min', '{false_alerts_per_minute:.1f}'),
+    ('distance at alert', '{distance_at_alert_m:.1f} m'), ('alerts', '{alerts}'),
+    ('false alerts', '{false_alerts}'), ('false / min', '{false_alerts_per_minute:.1f}'),
     ('false / km', '{false_alerts_per_km:.1f}'))
 _TILES = (
     ('average precision (pixels)', '{pixel_ap:.3f}'),
