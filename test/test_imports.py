@@ -26,7 +26,7 @@ MAY_IMPORT = {
     'bundle': {'files', 'prompts'},
     'inference': {'signals', 'processes', 'files', 'prompts', 'bundle'},
     'obstacles': {'prompts', 'bundle', 'inference'},
-    'settings.py': {'files', 'prompts', 'images', 'bundle', 'inference', 'obstacles'},
+    'settings': {'files', 'prompts', 'images', 'bundle', 'inference', 'obstacles'},
     'evaluation': {'signals', 'files', 'outputs', 'prompts', 'images', 'bundle', 'inference',
                    'obstacles', 'settings'},
     'composing': {'files', 'outputs', 'evaluation', 'obstacles'},

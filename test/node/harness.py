@@ -57,14 +57,16 @@ class Outside:
 
     def __init__(self, context: rclpy.Context, watch: tuple[str, ...] = (),
                  image_type: type = Image, topic: str = 'image',
-                 name: str = 'vl4ad_detector') -> None:
+                 name: str = 'vl4ad_detector', camera: str = '') -> None:
         self.name = name
         self.node = Node(f'outside_{name}'.replace('/', '_'), context=context)
         self.executor = SingleThreadedExecutor(context=context)
         self.executor.add_node(self.node)
         self.received: dict[str, list[Any]] = defaultdict(list)
         self.camera = self.node.create_publisher(image_type, topic, qos.image_result())
-        for output in ('mask', 'detections', 'alerts', *watch):
+        self.outputs = [f'{camera}/{output}' if camera else output
+                        for output in ('mask', 'detections', 'alerts')]
+        for output in (*self.outputs, *watch):
             self.watch(output)
         self._listen(LabelInfo, f'/{name}/label_info', 'label_info', qos.latched())
         self._listen(DiagnosticArray, '/diagnostics', 'diagnostics', qos.event())
@@ -83,7 +85,8 @@ class Outside:
 
     def watch(self, name: str) -> Any:
         """Subscribe to an output; return the subscription."""
-        return self._listen(TYPES[name], f'/{self.name}/{name}', name, qos.event())
+        return self._listen(TYPES[name.rpartition('/')[2]], f'/{self.name}/{name}', name,
+                            qos.event())
 
     def until(self, condition: Callable[[], Any], what: str, timeout_s: float = TIMEOUT_S) -> Any:
         """Spin until `condition` returns something true, and return it."""
@@ -146,7 +149,7 @@ class Outside:
     def wait_for_match(self, *names: str) -> None:
         """Wait until the camera has a subscriber and the watched outputs a publisher."""
         self.until(self.camera.get_subscription_count, 'the node to subscribe')
-        for name in ('mask', 'detections', 'alerts', *names):
+        for name in (*self.outputs, *names):
             self.until(lambda: self.node.count_publishers(f'/{self.name}/{name}'), name)
 
     def header(self) -> Header:

@@ -312,7 +312,7 @@ def test_failing_inference_deactivates_and_says_why(bench, monkeypatch):
 
 
 def test_what_fails_on_one_frame_costs_that_frame_only(bench, monkeypatch):
-    outputs = bench.detector_node._loaded.camera._outputs
+    outputs = bench.detector_node._loaded.cameras._cameras['']._outputs
     with monkeypatch.context() as patch:
         patch.setattr(outputs, 'publish', None)
         bench.send(scene())

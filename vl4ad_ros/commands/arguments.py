@@ -187,11 +187,13 @@ def node_parameters(options: argparse.Namespace) -> dict[str, Any]:
     :param options: parsed arguments of a verb that called `add_bundle_argument`.
     :raises ParameterError: if the file cannot be read or has a value that the node would refuse.
     """
-    from vl4ad_ros.settings import read_parameter_file, ROWS, Settings, unknown_names
+    from vl4ad_ros.settings import (
+        OF_CAMERAS, read_parameter_file, ROWS, Settings, unknown_names)
     given = read_parameter_file(options.params) if getattr(options, 'params', None) else {}
-    for sentence in unknown_names(given):
+    for sentence in unknown_names(given, given.get('cameras') or ()):
         warn(sentence)
-    values = {name: value for name, value in given.items() if name in ROWS}
+    values = {name: value for name, value in given.items()
+              if name in ROWS or name.partition('.')[2] in OF_CAMERAS}
     if options.bundle is not None:
         values['model.bundle'] = options.bundle
     bundle = Settings().changed(values).model_bundle

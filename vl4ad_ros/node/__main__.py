@@ -40,7 +40,7 @@ def main(args: list[str] | None = None) -> int:
     from vl4ad_ros.node.background import is_busy
     from vl4ad_ros.node.dds import use_profile
     from vl4ad_ros.node.detector_node import DetectorNode
-    from vl4ad_ros.node.parameters import ParameterError
+    from vl4ad_ros.settings import ParameterError
     from vl4ad_ros.prompts.vocabulary import VocabularyError
 
     use_profile()

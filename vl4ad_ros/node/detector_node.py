@@ -22,17 +22,18 @@ from vl4ad_ros.bundle.prompt_encoder import Prompts
 from vl4ad_ros.inference.detector import Detector
 from vl4ad_ros.inference.errors import FatalBackendError
 from vl4ad_ros.node import background, messages, qos
-from vl4ad_ros.node.camera import Camera
+from vl4ad_ros.node.cameras import Cameras
 from vl4ad_ros.node.dds import shared_memory_problem
 from vl4ad_ros.node.diagnostics import Diagnostics, INTERVAL_S
 from vl4ad_ros.node.frames import Configuration
 from vl4ad_ros.node.lifecycle import PatientLifecycleNode, transition
 from vl4ad_ros.node.loading import load
-from vl4ad_ros.node.parameters import declare
+from vl4ad_ros.node.parameters import declare, declare_own
 from vl4ad_ros.node.prompt_changes import PromptChanges
 from vl4ad_ros.node.python_log import forwarded
 from vl4ad_ros.prompts.vocabulary import script_warnings
-from vl4ad_ros.settings import NODE_NAME, ParameterError, ROWS, Settings, unknown_names
+from vl4ad_ros.settings import (
+    NODE_NAME, OF_CAMERAS, ParameterError, ROWS, Settings, unknown_names)
 
 _CHECK_S = 0.1
 """Seconds between two checks for a signal while the model loads."""
@@ -43,7 +44,7 @@ class _Loaded:
     """What exists only while the node is configured."""
 
     detector: Detector
-    camera: Camera
+    cameras: Cameras
     label_info: Publisher
     changes: PromptChanges
 
@@ -79,7 +80,7 @@ class DetectorNode(PatientLifecycleNode):
         except ValueError:
             self.destroy_node()
             raise
-        for sentence in unknown_names(self._parameter_overrides):
+        for sentence in unknown_names(self._parameter_overrides, self._settings.cameras):
             self.get_logger().warning(sentence)
         memory_problem = shared_memory_problem()
         if memory_problem:
@@ -87,6 +88,10 @@ class DetectorNode(PatientLifecycleNode):
         self.add_on_set_parameters_callback(self._change_parameters)
         self._trouble_noticed = self.create_guard_condition(self._act_on_trouble)
         self._prompts_encoded = self.create_guard_condition(self._put_prompts_into_force)
+        # rclpy undeclares a parameter that is set to nothing, which is how a camera's own value is
+        # taken away.
+        self._parameter_removed = self.create_guard_condition(
+            lambda: declare_own(self, self._settings.cameras))
         self._diagnostics = Diagnostics(self, memory_problem)
         # A steady clock, because diagnostics must not stop when /clock pauses.
         self.create_timer(
@@ -103,13 +108,13 @@ class DetectorNode(PatientLifecycleNode):
             return
         loaded.changes.cancel()
         self.destroy_publisher(loaded.label_info)
-        loaded.camera.close()
+        loaded.cameras.close()
         # A lost GPU is left to the end of the process: freeing it may fail or hang.
         if self._fatal is None:
             loaded.detector.close()
 
-    def _stop_camera(self) -> None:
-        self._configured.camera.stop()
+    def _stop_cameras(self) -> None:
+        self._configured.cameras.stop()
         super().on_deactivate(LifecycleState('inactive', State.PRIMARY_STATE_INACTIVE))
 
     @transition(undo=release)
@@ -120,6 +125,8 @@ class DetectorNode(PatientLifecycleNode):
         :param state: the previous state.
         :returns: SUCCESS, and the node becomes inactive; FAILURE, and it stays unconfigured.
         """
+        # This calls back to set the start values that they have.
+        declare_own(self, self._settings.cameras)
         settings = self._settings
         try:
             with forwarded(self._log_progress, self._log_warning):
@@ -132,13 +139,13 @@ class DetectorNode(PatientLifecycleNode):
             self._activity = ''
         detector, prompts = model.detector, model.prompts
         try:
-            camera = Camera(self, detector, Configuration(settings, prompts), model.convert_raw,
-                            self._give_up)
+            cameras = Cameras(self, detector, Configuration(settings, prompts), model.convert_raw,
+                              self._give_up)
         except Exception:
             detector.close()
             raise
         self._loaded = loaded = _Loaded(
-            detector, camera, self.create_publisher(LabelInfo, '~/label_info', qos.latched()),
+            detector, cameras, self.create_publisher(LabelInfo, '~/label_info', qos.latched()),
             PromptChanges(detector, self._prompts_encoded.trigger))
         self._trouble = self._prompt_trouble = ''
         vocabulary = prompts.vocabulary
@@ -155,7 +162,7 @@ class DetectorNode(PatientLifecycleNode):
         self._publish_label_info(loaded)
         return super().on_configure(state)
 
-    @transition(undo=_stop_camera)
+    @transition(undo=_stop_cameras)
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """
         Begin to take images.
@@ -165,7 +172,7 @@ class DetectorNode(PatientLifecycleNode):
         """
         answer = super().on_activate(state)
         self._trouble = ''
-        self._configured.camera.start()
+        self._configured.cameras.start()
         return answer
 
     @transition()
@@ -176,7 +183,7 @@ class DetectorNode(PatientLifecycleNode):
         :param state: the previous state.
         :returns: SUCCESS, and the node becomes inactive; ERROR if the inference hangs.
         """
-        self._configured.camera.stop()
+        self._configured.cameras.stop()
         return super().on_deactivate(state)
 
     @transition()
@@ -223,7 +230,7 @@ class DetectorNode(PatientLifecycleNode):
     def _state(self) -> str:
         if self._loaded is None:
             return 'unconfigured'
-        return 'active' if self._loaded.camera.running else 'inactive'
+        return 'active' if self._loaded.cameras.running else 'inactive'
 
     def _log_progress(self, line: str) -> None:
         self._activity = f'configuring: {line}'
@@ -246,7 +253,8 @@ class DetectorNode(PatientLifecycleNode):
         New prompts come into force when they are encoded, together with all other values that
         were set in the same call.
         """
-        values = {p.name: p.value for p in parameters if p.name in ROWS}
+        values = {p.name: p.value for p in parameters
+                  if p.name in ROWS or p.name.partition('.')[2] in OF_CAMERAS}
         if not values:
             return SetParametersResult(successful=True)  # rclpy's own, such as qos_overrides.*
         try:
@@ -258,6 +266,8 @@ class DetectorNode(PatientLifecycleNode):
             # An exception would end the executor.
             return SetParametersResult(successful=False, reason=str(error))
         self._settings = settings
+        if None in values.values():
+            self._parameter_removed.trigger()
         return SetParametersResult(successful=True)
 
     def _apply(self, loaded: _Loaded, settings: Settings, sets_prompts: bool) -> None:
@@ -269,8 +279,8 @@ class DetectorNode(PatientLifecycleNode):
         if sets_prompts and (differs or self._prompt_trouble):
             loaded.changes.begin(settings)
             return
-        before = loaded.camera.configuration
-        loaded.camera.configuration = replace(before, settings=settings)
+        before = loaded.cameras.configuration
+        loaded.cameras.configuration = replace(before, settings=settings)
         if settings.threshold != before.settings.threshold:
             self._publish_label_info(loaded)
 
@@ -289,7 +299,7 @@ class DetectorNode(PatientLifecycleNode):
                 self._give_up(error)
             return
         self._prompt_trouble = ''
-        loaded.camera.configuration = Configuration(self._settings, outcome.result())
+        loaded.cameras.configuration = Configuration(self._settings, outcome.result())
         self._warn_of_prompts(loaded, outcome.result())
         self._publish_label_info(loaded)
 
@@ -302,7 +312,7 @@ class DetectorNode(PatientLifecycleNode):
 
     def _publish_label_info(self, loaded: _Loaded) -> None:
         header = Header(stamp=self.get_clock().now().to_msg())
-        configuration = loaded.camera.configuration
+        configuration = loaded.cameras.configuration
         loaded.label_info.publish(messages.label_info(
             header, configuration.prompts.vocabulary, configuration.settings.threshold))
 
@@ -331,4 +341,4 @@ class DetectorNode(PatientLifecycleNode):
         else:
             self._diagnostics.publish(
                 self._state, self._activity, self._trouble or self._prompt_trouble,
-                loaded.detector, loaded.camera, loaded.changes.pending)
+                loaded.detector, loaded.cameras, loaded.changes.pending)

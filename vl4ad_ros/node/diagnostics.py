@@ -1,6 +1,6 @@
 # Copyright 2026 vl4ad_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""`/diagnostics`: one status for the model and, while images are taken, one for the images."""
+"""`/diagnostics`: one status for the model and, while images are taken, one for each camera."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from std_msgs.msg import Header
 from vl4ad_ros.bundle.coverage import coverage_warning
 from vl4ad_ros.inference.detector import Detector
 from vl4ad_ros.node import messages, qos
-from vl4ad_ros.node.camera import Camera
+from vl4ad_ros.node.cameras import Cameras
 
 INTERVAL_S = 1.0
 """Seconds between two messages (REP-107)."""
@@ -33,7 +33,7 @@ class Diagnostics:
         self._node = node
         self._memory_problem = memory_problem
         self._publisher = node.create_publisher(DiagnosticArray, '/diagnostics', qos.event())
-        self._last_level: bytes = DiagnosticStatus.OK
+        self._last_levels: dict[str, bytes] = {}
         self._published = 0.0
 
     @property
@@ -42,7 +42,7 @@ class Diagnostics:
         return time.monotonic() - self._published > INTERVAL_S
 
     def publish(self, state: str, activity: str, trouble: str, detector: Detector | None = None,
-                camera: Camera | None = None, prompts_pending: bool = False) -> None:
+                cameras: Cameras | None = None, prompts_pending: bool = False) -> None:
         """
         Publish one message.
 
@@ -50,16 +50,16 @@ class Diagnostics:
         :param activity: what the node is doing now, a sentence, or ''.
         :param trouble: what keeps the node from working, a sentence, or ''.
         :param detector: of a configured node.
-        :param camera: of a configured node.
+        :param cameras: of a configured node.
         :param prompts_pending: whether new prompts are being encoded.
         """
         self._published = time.monotonic()
         level, sentence = DiagnosticStatus.OK, activity or state
         # Tools that read recorded diagnostics expect a constant id.
         values, hardware = {'state': state}, self._node.get_fully_qualified_name()
-        if detector is not None and camera is not None:
+        if detector is not None and cameras is not None:
             bundle, backend = detector.bundle, detector.backend
-            prompts = camera.configuration.prompts
+            prompts = cameras.configuration.prompts
             values.update({'bundle': bundle.name, 'notice': bundle.notice,
                            'prompts': prompts.digest[:12],
                            'prompts and calibration': coverage_warning(
@@ -75,13 +75,13 @@ class Diagnostics:
             level, sentence = DiagnosticStatus.WARN, f'{sentence}: {self._memory_problem}'
         name = self._node.get_name()
         statuses = [messages.status(f'{name}: model', level, sentence, hardware, values)]
-        report = None if camera is None else camera.report()
-        if report is not None:
+        for camera, report in ({} if cameras is None else cameras.reports()).items():
             level, sentence, values = report
-            statuses.append(messages.status(f'{name}: image', level, sentence, hardware, values))
-            if level > self._last_level:
+            part = f'{camera} image' if camera else 'image'
+            statuses.append(messages.status(f'{name}: {part}', level, sentence, hardware, values))
+            if level > self._last_levels.get(camera, DiagnosticStatus.OK):
                 self._node.get_logger().warning(sentence)
-            self._last_level = level
+            self._last_levels[camera] = level
         self._publisher.publish(DiagnosticArray(
             header=Header(stamp=self._node.get_clock().now().to_msg()), status=statuses))
 

@@ -19,6 +19,7 @@ from vl4ad_ros.inference.errors import BackendError, FatalBackendError
 from vl4ad_ros.node.ground_source import GroundSource
 from vl4ad_ros.node.health import Health
 from vl4ad_ros.node.lifecycle import sentence
+from vl4ad_ros.node.obstacle_outputs import ObstacleOutputs
 from vl4ad_ros.node.outputs import Outputs
 from vl4ad_ros.obstacles.pipeline import Pipeline
 from vl4ad_ros.settings import Settings
@@ -59,42 +60,66 @@ class Received(NamedTuple):
     at_ns: int
 
 
+class Faults:
+    """
+    Counts the frames in a row, of all cameras, that could not be processed.
+
+    A camera that makes every one of its frames fail does not stop the node while the frames of
+    others can be processed.
+
+    :ivar in_a_row: the count.
+    """
+
+    def __init__(self) -> None:
+        self.in_a_row = 0
+
+
 class FrameProcessor:
     """
     Processes the images of one camera from one activation to the next deactivation.
 
     :param node: gives the clock and the log.
+    :param camera: name of the camera; '' for the only one.
     :param topic: of the images, for the log.
     :param detector: runs the network.
     :param convert: converts a message to RGB.
     :param ground: gives the ground as each image shows it.
     :param outputs: publishes the results.
+    :param obstacles: publishes what stands on the ground, for all cameras.
     :param health: counts what happens to the images.
+    :param faults: are counted for all cameras.
     :param give_up: is called when no further image can be processed: with a `FatalBackendError`
         if only a new process can.
     """
 
-    def __init__(self, node: LifecycleNode, topic: str, detector: Detector, convert: Convert,
-                 ground: GroundSource, outputs: Outputs, health: Health,
+    def __init__(self, node: LifecycleNode, camera: str, topic: str, detector: Detector,
+                 convert: Convert, ground: GroundSource, outputs: Outputs,
+                 obstacles: ObstacleOutputs, health: Health, faults: Faults,
                  give_up: Callable[[Exception], None]) -> None:
         """Start with no tracks, and with nothing known of the camera's values."""
         self._node = node
+        # A logger of its own, because the limit on its log lines must not silence other cameras.
+        self._log = node.get_logger().get_child(camera) if camera else node.get_logger()
+        self._camera = camera
         self._topic = topic
         self._detector = detector
         self._convert = convert
         self._ground = ground
         self._outputs = outputs
+        self._obstacles = obstacles
         self._health = health
+        self._faults = faults
         self._give_up = give_up
         self._pipeline = Pipeline()
         self._depth = SampleDepth()
 
-    def process(self, received: Received, configuration: Configuration) -> None:
+    def process(self, received: Received, configuration: Configuration) -> bool:
         """
         Process one image; an image that cannot be processed is dropped, counted and logged.
 
         :param received: the message.
         :param configuration: used for the whole frame.
+        :returns: whether the results were published.
         """
         began = time.monotonic()
         settings, header = configuration.settings, received.message.header
@@ -107,9 +132,9 @@ class FrameProcessor:
         except Exception as error:
             reason = sentence(error)
             self._health.refused(reason)
-            self._node.get_logger().warning(
+            self._log.warning(
                 f'{self._topic}: {reason}', throttle_duration_sec=_LOG_INTERVAL_S)
-            return
+            return False
         try:
             prediction = self._detector.detect(image, configuration.prompts)
             stages = dict(self._detector.backend.stages)
@@ -117,29 +142,35 @@ class FrameProcessor:
             stamp_ns = 10 ** 9 * header.stamp.sec + header.stamp.nanosec
             view = self._ground.view(header, stamp_ns, prediction.image_size, settings.mounting)
             self._health.no_ground = self._ground.unknown
+            motion = self._ground.motion(stamp_ns)
             result = self._pipeline.process(
-                prediction, stamp_ns, received.at_ns, settings.limits, view,
-                self._ground.motion(stamp_ns))
+                prediction, stamp_ns, received.at_ns, settings.limits, view, motion)
             self._outputs.publish(header, image, prediction, result, settings)
+            self._obstacles.publish(self._camera, header, result, motion, received.at_ns,
+                                    settings)
         except FatalBackendError as error:
             self._give_up(error)
-            return
+            return False
         except Exception as error:
             if self._node.context.ok():
                 self._drop(error, settings.health_fault_limit)
-            return
+            return False
+        self._faults.in_a_row = 0
         if result.reset:
-            self._node.get_logger().warning(f'tracking was reset: {result.reset}',
-                                            throttle_duration_sec=_LOG_INTERVAL_S)
+            self._log.warning(
+                f'{self._topic}: tracking was reset: {result.reset}',
+                throttle_duration_sec=_LOG_INTERVAL_S)
         now_ns = self._node.get_clock().now().nanoseconds
         self._health.processed(result, stamp_ns, received.at_ns, now_ns,
                                time.monotonic() - began, stages)
+        return True
 
     def _drop(self, error: Exception, limit: int) -> None:
         """Drop the frame, and give up after `limit` frames in a row that failed."""
         reason = sentence(error)
         self._health.fault(f'processing failed: {reason}')
-        self._node.get_logger().error(
-            f'processing failed: {reason}', throttle_duration_sec=_LOG_INTERVAL_S)
-        if self._health.faults_in_a_row >= limit:
+        self._faults.in_a_row += 1
+        self._log.error(
+            f'{self._topic}: processing failed: {reason}', throttle_duration_sec=_LOG_INTERVAL_S)
+        if self._faults.in_a_row >= limit:
             self._give_up(BackendError(f'{limit} failures in a row, the last: {reason}'))

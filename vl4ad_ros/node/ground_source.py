@@ -1,31 +1,28 @@
 # Copyright 2026 vl4ad_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""The ground and the motion at each image: from CameraInfo, the pose of the camera, odometry."""
+"""The ground at each image of a camera: from CameraInfo and the pose of the camera."""
 
 from __future__ import annotations
 
 import time
 
-from nav_msgs.msg import Odometry
 from rclpy.lifecycle import LifecycleNode
 from sensor_msgs.msg import CameraInfo
 from std_msgs.msg import Header
 
 from vl4ad_ros.node import qos
-from vl4ad_ros.node.tf_pose import open_tf, TfPose
+from vl4ad_ros.node.vehicle_source import VehicleSource
 from vl4ad_ros.obstacles.ground_view import GroundView
-from vl4ad_ros.obstacles.motion import Motion, MotionLog
-from vl4ad_ros.obstacles.mounting import Mounting, NoGround, PoseSource, UnknownPose
+from vl4ad_ros.obstacles.motion import Motion
+from vl4ad_ros.obstacles.mounting import Mounting, NoGround
 
 _START_S = 3.0
 """Seconds after activation in which a missing CameraInfo is not worth a log line."""
-_NO_TF = UnknownPose('TF is listened to only if camera.height_m is 0 when the node is activated; '
-                     'deactivate and activate it')
 
 
 class GroundSource:
     """
-    Takes CameraInfo, odometry and, if parameters do not give the pose of the camera, TF.
+    Takes the CameraInfo of one camera, and asks the vehicle for the rest.
 
     The executor's thread stores what comes; the worker asks for the view of each frame.
 
@@ -33,29 +30,27 @@ class GroundSource:
     :ivar unknown: why the last frame had no view, as a sentence; ``''`` if it had one.
     """
 
-    def __init__(self, node: LifecycleNode, image_topic: str, mounting: Mounting) -> None:
+    def __init__(self, node: LifecycleNode, camera: str, image_topic: str,
+                 vehicle: VehicleSource) -> None:
         """
         Subscribe.
 
-        :param node: creates the subscriptions, and gives the log.
+        :param node: creates the subscription, and gives the log.
+        :param camera: name of the camera; '' for the only one.
         :param image_topic: the full name of the topic of the uncompressed images.
-        :param mounting: decides whether TF is needed.
+        :param vehicle: gives the pose of the camera if parameters do not, and the motion.
         """
         self._node = node
-        self.topic = _info_topic(node, image_topic)
+        self._image_topic = image_topic
+        self._vehicle = vehicle
+        self.topic, self._remap = _info_topic(node, camera, image_topic)
         self.unknown = ''
         self._info: CameraInfo | None = None
         self._said: set[str] = set()
         self._began = time.monotonic()
-        self._motions = MotionLog()
-        self._subscriptions = [
-            node.create_subscription(kind, topic, take, profile,
-                                     qos_overriding_options=qos.overridable())
-            for kind, topic, take, profile in (
-                (CameraInfo, self.topic, self._take, qos.newest_image()),
-                (Odometry, 'odometry', self._motions.add, qos.stream()))]
-        self._source: PoseSource = _NO_TF if mounting.fixed else open_tf(
-            node, node.get_parameter('ground.frame_id').value)
+        self._subscription = node.create_subscription(
+            CameraInfo, self.topic, self._take, qos.newest_image(),
+            qos_overriding_options=qos.overridable())
 
     def view(self, header: Header, stamp_ns: int, image_size: tuple[int, int],
              mounting: Mounting) -> GroundView | None:
@@ -70,8 +65,9 @@ class GroundSource:
         try:
             if self._info is None:
                 raise NoGround(f'no CameraInfo has come on {self.topic}; remap '
-                               'camera_info:=<its topic>')
-            view = mounting.view(self._info, image_size, self._source, header.frame_id, stamp_ns)
+                               f'{self._remap}:=<its topic>')
+            view = mounting.view(self._info, image_size, self._vehicle.poses, header.frame_id,
+                                 stamp_ns)
         except NoGround as error:
             self.unknown = str(error)
             self._say(self.unknown)
@@ -85,14 +81,11 @@ class GroundSource:
 
         :param stamp_ns: stamp of the image, in ns.
         """
-        return self._motions.at(stamp_ns)
+        return self._vehicle.motion(stamp_ns)
 
     def close(self) -> None:
         """Unsubscribe; may be called once."""
-        for subscription in self._subscriptions:
-            self._node.destroy_subscription(subscription)
-        if isinstance(self._source, TfPose):
-            self._source.close()
+        self._node.destroy_subscription(self._subscription)
 
     def _take(self, info: CameraInfo) -> None:
         self._info = info
@@ -105,12 +98,18 @@ class GroundSource:
         if kind not in self._said:
             self._said.add(kind)
             self._node.get_logger().info(
-                f'no positions in metres, so ~/obstacles is not published: {reason}')
+                f'no positions in metres from {self._image_topic}, so ~/obstacles lacks them: '
+                f'{reason}')
 
 
-def _info_topic(node: LifecycleNode, image_topic: str) -> str:
-    """Return the remapped topic `camera_info`, else the one beside the image topic."""
-    resolved: str = node.resolve_topic_name('camera_info')
-    if resolved != node.get_namespace().rstrip('/') + '/camera_info':
-        return resolved
-    return image_topic.rpartition('/')[0] + '/camera_info'
+def _info_topic(node: LifecycleNode, camera: str, image_topic: str) -> tuple[str, str]:
+    """
+    Return the topic of CameraInfo and the name by which it is remapped.
+
+    It is the remapped topic `camera_info`, else the one beside the image topic.
+    """
+    name = f'{camera}/camera_info' if camera else 'camera_info'
+    resolved: str = node.resolve_topic_name(name)
+    if resolved != f'{node.get_namespace().rstrip("/")}/{name}':
+        return resolved, name
+    return image_topic.rpartition('/')[0] + '/camera_info', name

@@ -19,10 +19,6 @@ from vl4ad_ros.settings import Settings
 
 _WINDOW = 100
 """Percentiles are taken over this many results."""
-_PATIENCE_S, _FIRST_PATIENCE_S = 5.0, 60.0
-"""Shortest time after which an inference counts as hung, and that time for the first one."""
-_PATIENCE = 10
-"""An inference counts as hung after this many times its usual duration."""
 _CLOCK_SKEW_S = 0.1
 """The clocks of two machines may differ by this; a stamp further ahead is a wrong stamp."""
 _COUNTS = ('received', 'lost', 'processed', 'bad', 'faults', 'alerts published',
@@ -40,7 +36,6 @@ class Health:
     :ivar topic: of the images.
     :ivar depth: what is taken for full brightness of 16-bit values; '' for other images.
     :ivar no_ground: why the last frame has no positions in metres, a sentence; '' if it has.
-    :ivar faults_in_a_row: images in a row on which processing failed.
     """
 
     def __init__(self, topic: str) -> None:
@@ -54,18 +49,10 @@ class Health:
         self._work: deque[float] = deque(maxlen=_WINDOW)
         self._stages: dict[str, deque[float]] = {}
         self._last_good = self._last_received = time.monotonic()
-        self._pending_since: float | None = None
         self._last_reason = self._last_reset = self._unknown = ''
         self._most_severe = ''
         self._lost_since_received = self._image_bytes = 0
-        self.faults_in_a_row = 0
         self.depth = self.no_ground = ''
-
-    @property
-    def patience_s(self) -> float:
-        """Seconds after which an inference that has not ended counts as hung."""
-        with self._lock:
-            return self._patience()
 
     def received(self, size: int) -> None:
         """
@@ -78,8 +65,6 @@ class Health:
             self._image_bytes = size
             self._lost_since_received = 0
             self._last_received = time.monotonic()
-            if self._pending_since is None:
-                self._pending_since = self._last_received
 
     def lost(self, count: int) -> None:
         """
@@ -108,7 +93,6 @@ class Health:
         with self._lock:
             self._counts['processed'] += 1
             self._last_good = time.monotonic()
-            self._pending_since = None
             self._work.append(work_s)
             for stage, took_ms in stages_ms.items():
                 self._stages.setdefault(stage, deque(maxlen=_WINDOW)).append(took_ms)
@@ -126,7 +110,6 @@ class Health:
                 self._counts['resets'] += 1
                 self._last_reset = result.reset
             self._counts['regions left over'] += result.left_over
-            self.faults_in_a_row = 0
 
     def refused(self, reason: str) -> None:
         """
@@ -136,7 +119,6 @@ class Health:
         """
         with self._lock:
             self._counts['bad'] += 1
-            self._pending_since = None
             self._last_reason = reason
 
     def fault(self, reason: str) -> None:
@@ -147,12 +129,10 @@ class Health:
         """
         with self._lock:
             self._counts['faults'] += 1
-            self._pending_since = None
-            self.faults_in_a_row += 1
             self._last_reason = reason
 
     def report(self, settings: Settings, source: SourceProblem | None, publishers: int,
-               replaced: int) -> tuple[bytes, str, dict[str, str]]:
+               replaced: int, hung_s: float) -> tuple[bytes, str, dict[str, str]]:
         """
         Return level, sentence and values for diagnostics since the last report.
 
@@ -160,12 +140,13 @@ class Health:
         :param source: what keeps images away, or None.
         :param publishers: how many publishers the topic has.
         :param replaced: images that a newer one replaced before they were processed.
+        :param hung_s: seconds that an inference has hung; 0 if none hangs.
         :returns: the level is one of `DiagnosticStatus`; counts are since activation.
         """
         with self._lock:
             # Without a pose in the parameters, nobody may have asked for positions.
             no_ground = self.no_ground if settings.camera_height_m else ''
-            seen = self._observe(source, publishers, replaced, no_ground)
+            seen = self._observe(source, publishers, replaced, no_ground, hung_s)
             values = {
                 'topic': self.topic, 'publishers': str(publishers), 'replaced': str(replaced),
                 **{name: str(self._counts[name]) for name in _COUNTS},
@@ -184,27 +165,21 @@ class Health:
         return *assess(seen, settings), values
 
     def _observe(self, source: SourceProblem | None, publishers: int, replaced: int,
-                 no_ground: str) -> Observations:
+                 no_ground: str, hung_s: float) -> Observations:
         now = time.monotonic()
         new = self._counts - self._reported
         self._reported = self._counts.copy()
         p50, p95 = np.percentile(self._ages or [0.0], (50, 95))
-        waiting = 0.0 if self._pending_since is None else now - self._pending_since
         return Observations(
             topic=self.topic, source=source, publishers=publishers, replaced=replaced,
             received=self._counts['received'], new=new,
             since_received_s=now - self._last_received, since_good_s=now - self._last_good,
-            hung_s=waiting if waiting > self._patience() else 0.0,
+            hung_s=hung_s,
             lost_since_received=self._lost_since_received, image_bytes=self._image_bytes,
             age_p50_s=float(p50), age_p95_s=float(p95),
             arrival_s=float(np.median(self._arrivals)) if self._arrivals else 0.0,
             last_reason=self._last_reason, last_reset=self._last_reset, unknown=self._unknown,
             no_ground=no_ground)
-
-    def _patience(self) -> float:
-        if not self._work:
-            return _FIRST_PATIENCE_S
-        return max(_PATIENCE_S, _PATIENCE * float(np.median(self._work)))
 
 
 def _most_severe(alerts: tuple[Finding, ...]) -> str:

@@ -20,6 +20,7 @@ from visualization_msgs.msg import Marker, MarkerArray
 
 from vl4ad_ros.obstacles.ground_view import Placement
 from vl4ad_ros.obstacles.labels import label_names
+from vl4ad_ros.obstacles.merging import Obstacle
 from vl4ad_ros.obstacles.pipeline import ANOMALY, Finding
 from vl4ad_ros.obstacles.severity import CRITICAL, INFO, Severity, WARNING
 from vl4ad_ros.prompts.vocabulary import Vocabulary
@@ -88,6 +89,32 @@ def obstacles(header: Header, found: Iterable[Finding]) -> Detection3DArray:
     """
     return Detection3DArray(header=header, detections=[
         _obstacle(header, one, one.place) for one in found if one.place is not None])
+
+
+def merged_obstacles(header: Header, merged: Iterable[Obstacle]) -> Detection3DArray:
+    """
+    Return the obstacles that several cameras see, as `obstacles` does.
+
+    Behind the hypotheses of each obstacle there is one more for each camera that sees it, with the
+    class ``'camera:'`` and the name of the camera, the score that this camera gives, and the pose
+    that it gives. None of these scores exceeds that of the first hypothesis.
+
+    :param header: with the stamp of the input and the frame of the vehicle.
+    :param merged: the obstacles.
+    """
+    message = Detection3DArray(header=header)
+    for obstacle in merged:
+        finding = obstacle.finding
+        if finding.place is None:
+            continue
+        entry = _obstacle(header, finding, finding.place)
+        for sighting in obstacle.sightings:
+            seen = _hypothesis(f'camera:{sighting.camera}',
+                               min(sighting.finding.region.score, finding.region.score))
+            seen.pose = pose_of(sighting.place)
+            entry.results.append(seen)
+        message.detections.append(entry)
+    return message
 
 
 def pose_of(place: Placement) -> PoseWithCovariance:

@@ -10,8 +10,7 @@ import numpy as np
 from rclpy.lifecycle import LifecycleNode, LifecyclePublisher
 from sensor_msgs.msg import Image, PointCloud2
 from std_msgs.msg import Header
-from vision_msgs.msg import Detection2DArray, Detection3DArray
-from visualization_msgs.msg import MarkerArray
+from vision_msgs.msg import Detection2DArray
 
 from vl4ad_ros.inference.detector import Prediction
 from vl4ad_ros.node import messages, overlay, qos
@@ -23,12 +22,14 @@ from vl4ad_ros.settings import Settings
 
 class Outputs:
     """
-    The publishers of all results, from their creation to `close`.
+    The publishers of the results for the images of one camera, from their creation to `close`.
 
-    :param node: creates the publishers below its private name, `~/`.
+    :param node: creates the publishers below its private name.
+    :param camera: name of the camera: the topics are `~/<camera>/mask` and so on. '' stands for
+        the only one: `~/mask` and so on.
     """
 
-    def __init__(self, node: LifecycleNode) -> None:
+    def __init__(self, node: LifecycleNode, camera: str) -> None:
         """
         Create the publishers.
 
@@ -36,6 +37,7 @@ class Outputs:
             no publisher is left behind.
         """
         self._node = node
+        self._prefix = f'~/{camera}/' if camera else '~/'
         self._publishers: list[LifecyclePublisher] = []
         self._ground_points = GroundPoints()
         try:
@@ -45,10 +47,8 @@ class Outputs:
             self._labels = self._create(Image, 'labels', qos.image_result())
             self._confidence = self._create(Image, 'confidence', qos.image_result())
             self._points = self._create(PointCloud2, 'points', qos.image_result())
-            self._markers = self._create(MarkerArray, 'markers', qos.event())
             self._detections = self._create(Detection2DArray, 'detections', qos.event())
             self._alerts = self._create(Detection2DArray, 'alerts', qos.event())
-            self._obstacles = self._create(Detection3DArray, 'obstacles', qos.event())
         except Exception:
             self.close()
             raise
@@ -70,11 +70,6 @@ class Outputs:
         # An empty message would say that there is no obstacle, which may not be known yet.
         if result.alerts is not None:
             self._alerts.publish(messages.detections(header, result.alerts))
-        in_metres = messages.in_frame(header, settings.ground_frame_id)
-        if result.obstacles is not None:
-            self._obstacles.publish(messages.obstacles(in_metres, result.obstacles))
-            if self._markers.get_subscription_count():
-                self._markers.publish(messages.markers(in_metres, result.obstacles))
         if self._labels.get_subscription_count():
             self._labels.publish(messages.image(header, label_map(
                 prediction, settings.threshold, settings.alert_name_floor), 'mono8'))
@@ -82,9 +77,10 @@ class Outputs:
             self._confidence.publish(messages.image(
                 header, confidence_map(prediction, settings.threshold), 'mono8'))
         if result.view is not None and self._points.get_subscription_count():
-            self._points.publish(messages.points(in_metres, self._ground_points.of(
-                result.view,
-                ground_mask(prediction, settings.threshold, settings.ground_classes))))
+            self._points.publish(messages.points(
+                messages.in_frame(header, settings.ground_frame_id), self._ground_points.of(
+                    result.view,
+                    ground_mask(prediction, settings.threshold, settings.ground_classes))))
         if self._score.get_subscription_count():
             self._score.publish(messages.image(header, prediction.score, '32FC1'))
         if self._overlay.get_subscription_count():
@@ -100,6 +96,6 @@ class Outputs:
 
     def _create(self, kind: type, name: str, profile: Any) -> LifecyclePublisher:
         publisher = self._node.create_lifecycle_publisher(
-            kind, f'~/{name}', profile, qos_overriding_options=qos.overridable())
+            kind, f'{self._prefix}{name}', profile, qos_overriding_options=qos.overridable())
         self._publishers.append(publisher)
         return publisher

@@ -4,11 +4,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Any
+
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
 from rclpy.node import Node
 
-from vl4ad_ros.settings import ParameterError, PARAMETERS, Row, Settings
+from vl4ad_ros.settings import (
+    OF_CAMERAS, own_name, ParameterError, PARAMETERS, Row, ROWS, Settings)
 
 
 def descriptor(row: Row) -> ParameterDescriptor:
@@ -43,4 +47,34 @@ def declare(node: Node) -> Settings:
                 f'{row.name}: expected {row.type_text}'
                 f'{f" in {row.range_text}" if row.range_text else ""}, such as '
                 f'{row.ros_default}; {error}') from error
-    return Settings().changed(values)
+    settings = Settings().changed(values)
+    return settings.changed(declare_own(node, settings.cameras))
+
+
+def declare_own(node: Node, cameras: Iterable[str]) -> dict[str, Any]:
+    """
+    Declare the parameters for the own values of cameras; those that are declared are left alone.
+
+    They have no value until one is set, and may have none again: the shared value holds then.
+
+    :param node: on which they are declared.
+    :param cameras: names of the cameras.
+    :returns: the start values that are set, by name.
+    :raises ParameterError: if a start value cannot be used; the message names the parameter.
+    """
+    values = {}
+    for camera in filter(None, cameras):
+        for name in OF_CAMERAS:
+            full_name = own_name(camera, name)
+            if node.has_parameter(full_name):
+                continue
+            described = ParameterDescriptor(
+                description=f"{name} of the camera '{camera}'; not set: that of all cameras",
+                additional_constraints=ROWS[name].range_text, dynamic_typing=True)
+            try:
+                value = node.declare_parameter(full_name, None, described).value
+            except InvalidParameterValueException as error:
+                raise ParameterError(f'{full_name}: {error}') from error
+            if value is not None:
+                values[full_name] = value
+    return values

@@ -4,19 +4,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields, replace
 import difflib
-from fnmatch import fnmatchcase
-import math
 from pathlib import Path
+import re
 from typing import Any
 
 from vl4ad_ros.bundle.installed import DEFAULT
 from vl4ad_ros.bundle.manifest import DTYPES
-from vl4ad_ros.files import read_regular
 from vl4ad_ros.images import MAX_PIXELS
-from vl4ad_ros.inference.backend import BackendOptions, PROVIDERS, REGISTRY, removal, REMOVED
+from vl4ad_ros.inference.backend import BackendOptions, PROVIDERS, REGISTRY
 from vl4ad_ros.obstacles.ground_view import CameraPose, GroundLimits
 from vl4ad_ros.obstacles.mounting import FixedPose, Mounting
 from vl4ad_ros.obstacles.pipeline import Limits, SizeLimits
@@ -26,36 +24,13 @@ from vl4ad_ros.obstacles.severity import SeverityLimits
 from vl4ad_ros.obstacles.tracks import TrackLimits
 from vl4ad_ros.prompts.reader import BUNDLE, check_entries, names_file, read
 from vl4ad_ros.prompts.vocabulary import Vocabulary
-import yaml
+from vl4ad_ros.settings.row import parameter, ParameterError, Row
 
 BUNDLE_LIST = (BUNDLE,)
 """Value of a prompt list that stands for the list in the bundle."""
 NODE_NAME = 'vl4ad_detector'
 """Default name of the node."""
-_LARGEST_FILE = 1 << 20  # bytes of a parameter file
 _RCLPY_PARAMETERS = ('use_sim_time', 'start_type_description_service')
-_KINDS = {bool: 'true or false', int: 'an integer', float: 'a number with a point, such as 1.0',
-          str: 'text'}
-
-
-class ParameterError(ValueError):
-    """A parameter value that cannot be used; the message names it and says what to set."""
-
-
-def _row(name: str, default: Any, meaning: str, between: tuple = (), choices: tuple = (),
-         fixed: bool = False) -> Any:
-    """
-    Return a dataclass field of `Settings` with its row of the table as metadata.
-
-    :param name: name of the ROS parameter.
-    :param default: its default value, a tuple for a list.
-    :param meaning: its description in Markdown.
-    :param between: smallest and largest value of a number; empty if there is no range.
-    :param choices: all values that a text may have; empty if any text is allowed.
-    :param fixed: it can only change while the node is unconfigured.
-    """
-    return field(default=default, metadata={'name': name, 'meaning': meaning, 'between': between,
-                                            'choices': choices, 'fixed': fixed})
 
 
 @dataclass(frozen=True)
@@ -67,166 +42,176 @@ class Settings:
     entries in the syntax of `prompts.read`. Files that they name are not opened here, but in
     `vocabulary`.
 
+    :ivar own: the values that single cameras have of their own: (camera, name of the parameter,
+        value). Those of cameras that are not among `cameras` have no effect.
     :raises ParameterError: if a value lies outside its range, or if values contradict each other.
     :raises VocabularyError: if a prompt cannot be used; the message names it.
     """
 
-    model_bundle: str = _row(
+    model_bundle: str = parameter(
         'model.bundle', DEFAULT, 'the exported model: a directory with manifest.json, or the name '
         'of an installed bundle; `street`, the shipped one, reads road scenes by daylight and is '
         'not for driving', fixed=True)
-    model_backend: str = _row(
+    model_backend: str = parameter(
         'model.backend', 'auto', 'inference library; `auto` takes `tensorrt` if it has an engine '
         'for this bundle and GPU, else the CPU', choices=('auto', *REGISTRY), fixed=True)
-    model_threads: int = _row(
+    model_threads: int = parameter(
         'model.threads', 2, 'CPU threads of one inference', (1, 64), fixed=True)
-    model_device: int = _row('model.device', 0, 'index of the NVIDIA GPU', (0, 15), fixed=True)
-    model_precision: str = _row(
+    model_device: int = parameter('model.device', 0, 'index of the NVIDIA GPU', (0, 15), fixed=True)
+    model_precision: str = parameter(
         'model.precision', 'auto', 'precision on a GPU; `auto` takes the first of these that the '
         'bundle has; a CPU always computes in fp32', choices=('auto', *DTYPES), fixed=True)
-    model_onnxruntime_provider: str = _row(
+    model_onnxruntime_provider: str = parameter(
         'model.onnxruntime_provider', 'cpu', 'where the backend `onnxruntime` runs the image '
         'network; `model.backend: auto` never uses `cuda`', choices=PROVIDERS, fixed=True)
-    model_require_gpu: bool = _row(
+    model_require_gpu: bool = parameter(
         'model.require_gpu', False, 'makes it an error in configure if the image network would '
         'run on the CPU', fixed=True)
-    model_cache_dir: str = _row(
+    model_cache_dir: str = parameter(
         'model.cache_dir', '', 'folder of built engines; empty stands for '
         '`$XDG_CACHE_HOME/vl4ad_ros/engines`', fixed=True)
-    model_build_if_missing: bool = _row(
+    model_build_if_missing: bool = parameter(
         'model.build_if_missing', False, 'build a missing engine in configure, which then takes '
         'minutes; without a GPU this has no effect', fixed=True)
-    image_transport: str = _row(
+    cameras: tuple[str, ...] = parameter(
+        'cameras', ('',), "names of the cameras; `['']` is one camera, whose topics have no "
+        'prefix. The camera `front` is read from `front/image` and answered on `~/front/mask` and '
+        'so on, and `front.threshold`, `front.region.*`, `front.alert.*` and `front.camera.*` '
+        'replace `threshold` and so on for it', fixed=True)
+    image_transport: str = parameter(
         'image_transport', 'raw', '`compressed` subscribes to `<image>/compressed` instead',
         choices=('raw', 'compressed'), fixed=True)
-    image_max_pixels: int = _row(
+    image_max_pixels: int = parameter(
         'image.max_pixels', MAX_PIXELS, 'an image with more pixels is refused before decoding',
         (1, 1_000_000_000))
-    image_max_value: int = _row(
+    image_max_value: int = parameter(
         'image.max_value', 0, 'value of full brightness in images of 16-bit values, such as 4095 '
         'for 12 bits; 0 takes the number of bits that all values so far need. 16UC1 images are '
         'refused while it is 0, because most of them are depth maps', (0, 65535))
-    camera_rectified: bool = _row(
+    camera_rectified: bool = parameter(
         'camera.rectified', False, 'the images are rectified, so that the projection matrix of '
         'CameraInfo holds for them and its distortion does not')
-    camera_height_m: float = _row(
+    camera_height_m: float = parameter(
         'camera.height_m', 0.0, 'height of the camera above the ground in metres; while it is 0, '
         'TF gives the pose of the camera at the stamp of each image, and the other `camera.*_m` '
         'and `camera.*_deg` do not matter', (0.0, 100.0))
-    camera_pitch_deg: float = _row(
+    camera_pitch_deg: float = parameter(
         'camera.pitch_deg', 0.0, 'angle in degrees by which the camera looks down', (-89.0, 89.0))
-    camera_roll_deg: float = _row(
+    camera_roll_deg: float = parameter(
         'camera.roll_deg', 0.0, 'angle in degrees by which the camera is turned clockwise, as '
         'seen from behind it', (-180.0, 180.0))
-    camera_yaw_deg: float = _row(
+    camera_yaw_deg: float = parameter(
         'camera.yaw_deg', 0.0, 'angle in degrees by which the camera looks to the left of the '
         'direction in which the vehicle drives', (-180.0, 180.0))
-    camera_x_m: float = _row(
+    camera_x_m: float = parameter(
         'camera.x_m', 0.0, 'metres by which the camera is in front of the origin of '
         '`ground.frame_id`', (-100.0, 100.0))
-    camera_y_m: float = _row(
+    camera_y_m: float = parameter(
         'camera.y_m', 0.0, 'metres by which the camera is to the left of the origin of '
         '`ground.frame_id`', (-100.0, 100.0))
-    ground_frame_id: str = _row(
+    ground_frame_id: str = parameter(
         'ground.frame_id', 'base_link', 'frame of the vehicle in which positions are given, with '
         'x forward and y to the left; the ground is its plane z = 0', fixed=True)
-    ground_max_range_m: float = _row(
+    ground_max_range_m: float = parameter(
         'ground.max_range_m', 40.0, 'distance in metres beyond which no position is given',
         (0.1, 1000.0))
-    ground_pixel_sigma_px: float = _row(
+    ground_pixel_sigma_px: float = parameter(
         'ground.pixel_sigma_px', 3.0, 'standard deviation in pixels of the place where an '
         'obstacle touches the ground in the image', (0.0, 1000.0))
-    ground_angle_sigma_deg: float = _row(
+    ground_angle_sigma_deg: float = parameter(
         'ground.angle_sigma_deg', 0.5, 'standard deviation in degrees of the angles of the '
         'camera, to which braking and slopes add', (0.0, 45.0))
-    ground_classes: tuple[str, ...] = _row(
+    ground_classes: tuple[str, ...] = parameter(
         'ground.classes', ('road', 'sidewalk'), 'known classes that are ground in `~/points`: '
         'names of classes, or concepts in them')
-    prompts_known: tuple[str, ...] = _row(
+    prompts_known: tuple[str, ...] = parameter(
         'prompts.known', BUNDLE_LIST, 'what belongs in the scene, one entry per class: '
         "`'vegetation: tree, trees'`, or just `'road'`; `'<NAME>'` is a whole list: `'<bundle>'` "
         "that of the bundle, `'<cityscapes>'` a shipped one, `'<file.yaml>'` your own")
-    prompts_anomaly: tuple[str, ...] = _row(
+    prompts_anomaly: tuple[str, ...] = parameter(
         'prompts.anomaly', BUNDLE_LIST, 'what does not belong, in the same syntax; these classes '
         "take probability from the known ones; `['<everything>', 'hay bale']` is a list and one "
         "more class, `['']` is none")
-    threshold: float = _row(
+    threshold: float = parameter(
         'threshold', 0.5, 'score above which a pixel is anomalous', (0.0, 1.0))
-    region_min_area: float = _row(
+    region_min_area: float = parameter(
         'region.min_area', 0.0005, 'smallest region that counts, as a share of the image',
         (0.0, 1.0))
-    region_max_count: int = _row(
+    region_max_count: int = parameter(
         'region.max_count', 100, 'how many of the largest regions are reported and tracked; '
         'diagnostics count the others', (1, 10000))
-    region_roi: tuple[float, ...] = _row(
+    region_roi: tuple[float, ...] = parameter(
         'region.roi', (0.0, 0.0, 1.0, 0.0, 1.0, 1.0, 0.0, 1.0),
         'polygon x, y, x, y, ... in fractions of the image; a region whose lowest point is '
         'outside is not reported')
-    region_drivable: tuple[str, ...] = _row(
+    region_drivable: tuple[str, ...] = parameter(
         'region.drivable', ('',), 'known classes, or concepts in them, on which one can drive, '
         "such as `['road', 'sidewalk']`: a region whose lowest point is not among them is not "
         "reported; `['']` is none, and then only `region.roi` counts")
-    region_min_size_m: float = _row(
+    region_min_size_m: float = parameter(
         'region.min_size_m', 0.0, 'smallest region that counts where the ground is known: the '
         'larger one of its width and height in metres', (0.0, 100.0))
-    region_max_size_m: float = _row(
+    region_max_size_m: float = parameter(
         'region.max_size_m', 0.0, 'largest region that counts where the ground is known, in '
         'metres; 0 stands for no limit', (0.0, 1000.0))
-    alert_confirm_hits: int = _row(
+    alert_confirm_hits: int = parameter(
         'alert.confirm_hits', 3, 'number of frames of the window that must show a region before '
         'it is an alert; 3 of 5 take 2 to 4 s at 1 Hz, and 33 to 67 ms at 60 Hz', (1, 60))
-    alert_confirm_window: int = _row(
+    alert_confirm_window: int = parameter(
         'alert.confirm_window', 5, 'length of the window in processed frames; no `~/alerts` are '
         'published before it is full, which takes 4 s at 1 Hz and 67 ms at 60 Hz', (1, 60))
-    alert_release_after: int = _row(
+    alert_release_after: int = parameter(
         'alert.release_after', 5, 'number of processed frames in a row without the region after '
         'which its alert ends: 5 s at 1 Hz, 83 ms at 60 Hz', (1, 120))
-    alert_late_s: float = _row(
+    alert_late_s: float = parameter(
         'alert.late_s', 0.5, 'a frame whose stamp is older than the newest one by less than this '
         'many seconds is left out of tracking; if it is older by more, tracking starts anew',
         (0.0, 60.0))
-    alert_max_gap_s: float = _row(
+    alert_max_gap_s: float = parameter(
         'alert.max_gap_s', 3.0, 'seconds between two stamps above which tracking starts anew',
         (0.01, 3600.0))
-    alert_name_floor: float = _row(
+    alert_name_floor: float = parameter(
         'alert.name_floor', 0.3, 'smallest mean mass over a region for which its best anomaly '
         'class is reported beside `anomaly`', (0.0, 1.0))
-    severity_reaction_s: float = _row(
+    severity_reaction_s: float = parameter(
         'severity.reaction_s', 1.0, 'seconds until the vehicle brakes, for the stopping distance '
         'v t + v^2 / (2 a); an obstacle within it is critical', (0.0, 10.0))
-    severity_deceleration_mps2: float = _row(
+    severity_deceleration_mps2: float = parameter(
         'severity.deceleration_mps2', 3.0, 'deceleration a of the stopping distance, in m/s^2',
         (0.1, 20.0))
-    severity_margin_m: float = _row(
+    severity_margin_m: float = parameter(
         'severity.margin_m', 2.0, 'distance in metres from the origin of `ground.frame_id` at '
         'which an obstacle counts as hit: to the bumper, and the gap that shall be left',
         (0.0, 100.0))
-    severity_warning_ttc_s: float = _row(
+    severity_warning_ttc_s: float = parameter(
         'severity.warning_ttc_s', 5.0, 'time to collision in seconds up to which an obstacle is a '
         'warning', (0.0, 60.0))
-    severity_critical_m: float = _row(
+    severity_critical_m: float = parameter(
         'severity.critical_m', 10.0, 'distance in metres up to which an obstacle is critical '
         'while no odometry comes', (0.0, 1000.0))
-    severity_warning_m: float = _row(
+    severity_warning_m: float = parameter(
         'severity.warning_m', 30.0, 'distance in metres up to which an obstacle is a warning '
         'while no odometry comes', (0.0, 1000.0))
-    output_overlay_alpha: float = _row(
+    output_overlay_alpha: float = parameter(
         'output.overlay_alpha', 0.5, 'opacity of the mask in the overlay', (0.0, 1.0))
-    health_stall_timeout_s: float = _row(
+    health_stall_timeout_s: float = parameter(
         'health.stall_timeout_s', 1.0, 'seconds without an image after which the camera counts '
         'as stalled',
         (0.1, 60.0))
-    health_warn_age_s: float = _row(
+    health_warn_age_s: float = parameter(
         'health.warn_age_s', 0.3, 'latency in seconds, from image stamp to publishing, above '
         'which there is a warning', (0.01, 10.0))
-    health_fault_limit: int = _row(
+    health_fault_limit: int = parameter(
         'health.fault_limit', 5, 'number of frames in a row that cannot be processed after which '
         'the node deactivates itself', (1, 1000))
+
+    own: tuple[tuple[str, str, Any], ...] = ()
 
     def __post_init__(self) -> None:
         """Check every value, and the values against each other."""
         for row in PARAMETERS:
             row.check(getattr(self, row.attribute))
+        _check_cameras(self.cameras)
         if self.alert_confirm_hits > self.alert_confirm_window:
             raise ParameterError(
                 f'alert.confirm_hits {self.alert_confirm_hits} is more than alert.confirm_window '
@@ -251,6 +236,22 @@ class Settings:
         if not self.names_file and BUNDLE not in map(
                 str.strip, self.prompts_known + self.prompts_anomaly):
             read(*self.prompts)
+        for camera in {camera for camera, _, _ in self.own}:
+            try:
+                self.of_camera(camera)
+            except ParameterError as error:
+                raise ParameterError(f"camera '{camera}': {error}") from error
+
+    def of_camera(self, camera: str) -> Settings:
+        """
+        Return the settings of one camera, with its own values in the place of the shared ones.
+
+        :param camera: its name, one of `cameras`.
+        """
+        if not self.own:
+            return self
+        return replace(self, own=(), **{ROWS[name].attribute: value
+                                        for owner, name, value in self.own if owner == camera})
 
     @property
     def backend_options(self) -> BackendOptions:
@@ -322,12 +323,25 @@ class Settings:
         Return these settings with the given parameters replaced.
 
         :param values: values by the name of the parameter, with lists or tuples for lists. Names
-            that are no parameters are ignored; see `unknown_names`.
+            that are no parameters are ignored; see `unknown_names`. A camera's own value has the
+            name of the camera in front, such as ``front.threshold``; None removes it.
         :raises ParameterError: if a value has a wrong type, is empty or is out of range.
         :raises VocabularyError: if a prompt cannot be used; the message names it.
         """
-        return replace(self, **{ROWS[name].attribute: ROWS[name].value_of(value)
-                                for name, value in values.items() if name in ROWS})
+        shared = {ROWS[name].attribute: ROWS[name].value_of(value)
+                  for name, value in values.items() if name in ROWS}
+        own = {(camera, name): value for camera, name, value in self.own}
+        for full_name, value in values.items():
+            camera, _, name = full_name.partition('.')
+            if full_name in ROWS or name not in OF_CAMERAS:
+                continue
+            own.pop((camera, name), None)
+            if value is not None:
+                try:
+                    own[camera, name] = ROWS[name].value_of(value)
+                except ParameterError as error:
+                    raise ParameterError(f"camera '{camera}': {error}") from error
+        return replace(self, own=tuple((*key, own[key]) for key in sorted(own)), **shared)
 
     def fixed_changes(self, other: Settings) -> list[str]:
         """
@@ -340,174 +354,62 @@ class Settings:
                 and getattr(self, row.attribute) != getattr(other, row.attribute)]
 
 
-@dataclass(frozen=True)
-class Row:
-    """
-    One row of the table: a parameter as it is declared, documented and checked.
-
-    :ivar attribute: name of the field of `Settings`.
-    :ivar default: default value, a tuple for a list.
-    :ivar name: name of the ROS parameter.
-    :ivar meaning: description in Markdown.
-    :ivar between: smallest and largest value; empty if there is no range.
-    :ivar choices: all values that are allowed; empty if there is no such list.
-    :ivar fixed: whether it can only change while the node is unconfigured.
-    """
-
-    attribute: str
-    default: Any
-    name: str
-    meaning: str
-    between: tuple
-    choices: tuple
-    fixed: bool
-
-    @property
-    def ros_default(self) -> Any:
-        """The default value as rclpy takes it: lists instead of tuples."""
-        return list(self.default) if isinstance(self.default, tuple) else self.default
-
-    @property
-    def range_text(self) -> str:
-        """The allowed values as text; empty if every value of the type is allowed."""
-        return ' to '.join(map(str, self.between)) or ', '.join(self.choices)
-
-    @property
-    def type_text(self) -> str:
-        """The name of the type in ROS, such as ``string[]``."""
-        kind = type(self.default[0] if isinstance(self.default, tuple) else self.default)
-        name = {bool: 'bool', int: 'integer', float: 'double', str: 'string'}[kind]
-        return name + ('[]' if isinstance(self.default, tuple) else '')
-
-    def value_of(self, value: Any) -> Any:
-        """
-        Return a value in the form of `Settings`, with a tuple for a list.
-
-        :param value: a value as rclpy or a YAML file gives it.
-        :raises ParameterError: if it has another type, or is an empty list.
-        """
-        if isinstance(self.default, tuple):
-            if value is None or not isinstance(value, str) and not len(value):
-                raise self.refusal(
-                    'an empty list', f'at least one entry, such as {self.ros_default}')
-            kind = type(self.default[0])
-            if isinstance(value, str) or not all(type(item) is kind for item in value):
-                raise self.refusal(f'{value!r:.60}', f'a list, each entry {_KINDS[kind]}')
-            return tuple(value)
-        kind = type(self.default)
-        if type(value) is not kind:
-            raise self.refusal(f'{value!r:.60}', _KINDS[kind])
-        return value
-
-    def check(self, value: Any) -> None:
-        """
-        Refuse a value that is out of range.
-
-        :param value: a value of the right type.
-        :raises ParameterError: if it is not one of the choices, outside the range or not finite;
-            also if it is a backend that was removed, with what to use in its place.
-        """
-        if self.name == 'model.backend' and value in REMOVED:
-            raise ParameterError(f'{self.name} {removal(value)}')
-        if self.choices and value not in self.choices:
-            raise self.refusal(f"'{value}'", ' or '.join(self.choices))
-        if self.between and not self.between[0] <= value <= self.between[1]:
-            raise self.refusal(str(value), self.range_text)
-        if isinstance(self.default, tuple) and any(
-                isinstance(item, float) and not math.isfinite(item) for item in value):
-            raise self.refusal(str(list(value)), 'finite numbers')
-
-    def refusal(self, got: str, wanted: str) -> ParameterError:
-        """
-        Return the error for a value of this parameter.
-
-        :param got: the value as text.
-        :param wanted: what was expected instead.
-        """
-        hint = "; write [''] for none" if self.name == 'prompts.anomaly' else ''
-        return ParameterError(f'{self.name} is {got}; expected {wanted}{hint}')
-
-
-PARAMETERS = tuple(Row(f.name, f.default, **f.metadata) for f in fields(Settings))
+PARAMETERS = tuple(Row(f.name, f.default, **f.metadata) for f in fields(Settings) if f.metadata)
 """All parameters, in the order of the documentation."""
 ROWS: Mapping[str, Row] = {row.name: row for row in PARAMETERS}
 """All parameters by name."""
+OF_CAMERAS = tuple(row.name for row in PARAMETERS if row.name == 'threshold'
+                   or row.name.startswith(('region.', 'alert.', 'camera.')))
+"""Names of the parameters of which each camera may have a value of its own."""
+_CAMERA_NAME = re.compile(r'[A-Za-z](_?[A-Za-z0-9])*')
 
 
-def unknown_names(names: Iterable[str]) -> list[str]:
+def own_name(camera: str, name: str) -> str:
+    """Return the name of the parameter that holds a camera's own value of a parameter."""
+    return f'{camera}.{name}'
+
+
+def _check_cameras(cameras: tuple[str, ...]) -> None:
+    """Refuse names of cameras that cannot be part of names of topics and parameters."""
+    if cameras == ('',):
+        return
+    groups = {row.name.partition('.')[0] for row in PARAMETERS} | {'qos_overrides'}
+    for camera in cameras:
+        if not _CAMERA_NAME.fullmatch(camera):
+            raise ParameterError(
+                f"cameras has the name '{camera}'; expected letters, digits and single "
+                'underscores, with a letter at the beginning')
+        if camera in groups:
+            raise ParameterError(f"cameras has the name '{camera}', with which other parameters "
+                                 f'begin; choose another one, such as {camera}_camera')
+        if cameras.count(camera) > 1:
+            raise ParameterError(f"cameras has the name '{camera}' more than once")
+
+
+def unknown_names(names: Iterable[str], cameras: Iterable[str] = ()) -> list[str]:
     """
     Return a sentence for each name that is no parameter, with the most similar parameter.
 
     :param names: names of parameters. Those that rclpy itself declares (``use_sim_time``,
         ``qos_overrides.*``) are known.
+    :param cameras: names of the cameras, which may have values of their own.
     """
+    known = {*ROWS, *_RCLPY_PARAMETERS, *(own_name(camera, name)
+                                          for camera in cameras for name in OF_CAMERAS)}
     sentences = []
     for name in names:
-        if name in ROWS or name in _RCLPY_PARAMETERS or name.startswith('qos_overrides.'):
+        if name in known or name.startswith('qos_overrides.'):
             continue
-        near = difflib.get_close_matches(name, ROWS, 1)
+        camera, _, shared = name.partition('.')
+        if camera in cameras and shared in ROWS:
+            sentences.append(f"there is no parameter '{name}', so its value is ignored: "
+                             f"'{shared}' is the same for all cameras")
+            continue
+        near = difflib.get_close_matches(name, known, 1)
         sentences.append(f"there is no parameter '{name}', so its value is ignored; "
                          + (f"did you mean '{near[0]}'?" if near else
                             'docs/parameters.md lists all parameters'))
     return sentences
-
-
-def read_parameter_file(file: Path, node_name: str = NODE_NAME) -> dict[str, Any]:
-    """
-    Return the values that a ROS parameter file gives to a node.
-
-    If several sections of the file are for the node, later ones win, as in ROS.
-
-    :param file: a YAML file.
-    :param node_name: name of the node with its namespace, such as ``front/vl4ad_detector``. A
-        section is for the node if its name matches this one, where ``*`` stands for one part of
-        the name and ``**`` for any number of them.
-    :returns: values by the name of the parameter, not checked.
-    :raises ParameterError: if the file cannot be read or has no section for the node.
-    """
-    try:
-        tree = yaml.safe_load(read_regular(file, _LARGEST_FILE).decode())
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
-        raise ParameterError(f"parameter file '{file}' cannot be read: "
-                             f'{" ".join(str(error).split())}') from error
-    sections = list(_sections(tree))
-    chosen = [values for name, values in sections
-              if _matches(name.strip('/').split('/'), node_name.strip('/').split('/'))]
-    if not chosen:
-        found = ', '.join(f"'{name}'" for name, _ in sections) or 'none'
-        raise ParameterError(
-            f"parameter file '{file}' has no section for the node '{node_name}'; its sections "
-            f"with ros__parameters: {found}. Use '/**:' for any node")
-    return {name: value for values in chosen for name, value in _flat(values)}
-
-
-def _sections(tree: Any, path: str = '') -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Yield the node name and the values of each section."""
-    if not isinstance(tree, dict):
-        return
-    for key, value in tree.items():
-        if key == 'ros__parameters':
-            yield path, value if isinstance(value, dict) else {}
-        else:
-            yield from _sections(value, f'{path}/{str(key).strip("/")}')
-
-
-def _matches(pattern: list[str], name: list[str]) -> bool:
-    """Tell whether the name of a section matches that of a node, both split at slashes."""
-    if not pattern or not name:
-        return pattern in ([], ['**']) and not name
-    if pattern[0] == '**':
-        return _matches(pattern[1:], name) or _matches(pattern, name[1:])
-    return fnmatchcase(name[0], pattern[0]) and _matches(pattern[1:], name[1:])
-
-
-def _flat(values: Mapping[str, Any], prefix: str = '') -> Iterator[tuple[str, Any]]:
-    """Yield the full name and the value of each parameter in nested mappings."""
-    for key, value in values.items():
-        if isinstance(value, dict):
-            yield from _flat(value, f'{prefix}{key}.')
-        else:
-            yield f'{prefix}{key}', value
 
 
 def markdown_table() -> str:
