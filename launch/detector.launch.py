@@ -36,7 +36,11 @@ ARGUMENTS = [
                           choices=['', 'auto', 'fp16', 'bf16', 'fp32'],
                           description='Precision on a GPU; replaces what params_file says.'),
     DeclareLaunchArgument('image', default_value='image',
-                          description='Topic of the camera images (without /compressed).'),
+                          description='Topic of the camera images (without /compressed); with '
+                                      'cameras, a pattern such as /{camera}/image_raw.'),
+    DeclareLaunchArgument('cameras', default_value='',
+                          description="Names of several cameras, such as 'front,left'; replaces "
+                                      'what params_file says.'),
     DeclareLaunchArgument('use_sim_time', default_value='false', choices=['true', 'false'],
                           description='Take the time from /clock, as when a bag is replayed.'),
     DeclareLaunchArgument('autostart', default_value='true', choices=['true', 'false'],
@@ -59,14 +63,17 @@ def generate_launch_description() -> LaunchDescription:
 def _start(context: LaunchContext) -> list[Action]:
     chosen = {f'model.{name}': LaunchConfiguration(name).perform(context)
               for name in ('bundle', 'backend', 'precision')}
+    cameras = [name for name in LaunchConfiguration('cameras').perform(context).replace(
+        ',', ' ').split() if name]
     respawn = LaunchConfiguration('respawn').perform(context) == 'true'
     node = LifecycleNode(
         package='vl4ad_ros', executable='detector',
         name=LaunchConfiguration('node_name'), namespace=LaunchConfiguration('namespace'),
         parameters=[LaunchConfiguration('params_file'),
                     {'use_sim_time': LaunchConfiguration('use_sim_time')},
-                    {name: value for name, value in chosen.items() if value}],
-        remappings=[('image', LaunchConfiguration('image'))],
+                    {name: value for name, value in chosen.items() if value},
+                    {'cameras': cameras} if cameras else {}],
+        remappings=_topics(cameras, LaunchConfiguration('image').perform(context)),
         arguments=['--ros-args', '--log-level', LaunchConfiguration('log_level')],
         output='screen', emulate_tty=True, respawn=respawn, respawn_delay=2.0)
 
@@ -84,6 +91,16 @@ def _start(context: LaunchContext) -> list[Action]:
         entities=[change(Transition.TRANSITION_ACTIVATE)], handle_once=not respawn),
         condition=autostart)
     return [configure, activate, node]
+
+
+def _topics(cameras: list[str], image: str) -> list[tuple[str, str]]:
+    """Return what the image topics of the node are remapped to."""
+    if not cameras:
+        return [('image', image)]
+    if '{camera}' not in image:
+        raise RuntimeError(f"image:='{image}' is one topic for all cameras; give a pattern with "
+                           '{camera}, such as image:=/{camera}/image_raw')
+    return [(f'{name}/image', image.replace('{camera}', name)) for name in cameras]
 
 
 def _fast_dds_profile() -> list[SetEnvironmentVariable]:

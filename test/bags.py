@@ -74,13 +74,19 @@ def write_jpegs(path, sizes, damaged=(), stamps_ns=None):
 
 
 def write_bag(path, frames=20, rate_hz=10.0, storage='mcap', topics=('/camera/image',),
-              compressed=False, truth=True, size=(90, 160)):
-    """Write a bag with the given camera topics and, if wanted, ground truth; return its path."""
+              compressed=False, truth=True, size=(90, 160), truth_of=''):
+    """
+    Write a bag with the given camera topics and, if wanted, ground truth; return its path.
+
+    The ground truth is that of the only camera, or of the camera `truth_of`.
+    """
+    labels, objects = (f'/ground_truth/{truth_of and truth_of + "/"}{name}'
+                       for name in ('anomaly', 'object_id'))
     plugin = {'mcap': StoragePlugin.MCAP, 'sqlite3': StoragePlugin.SQLITE3}[storage]
     camera = 'CompressedImage' if compressed else 'Image'
     kinds = dict.fromkeys(topics, camera)
     if truth:
-        kinds.update({'/ground_truth/anomaly': 'Image', '/ground_truth/object_id': 'Image'})
+        kinds.update({labels: 'Image', objects: 'Image'})
     store = typestore()
     with Writer(path, version=9, storage_plugin=plugin) as writer:
         connections = {t: writer.add_connection(t, f'sensor_msgs/msg/{k}', typestore=store)
@@ -91,8 +97,8 @@ def write_bag(path, frames=20, rate_hz=10.0, storage='mcap', topics=('/camera/im
             messages = {t: make_jpeg(rgb, stamp) if compressed else make_image(rgb, 'rgb8', stamp)
                         for t in topics}
             if truth:
-                messages['/ground_truth/anomaly'] = make_image(label, 'mono8', stamp)
-                messages['/ground_truth/object_id'] = make_image(ids, 'mono16', stamp)
+                messages[labels] = make_image(label, 'mono8', stamp)
+                messages[objects] = make_image(ids, 'mono16', stamp)
             for topic, message in messages.items():
                 kind = f'sensor_msgs/msg/{kinds[topic]}'
                 writer.write(connections[topic], stamp, store.serialize_cdr(message, kind))

@@ -276,3 +276,29 @@ def test_recordings_of_one_name_and_videos_have_folders_of_their_own(evaluate, t
     assert [s.result.name for s in stored] == ['clip.mp4', 'clip.mp4_2', 'bag']
     assert metrics['recordings'][2]['frames_refused'] == 1
     assert str(tmp_path) not in (tmp_path / 'out' / 'metrics.json').read_text()
+
+
+def test_each_camera_of_a_recording_has_a_result_with_its_own_parameters(evaluate, tmp_path):
+    topics = '/sensors/front/image_raw', '/left/image'
+    bag = write_bag(tmp_path / 'drive', 6, topics=topics, truth_of='front')
+    (tmp_path / 'own.yaml').write_text(
+        '/**: {ros__parameters: {cameras: [front, left], left: {threshold: 1.0}}}')
+    chosen = [argument for topic in topics for argument in ('--topic', topic)]
+    assert evaluate(tmp_path / 'out', bag, *chosen, '--params', tmp_path / 'own.yaml') == 0
+    _, stored = read_evaluation(tmp_path / 'out')
+    front, left = (s.result for s in stored)
+    assert (front.name, left.name) == ('drive_front', 'drive_left')
+    assert front.figures['frames_labelled'] == 6 and 'frames_labelled' not in left.figures
+    masks = []
+    for result in (front, left):
+        with Reader(tmp_path / 'out' / 'recordings' / result.name / 'result_bag') as reader:
+            masks.append([typestore().deserialize_cdr(cdr, c.msgtype).data.any()
+                          for c, _, cdr in reader.messages() if c.topic.endswith('/mask')])
+    assert any(masks[0]) and not any(masks[1])
+
+
+def test_two_topics_need_two_names(evaluate, tmp_path, capsys):
+    bag = write_bag(tmp_path / 'drive', 4, topics=('/a/image', '/b/a/image'), truth=False)
+    assert evaluate(tmp_path / 'out', bag, '--topic', '/a/image', '--topic', '/b/a/image') == 1
+    assert "two image topics have the name 'a'" in capsys.readouterr().err
+    assert evaluate(tmp_path / 'out', bag, '--topic', '/a/image', '--topic', 'b=/b/a/image') == 0

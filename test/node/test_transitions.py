@@ -129,7 +129,7 @@ def test_failed_activation_is_undone(ros, mock_bundle, monkeypatch):
 def test_error_while_deactivating_leaves_a_node_that_can_be_configured(ros, mock_bundle, capfd):
     with Bench(ros, {'model.bundle': str(mock_bundle)}) as bench:
         assert bench.change('configure') and bench.change('activate')
-        camera = bench.detector_node._loaded.camera
+        camera = bench.detector_node._loaded.cameras
         stop, camera.stop = camera.stop, None
         release = bench.detector_node.release
         bench.detector_node.release = lambda: (setattr(camera, 'stop', stop), release())

@@ -8,7 +8,7 @@ import argparse
 from collections.abc import Mapping
 from pathlib import Path
 import sys
-from typing import Any, TYPE_CHECKING
+from typing import Any, NamedTuple, TYPE_CHECKING
 
 from vl4ad_ros.bundle.installed import DEFAULT, is_name
 
@@ -59,6 +59,63 @@ def at_least_one(text: str) -> int:
     return value
 
 
+class CameraTopic(NamedTuple):
+    """
+    A camera in a recording.
+
+    :ivar camera: its name, by which it is told from others; '' for the only one.
+    :ivar topic: its image topic; None for the only one in the recording.
+    """
+
+    camera: str = ''
+    topic: str | None = None
+
+
+def camera_topic(text: str) -> CameraTopic:
+    """
+    Convert ``TOPIC`` or ``CAMERA=TOPIC`` to a camera (for `type=`).
+
+    Without a name, the last part of the topic that is not a usual name of an image gives one:
+    `front` for `/sensing/camera/front/image_raw/compressed`.
+    """
+    name, given, topic = text.rpartition('=')
+    if not topic or given and not name:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a topic and not CAMERA=TOPIC")
+    if not given:
+        parts = [part for part in topic.split('/')
+                 if part and part != 'compressed' and not part.startswith('image')]
+        name = parts[-1] if parts else 'image'
+    return CameraTopic(name, topic)
+
+
+def cameras_of(options: argparse.Namespace) -> list[CameraTopic]:
+    """
+    Return the cameras that `--topic` chooses; the only one has no name, unless it was given one.
+
+    :param options: parsed arguments of a verb that called `add_bag_arguments` with `several`.
+    :raises ValueError: if two cameras have the same name.
+    """
+    chosen: list[CameraTopic] = options.topics or [CameraTopic()]
+    names = [camera.camera for camera in chosen]
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(f"two image topics have the name '{name}'; give each a name of its "
+                             f'own, such as --topic {name}_2={chosen[-1].topic}')
+    return chosen
+
+
+def of_camera(options: argparse.Namespace, camera: CameraTopic) -> argparse.Namespace:
+    """
+    Return the arguments for one camera: `topic` and, if there are several cameras, `camera`.
+
+    :param options: parsed arguments of a verb that called `add_bag_arguments` with `several`.
+    :param camera: one of `cameras_of`.
+    """
+    several = len(options.topics or ()) > 1
+    return argparse.Namespace(**{**vars(options), 'topic': camera.topic,
+                                 'camera': camera.camera if several else ''})
+
+
 def add_worker_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments that say where several recordings are evaluated at the same time."""
     group = parser.add_argument_group('several recordings at once')
@@ -85,8 +142,14 @@ def add_bag_arguments(parser: argparse.ArgumentParser, several: bool = False) ->
     else:
         parser.add_argument('bag', type=Path, metavar='RECORDING', help=what)
     group = parser.add_argument_group('recording')
-    group.add_argument('--topic', metavar='T',
-                       help='image topic; needed only if the recording has more than one camera')
+    if several:
+        group.add_argument('--topic', metavar='[CAMERA=]T', type=camera_topic, action='append',
+                           dest='topics', help='image topic; needed only if the recording has '
+                           'more than one camera; give it again for each further camera, whose '
+                           'parameters are found by the name CAMERA')
+    else:
+        group.add_argument('--topic', metavar='T', help='image topic; needed only if the '
+                           'recording has more than one camera')
     group.add_argument('--start', type=not_negative, default=0.0, metavar='S',
                        help='begin S seconds after the first frame')
     group.add_argument('--duration', type=positive, metavar='S', help='read S seconds only')
@@ -101,9 +164,9 @@ def add_bag_arguments(parser: argparse.ArgumentParser, several: bool = False) ->
                        help='a folder of label images named as the images or by their stamps, or '
                        'a YAML file with boxes in windows of time; replaces the topics')
     truth.add_argument('--label-topic', metavar='T', help='topic of the labels (default: '
-                       '/ground_truth/anomaly)')
+                       '/ground_truth/anomaly; of several cameras /ground_truth/CAMERA/anomaly)')
     truth.add_argument('--object-topic', metavar='T', help='topic of the object ids (default: '
-                       '/ground_truth/object_id)')
+                       'object_id beside anomaly)')
     truth.add_argument('--label-map', type=label_map, metavar='MAP',
                        help='meaning of the values of the labels: 0 (normal), 1 (anomalous) or '
                        '255 (ignored), such as 0:0,2-200:1,255:255')
@@ -136,7 +199,8 @@ def label_options(options: argparse.Namespace) -> LabelOptions:
         raise ValueError(f"no ground truth at '{options.labels}'; expected a folder of label "
                          'images or a YAML file')
     given = {'path': options.labels, 'label_topic': options.label_topic,
-             'object_topic': options.object_topic, 'label_map': options.label_map}
+             'object_topic': options.object_topic, 'label_map': options.label_map,
+             'camera': getattr(options, 'camera', None)}
     return LabelOptions(**{name: value for name, value in given.items() if value is not None})
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from vl4ad_ros.commands import Verb
 from vl4ad_ros.commands.arguments import (
-    add_bag_arguments, add_bundle_argument, add_params_argument, add_worker_arguments,
+    add_bag_arguments, add_bundle_argument, add_params_argument, add_worker_arguments, cameras_of,
     node_parameters, replay_inputs)
 from vl4ad_ros.commands.evaluate_recordings import evaluate_recordings, Evaluation
 from vl4ad_ros.commands.recording_jobs import jobs_of, Model
@@ -71,10 +71,11 @@ def run(options: argparse.Namespace) -> int:
 
 def _check(options: argparse.Namespace) -> None:
     """Refuse arguments that cannot be used together."""
-    if options.format == 'dlr2' and len(options.bags) > 1:
-        raise ValueError(f'--format dlr2 takes one recording, not {len(options.bags)}, because '
+    count = len(options.bags) * len(cameras_of(options))
+    if options.format == 'dlr2' and count > 1:
+        raise ValueError(f'--format dlr2 takes one camera of one recording, not {count}, because '
                          'its readers take the last line for the result; run the command once for '
-                         'each recording')
+                         'each')
     if options.resume and options.out is None:
         raise ValueError('--resume goes on with the evaluation in a folder: name it with --out')
     if options.ray is not None and options.out is not None:

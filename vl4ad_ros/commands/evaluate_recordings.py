@@ -33,7 +33,8 @@ from vl4ad_ros.inference.detector import Detector
 from vl4ad_ros.outputs import beside
 from vl4ad_ros.signals import undisturbed
 
-_INPUTS = ('topic', 'start', 'duration', 'labels', 'label_topic', 'object_topic', 'label_map')
+_INPUTS = ('topic', 'camera', 'start', 'duration', 'labels', 'label_topic', 'object_topic',
+           'label_map')
 """Arguments that the result of a recording depends on, besides the parameters of the node."""
 
 

@@ -18,9 +18,11 @@ from typing import Generic, TypeVar
 
 from tqdm import tqdm
 
+from vl4ad_ros.commands.arguments import cameras_of, of_camera
 from vl4ad_ros.commands.recordings import open_recording
 from vl4ad_ros.evaluation.bag_reader import BagError, CameraBag
 from vl4ad_ros.evaluation.video_file import VideoError
+from vl4ad_ros.inference.backend import BackendOptions
 from vl4ad_ros.inference.detector import Detector
 from vl4ad_ros.settings import Settings
 from vl4ad_ros.workers import run_in_processes, WorkerDied
@@ -31,11 +33,12 @@ Found = TypeVar('Found')
 @dataclass(frozen=True)
 class RecordingJob:
     """
-    One recording and what to do with it; it can be pickled.
+    One camera of a recording and what to do with it; it can be pickled.
 
     :ivar recording: the recording, as the user named it.
-    :ivar options: parsed arguments of a verb that called `add_bag_arguments`.
-    :ivar settings: the parameters of the node.
+    :ivar options: parsed arguments of a verb that called `add_bag_arguments`, with the `topic` of
+        the camera.
+    :ivar settings: the parameters of the node for this camera.
     :ivar name: name of the recording without its folder, different from those of all others;
         see `jobs_of`.
     :ivar title: what its progress bar says.
@@ -53,20 +56,29 @@ class RecordingJob:
 def jobs_of(options: argparse.Namespace, settings: Settings,
             scratch: Path | None = None) -> list[RecordingJob]:
     """
-    Return a job for each recording; of recordings with equal names, the later ones get a number.
+    Return a job for each camera of each recording.
 
-    :param options: parsed arguments of a verb that called `add_bag_arguments`.
+    Of recordings with equal names, the later ones get a number. If there are several cameras, the
+    name of the camera follows. Its own parameters hold for it.
+
+    :param options: parsed arguments of a verb that called `add_bag_arguments` with `several`.
     :param settings: the parameters of the node.
     :param scratch: an existing folder for what the work writes.
+    :raises ValueError: if two cameras have the same name.
     """
+    cameras = cameras_of(options)
     bases = [path.resolve().name or 'recording' for path in options.bags]
-    jobs = []
+    named = []
     for index, (path, name) in enumerate(zip(options.bags, bases)):
         earlier = bases[:index].count(name)
         name = f'{name}_{earlier + 1}' if earlier else name
-        title = f'{name} ({index + 1} of {len(bases)})' if len(bases) > 1 else name
-        jobs.append(RecordingJob(path, options, settings, name, title, scratch))
-    return jobs
+        for camera in cameras:
+            named.append((path, camera, f'{name}_{camera.camera}' if len(cameras) > 1 else name))
+    return [RecordingJob(
+        path, of_camera(options, camera),
+        settings.of_camera(camera.camera), name,
+        f'{name} ({number} of {len(named)})' if len(named) > 1 else name, scratch)
+        for number, (path, camera, name) in enumerate(named, 1)]
 
 
 class Model:
@@ -83,7 +95,9 @@ class Model:
     @cached_property
     def detector(self) -> Detector:
         """The detector."""
-        return _open(self.settings)
+        settings = self.settings
+        return Detector.open(settings.model_bundle, settings.model_backend,
+                             settings.backend_options)
 
     def close(self) -> None:
         """Close the detector if it was opened."""
@@ -171,17 +185,15 @@ def _outcome_and_words(work: Work[Found], job: RecordingJob) -> tuple[Outcome[Fo
     """Do the work in another process; return the outcome and what was printed on stderr."""
     tqdm.set_lock(RLock())  # A process that is ended would leave its default, a semaphore, behind.
     with redirect_stderr(io.StringIO()) as said:
-        outcome = _outcome(work, job, partial(_detector_of_process, job.settings))
+        outcome = _outcome(work, job, partial(
+            _detector_of_process, job.settings.model_bundle, job.settings.model_backend,
+            job.settings.backend_options))
     if outcome.error is not None:
         outcome = Outcome(None, BagError(str(outcome.error)))  # It can be pickled.
     return outcome, said.getvalue()
 
 
 @lru_cache(maxsize=1)
-def _detector_of_process(settings: Settings) -> Detector:
+def _detector_of_process(bundle: str, backend: str, options: BackendOptions) -> Detector:
     """Return the detector of this process, which is in use until the process ends."""
-    return _open(settings)
-
-
-def _open(settings: Settings) -> Detector:
-    return Detector.open(settings.model_bundle, settings.model_backend, settings.backend_options)
+    return Detector.open(bundle, backend, options)

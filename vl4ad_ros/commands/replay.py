@@ -13,8 +13,8 @@ from typing import Any, TYPE_CHECKING
 
 from vl4ad_ros.commands import Verb
 from vl4ad_ros.commands.arguments import (
-    add_bag_arguments, add_bundle_argument, add_params_argument, add_replay_arguments,
-    node_parameters, replay_inputs)
+    add_bag_arguments, add_bundle_argument, add_params_argument, add_replay_arguments, cameras_of,
+    node_parameters, of_camera, replay_inputs)
 from vl4ad_ros.commands.recordings import finished, needs_conversion, open_recording
 from vl4ad_ros.evaluation.bag_reader import BagError
 from vl4ad_ros.evaluation.recording_result import merged, RecordingResult
@@ -51,6 +51,7 @@ def run(options: argparse.Namespace) -> int:
     :returns: 0 if each recording could be read and enough of its frames could be used, else 1.
     """
     parameters = node_parameters(options)
+    options = of_camera(options, cameras_of(options)[0])
     if len(options.bags) == 1:
         return 0 if _replay(options.bags[0], options.out, options, parameters).enough else 1
     results = [_replay_or_fail(recording, out, options, parameters)

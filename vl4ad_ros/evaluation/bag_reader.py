@@ -87,15 +87,24 @@ class LabelOptions:
 
     :ivar path: a folder of label images, or a YAML file with boxes in windows of time; None
         takes the topics below.
-    :ivar label_topic: name of the topic with labels.
-    :ivar object_topic: name of the topic with object ids.
+    :ivar label_topic: name of the topic with labels; None takes the usual one, if it is there.
+    :ivar object_topic: name of the topic with object ids; None takes the usual one.
     :ivar label_map: meaning of the values of the labels.
+    :ivar camera: name of the camera if there are several: the usual topics are
+        `/ground_truth/<camera>/anomaly` and `/ground_truth/<camera>/object_id` then, else
+        `/ground_truth/anomaly` and `/ground_truth/object_id`.
     """
 
     path: Path | None = None
-    label_topic: str = LABEL_TOPIC
-    object_topic: str = OBJECT_TOPIC
+    label_topic: str | None = None
+    object_topic: str | None = None
     label_map: LabelMap = LabelMap()
+    camera: str = ''
+
+    def usual(self, topic: str) -> str:
+        """Return the usual topic of this camera for one of the only camera."""
+        return topic.replace(TRUTH_PREFIX, f'{TRUTH_PREFIX}{self.camera}/', 1
+                             ) if self.camera else topic
 
 
 @dataclass(frozen=True)
@@ -380,14 +389,15 @@ class CameraBag:
             if options.path.is_dir():
                 return FileLabels(options.path, options.label_map, frames)
             return WindowLabels(options.path, frames)
-        label = self._truth_topic(options.label_topic)
+        label = self._truth_topic(options.label_topic or options.usual(LABEL_TOPIC))
         if label is None:
-            if options.label_topic != LABEL_TOPIC:
+            if options.label_topic is not None:
                 raise BagError(f"'{self.path}' has no labels on '{options.label_topic}'; it holds "
                                f'{_listed(self._recording.topics)}')
             return None
-        return TopicLabels(self._recording, label, self._truth_topic(options.object_topic),
-                           options.label_map, frames, anomalies_of(self._recording))
+        objects = self._truth_topic(options.object_topic or options.usual(OBJECT_TOPIC))
+        return TopicLabels(self._recording, label, objects, options.label_map, frames,
+                           anomalies_of(self._recording))
 
     def _truth_topic(self, name: str) -> Topic | None:
         """Return the topic of this name, or of its compressed copy, that has messages."""

@@ -95,9 +95,10 @@ def merged_obstacles(header: Header, merged: Iterable[Obstacle]) -> Detection3DA
     """
     Return the obstacles that several cameras see, as `obstacles` does.
 
-    Behind the hypotheses of each obstacle there is one more for each camera that sees it, with the
-    class ``'camera:'`` and the name of the camera, the score that this camera gives, and the pose
-    that it gives. None of these scores exceeds that of the first hypothesis.
+    Behind the hypotheses of each obstacle there is one more for each camera that sees it. Its
+    class is such as ``'camera:front/3'``, where 3 is the id of the alert of the camera `front`; it
+    has the score and the pose that this camera gives. None of these scores exceeds that of the
+    first hypothesis.
 
     :param header: with the stamp of the input and the frame of the vehicle.
     :param merged: the obstacles.
@@ -109,7 +110,7 @@ def merged_obstacles(header: Header, merged: Iterable[Obstacle]) -> Detection3DA
             continue
         entry = _obstacle(header, finding, finding.place)
         for sighting in obstacle.sightings:
-            seen = _hypothesis(f'camera:{sighting.camera}',
+            seen = _hypothesis(f'camera:{sighting.camera}/{sighting.finding.id}',
                                min(sighting.finding.region.score, finding.region.score))
             seen.pose = pose_of(sighting.place)
             entry.results.append(seen)

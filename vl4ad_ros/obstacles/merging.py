@@ -150,10 +150,9 @@ def _moved(place: Placement, before: Motion, now: Motion) -> Placement:
     rotation = np.array([[math.cos(turn), -math.sin(turn)], [math.sin(turn), math.cos(turn)]])
     foot = rotation @ (place.x_m - ahead, place.y_m - left)
     covariance = rotation @ _matrix(place) @ rotation.T
-    return replace(place, x_m=float(foot[0]), y_m=float(foot[1]),
-                   covariance=tuple(map(float, (covariance[0, 0], covariance[0, 1],
-                                                covariance[1, 1]))),
-                   bearing_rad=place.bearing_rad + turn)
+    return replace(place, x_m=float(foot[0]), y_m=float(foot[1]), covariance=(
+        float(covariance[0, 0]), float(covariance[0, 1]), float(covariance[1, 1])),
+        bearing_rad=place.bearing_rad + turn)
 
 
 def _matrix(place: Placement) -> np.ndarray:
