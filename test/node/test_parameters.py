@@ -170,3 +170,32 @@ def test_parameter_file_that_is_not_there(tmp_path):
 
 def test_the_shipped_file_is_the_defaults():
     assert Settings().changed(read_parameter_file(CONFIG)) == Settings()
+
+
+def test_the_example_of_several_cameras_is_usable_and_names_every_camera():
+    values = read_parameter_file(CONFIG.with_name('multi_camera.yaml'))
+    settings = Settings().changed(values)
+    assert not unknown_names(values, settings.cameras)
+    assert {camera for camera, _, _ in settings.own} == set(settings.cameras)
+    assert settings.of_camera('left').threshold == 0.6 != settings.of_camera('front').threshold
+    assert settings.of_camera('rear').mounting.fixed and not settings.mounting.fixed
+
+
+@pytest.mark.parametrize('values, reason', [
+    ({'cameras': ['front', 'front']}, "'front' more than once"),
+    ({'cameras': ['region']}, 'other parameters begin'),
+    ({'cameras': ['', 'front']}, 'expected letters, digits'),
+    ({'cameras': ['a__b']}, 'expected letters, digits'),
+    ({'front.threshold': 3.0}, "camera 'front': threshold is 3.0; expected 0.0 to 1.0"),
+    ({'front.region.roi': [0.0]}, "camera 'front': region.roi has 1 numbers")])
+def test_unusable_cameras_and_values_of_cameras_are_refused(values, reason):
+    with pytest.raises(ParameterError, match=reason):
+        Settings().changed(values)
+
+
+def test_names_of_cameras_values_are_known_and_others_get_advice():
+    known = ['front.threshold', 'front.region.roi', 'front.camera.height_m']
+    assert not unknown_names(known, ['front'])
+    common, misspelt = unknown_names(['front.model.bundle', 'fornt.threshold'], ['front'])
+    assert "'model.bundle' is the same for all cameras" in common
+    assert "did you mean 'front.threshold'?" in misspelt
