@@ -8,6 +8,7 @@ import argparse
 from collections.abc import Mapping, Sequence
 import json
 from pathlib import Path
+import re
 import sys
 from typing import Any, TYPE_CHECKING
 
@@ -38,6 +39,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help='send each frame after the answer to the one before, so that no '
                         'frame is dropped and the results do not depend on the speed of the '
                         'machine')
+    parser.add_argument('--namespace', type=_namespace, default='', metavar='NAME',
+                        help='namespace of the node, its topics and its clock, so that other '
+                        'programs find them in the ROS_DOMAIN_ID that is set (default: one that '
+                        'no other replay has)')
 
 
 def run(options: argparse.Namespace) -> int:
@@ -63,6 +68,15 @@ def run(options: argparse.Namespace) -> int:
     print(f'replayed {len(results) - failed} of {len(results)} recordings; the figures of all are '
           f'in {summary}')
     return 0 if all(result.enough for result in results) else 1
+
+
+def _namespace(text: str) -> str:
+    """Convert the text of an argument to a full namespace such as ``/replay`` (for `type=`)."""
+    name = f"/{text.strip('/')}"
+    if not re.fullmatch(r'(/[A-Za-z_]\w*)+', name, re.ASCII):
+        raise argparse.ArgumentTypeError(f"'{text}' is not a ROS namespace; expected letters, "
+                                         'digits and underscores, such as replay')
+    return name
 
 
 def _folders(recordings: Sequence[Path], out: Path) -> list[Path]:
@@ -117,7 +131,8 @@ def session_options(options: argparse.Namespace, parameters: Mapping[str, Any]) 
     from vl4ad_ros.replay.session import SessionOptions
     lockstep = getattr(options, 'lockstep', False)
     return SessionOptions(parameters['model.bundle'], options.rate or (None if lockstep else 1.0),
-                          lockstep, parameters, max_gap_s=options.max_gap)
+                          lockstep, parameters, max_gap_s=options.max_gap,
+                          namespace=getattr(options, 'namespace', ''))
 
 
 VERB = Verb(add_arguments, run)

@@ -22,7 +22,9 @@ import cv2
 import numpy as np
 
 from vl4ad_ros.evaluation.pixel_metrics import ANOMALY as ANOMALOUS, IGNORE
+from vl4ad_ros.obstacles.ground_view import Placement
 from vl4ad_ros.obstacles.pipeline import ANOMALY, caption, Result
+from vl4ad_ros.obstacles.severity import Severity
 
 MIN_PIXELS = 100
 """Pixels of an object in a frame from which on it should be found."""
@@ -45,6 +47,8 @@ class Alert:
     :ivar box: x, y, width and height in pixels of the camera image.
     :ivar name: the most probable anomaly class; ``''`` if no class is probable enough.
     :ivar mass: mean probability of that class over the region, 0..1; 0 without a name.
+    :ivar place: where it stands on the ground; None if that is not known.
+    :ivar severity: how severe it is; None if that is not known.
     """
 
     id: str
@@ -52,6 +56,8 @@ class Alert:
     box: Box
     name: str = ''
     mass: float = 0.0
+    place: Placement | None = None
+    severity: Severity | None = None
 
     @property
     def label(self) -> str:
@@ -60,8 +66,8 @@ class Alert:
 
     @property
     def caption(self) -> str:
-        """The class and its mass, or 'anomaly' and the score, such as ``cow 0.81``."""
-        return caption(self.name, self.mass, self.score)
+        """What it is, how far away and how severe, such as ``cow 0.81, 23 m, warning``."""
+        return caption(self.name, self.mass, self.score, self.place, self.severity)
 
 
 @dataclass(frozen=True)
@@ -90,7 +96,8 @@ class FrameResult:
         :returns: its alerts, with an age of 0.
         """
         return FrameResult(index, 0, None if result.alerts is None else tuple(
-            Alert(a.id, a.region.score, a.region.box, a.name, a.mass) for a in result.alerts))
+            Alert(a.id, a.region.score, a.region.box, a.name, a.mass, a.place, a.severity)
+            for a in result.alerts))
 
 
 @dataclass(frozen=True)

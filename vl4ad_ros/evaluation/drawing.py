@@ -12,9 +12,10 @@ import numpy as np
 from vl4ad_ros.evaluation.alert_metrics import Alert, Box
 from vl4ad_ros.evaluation.pixel_metrics import ANOMALY, IGNORE
 from vl4ad_ros.obstacles.pipeline import Finding
+from vl4ad_ros.obstacles.severity import COLOURS
 
 ALERT, MASK, TRUTH = (255, 196, 0), (255, 40, 80), (0, 190, 255)
-"""Colours (RGB, 0..255) of alerts, anomalous pixels and ground truth."""
+"""Colours (RGB, 0..255) of alerts without a severity, anomalous pixels and ground truth."""
 DARK, PALE, WHITE = (32, 36, 44), (150, 156, 166), (255, 255, 255)
 """Colours (RGB, 0..255) of texts and backgrounds."""
 _FONT = cv2.FONT_HERSHEY_DUPLEX
@@ -77,7 +78,7 @@ def draw_alerts(image: np.ndarray, mask: np.ndarray | None, alerts: Iterable[Ale
 
     :param image: (H, W, 3) uint8 RGB.
     :param mask: (H, W) uint8; pixels above 0 are tinted. None draws no mask.
-    :param alerts: each is drawn as a box with its id and caption.
+    :param alerts: each is drawn as a box with its id and caption, in the colour of its severity.
     :param label: (H, W) uint8 ground truth; anomalous areas (1) are outlined. None draws none.
     :param width: width of the returned picture in pixels.
     :returns: (H', width, 3) uint8 RGB with the aspect ratio of the image.
@@ -90,8 +91,13 @@ def draw_alerts(image: np.ndarray, mask: np.ndarray | None, alerts: Iterable[Ale
     if label is not None:
         _outline(canvas, label == ANOMALY, TRUTH)
     for alert in alerts:
-        draw_box(canvas, alert.box, f'#{alert.id} {alert.caption}', scale)
+        draw_box(canvas, alert.box, f'#{alert.id} {alert.caption}', scale, colour_of(alert))
     return canvas
+
+
+def colour_of(alert: Alert) -> tuple[int, int, int]:
+    """Return the colour of an alert by its severity, RGB, 0..255."""
+    return COLOURS[alert.severity.level] if alert.severity else ALERT
 
 
 def draw_findings(image: np.ndarray, mask: np.ndarray, findings: Sequence[Finding],

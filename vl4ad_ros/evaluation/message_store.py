@@ -51,18 +51,23 @@ class MessageStore:
         self._entries: list[StoredMessage] = []
         self._by_stamp: dict[tuple[str, int], list[StoredMessage]] = defaultdict(list)
 
-    def append(self, topic: str, received_ns: int, cdr: bytes) -> StoredMessage:
+    def append(self, topic: str, received_ns: int, cdr: bytes, stamp_ns: int | None = None
+               ) -> StoredMessage:
         """
         Store one message.
 
         :param topic: its topic.
         :param received_ns: when it arrived, nanoseconds since the epoch; not before the message
             that was stored last.
-        :param cdr: the serialised message, which begins with a std_msgs/Header.
+        :param cdr: the serialised message.
+        :param stamp_ns: its stamp, nanoseconds since the epoch; None takes that of the
+            std_msgs/Header with which the message begins.
         :returns: where it is stored.
         :raises OSError: if the disk is full.
         """
-        entry = StoredMessage(received_ns, topic, stamp_of(cdr), self._file.seek(0, 2), len(cdr))
+        if stamp_ns is None:
+            stamp_ns = stamp_of(cdr)
+        entry = StoredMessage(received_ns, topic, stamp_ns, self._file.seek(0, 2), len(cdr))
         self._file.write(cdr)
         self._entries.append(entry)
         self._by_stamp[topic, entry.stamp_ns].append(entry)

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -15,6 +16,7 @@ from vl4ad_ros.evaluation.bag_reader import CameraBag
 from vl4ad_ros.evaluation.offline import OfflineRun
 from vl4ad_ros.evaluation.picture_writer import ReportError
 from vl4ad_ros.evaluation.recording_result import Moment
+from vl4ad_ros.evaluation.top_view import top_view
 from vl4ad_ros.settings import Settings
 
 WIDTH = 640
@@ -26,15 +28,17 @@ _MARKS = {'miss': ('missed: ', drawing.TRUTH), 'false alert': ('false: ', FALSE)
           'alert': ('', drawing.ALERT)}
 
 
-def file_names(number: int) -> tuple[str, str]:
-    """Return the names of the pictures of a moment, camera image and score, by its position."""
-    return f'{number:02d}.jpg', f'{number:02d}.score.jpg'
+def file_names(number: int) -> tuple[str, str, str]:
+    """Return the names of the pictures of a moment by its position: image, score, top view."""
+    return f'{number:02d}.jpg', f'{number:02d}.score.jpg', f'{number:02d}.top.jpg'
 
 
 def write_moments(moments: Sequence[Moment], run: OfflineRun, bag: CameraBag, settings: Settings,
                   folder: Path) -> None:
     """
-    Write two pictures of each moment: the image with mask and boxes, and the score.
+    Write the pictures of each moment: the image with mask and boxes, its score, and the top view.
+
+    A moment without an alert whose place is known has no top view.
 
     :param moments: the moments of one recording.
     :param run: the evaluation of the recording; it scores the frames once more.
@@ -45,19 +49,24 @@ def write_moments(moments: Sequence[Moment], run: OfflineRun, bag: CameraBag, se
     """
     alerts = run.alerts
     for number, moment in enumerate(moments):
-        image = bag.decode(bag.frame(moment.index), settings.image_max_pixels,
-                           settings.image_max_value)
+        frame = bag.frame(moment.index)
+        image = bag.decode(frame, settings.image_max_pixels, settings.image_max_value)
         prediction = run.score(image)
-        others = [alert for alert in alerts.get(moment.index, ()) if alert.box != moment.box]
+        shown = alerts.get(moment.index, ())
+        others = [alert for alert in shown if alert.box != moment.box]
         canvas = drawing.draw_alerts(image, prediction.mask(settings.threshold), others, None,
                                      WIDTH)
         heat = drawing.draw_score(image, prediction.score, WIDTH)
         text, colour = _MARKS[moment.kind]
+        if moment.kind == 'alert':
+            colour = next(drawing.colour_of(a) for a in shown if a.box == moment.box)
         for picture in (canvas, heat):
             drawing.draw_box(picture, moment.box, text + moment.caption, WIDTH / image.shape[1],
                              colour)
-        for name, picture in zip(file_names(number), (canvas, heat)):
-            (folder / name).write_bytes(jpeg(picture))
+        above = top_view(shown, partial(run.path_ahead, frame), canvas.shape[:2])
+        for name, picture in zip(file_names(number), (canvas, heat, above)):
+            if picture is not None:
+                (folder / name).write_bytes(jpeg(picture))
 
 
 def jpeg(picture: np.ndarray) -> bytes:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from vl4ad_ros.evaluation.alert_metrics import (
     Alert, AlertEvent, AlertScores, FrameResult, MIN_PIXELS, Truth)
+from vl4ad_ros.evaluation.approach import Approach
 from vl4ad_ros.evaluation.recording_result import Moment
 
 MOST = 6
@@ -70,8 +71,11 @@ def find_alerts(results: Sequence[FrameResult], events: Sequence[AlertEvent], ki
         views = [view for view in by_id[event.alert.id] if event.first <= view[0] <= event.last]
         index, alert = max(views, key=lambda view: (view[1].score, -view[0]))
         seconds = (times_ns[event.last] - times_ns[event.first]) / 1e9
+        approach = Approach.of([alert for _, alert in views])
+        way = (f', from {approach.first_m:.1f} m to {approach.nearest_m:.1f} m, '
+               f'{approach.severity}' if approach.severity else '')
         text = (f'{kind.capitalize()} #{alert.id}, {alert.label}, in {len(views)} frames '
-                f'({seconds:.1f} s).')
+                f'({seconds:.1f} s){way}.')
         found.append(Moment(kind, index, round((times_ns[index] - times_ns[0]) / 1e9, 3),
                             (float(len(views)), round(alert.score, 4)), text, alert.box,
                             f'#{alert.id} {alert.caption}'))

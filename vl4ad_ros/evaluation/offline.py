@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 import time
 from typing import Any
 
@@ -13,6 +13,7 @@ import numpy as np
 
 from vl4ad_ros.evaluation.alert_metrics import (
     Alert, AlertEvent, AlertLog, AlertScores, FrameResult, MIN_PIXELS, score_alerts, Truth)
+from vl4ad_ros.evaluation.approach import Approach
 from vl4ad_ros.evaluation.bag_reader import BagError, BagFrame, CameraBag
 from vl4ad_ros.evaluation.figures import described, quality
 from vl4ad_ros.evaluation.flagged_pixels import FlaggedPixels
@@ -155,6 +156,10 @@ class OfflineRun:
             tuple(self._rows), self._alert_rows(events), self._object_rows(truth, scores),
             self._moments(truth, scores, events))
 
+    def path_ahead(self, frame: BagFrame, reach_m: float) -> np.ndarray:
+        """Return where the vehicle went after a frame; see `RecordedGround.path_ahead`."""
+        return self._ground.path_ahead(frame, reach_m)
+
     def score(self, image: np.ndarray) -> Prediction:
         """Return the prediction for a single image, (H, W, 3) uint8 RGB, with the same prompts."""
         return self._detector.detect(image, self._prompts)
@@ -203,12 +208,13 @@ class OfflineRun:
     def _alert_rows(self, events: list[AlertEvent]) -> tuple[AlertRow, ...]:
         rows, by_id = [], reported(self._results)
         for event in events:
-            scores = [alert.score for index, alert in by_id[event.alert.id]
-                      if event.first <= index <= event.last]
+            reports = [alert for index, alert in by_id[event.alert.id]
+                       if event.first <= index <= event.last]
             rows.append(AlertRow(
                 event.alert.id, event.alert.label, round(self._seconds(event.first), 3),
-                round(self._seconds(event.last), 3), len(scores), round(max(scores), 4),
-                _verdict(event)))
+                round(self._seconds(event.last), 3), len(reports),
+                round(max(alert.score for alert in reports), 4), _verdict(event),
+                **asdict(Approach.of(reports))))
         return tuple(rows)
 
     def _object_rows(self, truth: Truth | None, scores: AlertScores | None

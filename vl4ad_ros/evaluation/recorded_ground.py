@@ -6,7 +6,10 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
+
+import numpy as np
 
 from vl4ad_ros.evaluation.bag_reader import BagFrame, CameraBag
 from vl4ad_ros.evaluation.message_types import typestore
@@ -17,6 +20,7 @@ from vl4ad_ros.obstacles.mounting import Mounting, NoGround, UnknownPose
 CAMERA_INFO, ODOMETRY = 'sensor_msgs/msg/CameraInfo', 'nav_msgs/msg/Odometry'
 AHEAD = 2
 """How many frames odometry is ahead, because it may be recorded after a frame of its stamp."""
+_STANDING_M = 0.5  # Odometry of a vehicle that stands wanders by less.
 _NO_POSE = UnknownPose('camera.height_m is 0, and TF is not read from recordings; set '
                        'camera.height_m')
 
@@ -106,6 +110,39 @@ class RecordedGround:
         for message in self.odometry(frame.index):
             self._log.add(message)
         return self._log.at(frame.stamp_ns)
+
+    def path_ahead(self, frame: BagFrame, reach_m: float) -> np.ndarray:
+        """
+        Return where the vehicle went after a frame, by odometry.
+
+        :param frame: of the recording.
+        :param reach_m: distance in metres at which the path ends.
+        :returns: (N, 2) float64, x and y in metres in the frame of the vehicle at the frame, the
+            nearest point first; N is 0 if odometry does not cover the frame, or if the vehicle
+            did not move.
+        """
+        poses = self._poses
+        later = poses[poses[:, 0] > frame.stamp_ns]
+        if len(later) == len(poses) or not len(later):
+            return np.zeros((0, 2))
+        here = [np.interp(frame.stamp_ns, poses[:, 0], column) for column in poses.T[1:]]
+        turn = np.array([[np.cos(here[2]), -np.sin(here[2])], [np.sin(here[2]), np.cos(here[2])]])
+        path = np.concatenate([np.zeros((1, 2)), (later[:, 1:3] - here[:2]) @ turn])
+        away = np.hypot(*path.T)
+        path = path[:int(np.argmax(np.append(away, np.inf) > reach_m))]
+        return path if away.max() > _STANDING_M else np.zeros((0, 2))
+
+    @cached_property
+    def _poses(self) -> np.ndarray:
+        """Stamp in ns, x, y and unwrapped yaw of each odometry message, in the order of stamps."""
+        motions = sorted((motion for _, message in self._motions
+                          if (motion := Motion.of(message)) is not None),
+                         key=lambda motion: motion.stamp_ns)
+        if not motions:
+            return np.zeros((0, 4))
+        return np.column_stack([
+            [m.stamp_ns for m in motions], [m.x_m for m in motions], [m.y_m for m in motions],
+            np.unwrap([m.yaw_rad for m in motions])])
 
     def view(self, frame: BagFrame, image_size: tuple[int, int],
              mounting: Mounting) -> GroundView | None:

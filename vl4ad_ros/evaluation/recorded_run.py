@@ -14,12 +14,13 @@ import numpy as np
 
 from vl4ad_ros.evaluation.alert_metrics import (
     AlertEvent, AlertLog, AlertScores, FrameResult, score_alerts, Truth)
-from vl4ad_ros.evaluation.bag_reader import CameraBag, RAW
+from vl4ad_ros.evaluation.bag_reader import BagFrame, CameraBag, RAW
 from vl4ad_ros.evaluation.figures import described, quality
 from vl4ad_ros.evaluation.flagged_pixels import FlaggedPixels
 from vl4ad_ros.evaluation.message_store import MessageStore, StoredMessage
 from vl4ad_ros.evaluation.message_types import typestore
 from vl4ad_ros.evaluation.pixel_metrics import PixelMetrics, PixelScores
+from vl4ad_ros.evaluation.recorded_ground import RecordedGround
 from vl4ad_ros.evaluation.streaming import streaming_scores, StreamingScores
 from vl4ad_ros.images import MAX_PIXELS
 
@@ -70,6 +71,7 @@ class RecordedRun:
     :ivar max_pixels: largest width times height that the node decoded (`image.max_pixels`).
     :ivar max_value: value of full brightness of 16-bit values (`image.max_value`); 0 if the node
         found it out.
+    :ivar ground: CameraInfo and odometry of the recording; None if nothing asked for them.
     """
 
     bag: CameraBag
@@ -84,6 +86,7 @@ class RecordedRun:
     refused: int = 0
     max_pixels: int = MAX_PIXELS
     max_value: int = 0
+    ground: RecordedGround | None = None
 
     @cached_property
     def by_index(self) -> dict[int, FrameResult]:
@@ -153,6 +156,10 @@ class RecordedRun:
         :returns: (H, W) float32 in 0..1; None if the score did not arrive or was not recorded.
         """
         return self._map('score', index, np.float32)
+
+    def path_ahead(self, frame: BagFrame, reach_m: float) -> np.ndarray:
+        """Return where the vehicle went after a frame; see `RecordedGround.path_ahead`."""
+        return self.ground.path_ahead(frame, reach_m) if self.ground else np.zeros((0, 2))
 
     def _map(self, name: str, index: int, dtype: type) -> np.ndarray | None:
         answer = self.answers.get(index)

@@ -46,6 +46,9 @@ class AlertRow:
     :ivar score: its highest score, 0..1.
     :ivar verdict: ``true`` if it overlapped an object, ``false`` if it is a false alert,
         ``ignored`` if it lay on ignored pixels, and ``unknown`` without ground truth.
+    :ivar first_m: its distance when it first had a place, in metres; None if it never had one.
+    :ivar nearest_m: its smallest distance, in metres; None if it never had a place.
+    :ivar severity: the highest level of severity that it had; ``''`` if it never had one.
     """
 
     id: str
@@ -55,6 +58,9 @@ class AlertRow:
     frames: int
     score: float
     verdict: str
+    first_m: float | None = None
+    nearest_m: float | None = None
+    severity: str = ''
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 import json
 from pathlib import Path
 
@@ -13,10 +14,11 @@ import numpy as np
 
 from vl4ad_ros.evaluation import drawing
 from vl4ad_ros.evaluation.alert_metrics import AlertEvent
-from vl4ad_ros.evaluation.bag_reader import BagError
+from vl4ad_ros.evaluation.bag_reader import BagError, BagFrame
 from vl4ad_ros.evaluation.contact_sheet import contact_sheet, TILE_WIDTH
 from vl4ad_ros.evaluation.picture_writer import Video, write_picture
 from vl4ad_ros.evaluation.recorded_run import RecordedRun
+from vl4ad_ros.evaluation.top_view import top_view
 
 METRICS = 'metrics.json'
 """Name of the file with the figures."""
@@ -50,14 +52,15 @@ def write_report(run: RecordedRun, folder: Path, title: str,
     rows: list[tuple[str, dict[str, np.ndarray]]] = []
     video = Video(files['video'], rate_hz(run))
     try:
-        for index, image, label in decoded(run):
+        for frame, image, label in decoded(run):
+            index = frame.index
             video.write(_video_frame(run, index, image, label))
             if index in captions:
-                rows.append((captions[index], _tiles(run, index, image, label, rescore)))
+                rows.append((captions[index], _tiles(run, frame, image, label, rescore)))
     finally:
         video.close()
     about = run.about
-    columns = [c for c in ('alerts', 'score', 'mask', 'ground truth')
+    columns = [c for c in ('alerts', 'score', 'mask', 'ground truth', 'from above')
                if any(c in tiles for _, tiles in rows)]
     write_picture(files['contact sheet'], contact_sheet(
         rows, columns, title, f'model {about["model"]} on {about["backend"]}, '
@@ -72,12 +75,12 @@ def rate_hz(run: RecordedRun) -> float:
     return min(max((len(times) - 1) / span, 1.0), 120.0) if span > 0 else 10.0
 
 
-def decoded(run: RecordedRun) -> Iterator[tuple[int, np.ndarray, np.ndarray | None]]:
+def decoded(run: RecordedRun) -> Iterator[tuple[BagFrame, np.ndarray, np.ndarray | None]]:
     """
     Decode the frames that were published and that the node could decode.
 
     :param run: the replay.
-    :returns: frame index, image (H, W, 3) uint8 RGB, and label (H, W) uint8 with 0 for normal, 1
+    :returns: frame, image (H, W, 3) uint8 RGB, and label (H, W) uint8 with 0 for normal, 1
         for anomalous and 255 for ignored pixels; the label is None without ground truth.
     :raises BagError: if the bag is damaged.
     """
@@ -89,7 +92,7 @@ def decoded(run: RecordedRun) -> Iterator[tuple[int, np.ndarray, np.ndarray | No
         except BagError:
             continue
         fits = run.truth is not None and label is not None and label.shape == image.shape[:2]
-        yield frame.index, image, label if fits else None
+        yield frame, image, label if fits else None
 
 
 def _moments(run: RecordedRun) -> dict[int, str]:
@@ -120,7 +123,7 @@ def _moments(run: RecordedRun) -> dict[int, str]:
     else:
         events, what = run.events, 'alert raised'
     moments = _thinned(moments, MAX_ROWS)
-    others = {e.first: f'{what} #{e.alert.id} {e.alert.label}' for e in reversed(events)
+    others = {e.first: f'{what} #{e.alert.id} {e.alert.caption}' for e in reversed(events)
               if e.first not in moments}
     moments |= _thinned(others, MAX_ROWS - len(moments))
     if not moments:
@@ -171,9 +174,10 @@ def _video_frame(run: RecordedRun, index: int, image: np.ndarray,
     return np.concatenate([picture, strip])
 
 
-def _tiles(run: RecordedRun, index: int, image: np.ndarray, label: np.ndarray | None,
+def _tiles(run: RecordedRun, frame: BagFrame, image: np.ndarray, label: np.ndarray | None,
            rescore: Callable[[np.ndarray], np.ndarray] | None) -> dict[str, np.ndarray]:
     """Return the pictures of one row by column title, without those that are not known."""
+    index = frame.index
     result = run.by_index.get(index)
     alerts = result.alerts if result and result.alerts else ()
     tiles = {'alerts': drawing.draw_alerts(image, None, alerts, None, TILE_WIDTH)}
@@ -186,4 +190,5 @@ def _tiles(run: RecordedRun, index: int, image: np.ndarray, label: np.ndarray | 
         tiles['mask'] = cv2.cvtColor(drawing.fit(mask, TILE_WIDTH, False), cv2.COLOR_GRAY2RGB)
     if label is not None:
         tiles['ground truth'] = drawing.draw_truth(image, label, TILE_WIDTH)
-    return tiles
+    above = top_view(alerts, partial(run.path_ahead, frame), tiles['alerts'].shape[:2])
+    return tiles if above is None else {**tiles, 'from above': above}

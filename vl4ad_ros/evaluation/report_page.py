@@ -16,6 +16,7 @@ from vl4ad_ros import __version__
 from vl4ad_ros.evaluation import charts
 from vl4ad_ros.evaluation.evaluation_folder import PICTURES, Stored
 from vl4ad_ros.evaluation.moment_pictures import file_names
+from vl4ad_ros.obstacles.severity import COLOURS, LEVELS
 from vl4ad_ros.settings import ROWS
 
 MOST_MOMENTS = 9
@@ -66,7 +67,9 @@ def report_page(stored: Sequence[Stored], metrics: Mapping[str, Any], run: Mappi
         misses=_moments(stored, 'miss'), false_alerts=_moments(stored, 'false alert'),
         alerts=_moments(stored, 'alert'), charts=_charts(stored, threshold),
         timelines=[{'name': s.result.name, 'notes': s.result.figures.get('notes', ()),
-                    'svg': charts.timeline(s.result, threshold)} for s in stored],
+                    'svg': charts.timeline(s.result, threshold), 'alerts': s.result.alerts}
+                   for s in stored],
+        severities=_severities(stored),
         latency=charts.latencies([ms for s in stored for ms in s.run.frame_ms]),
         changed={name: _listed(ROWS[name].ros_default)
                  for name, value in metrics['parameters'].items()
@@ -93,12 +96,21 @@ def _moments(stored: Sequence[Stored], kind: str) -> list[dict[str, Any]]:
     worst = sorted(found, key=lambda entry: entry[0].rank, reverse=True)[:MOST_MOMENTS]
     entries = []
     for moment, number, s in worst:
-        image, score = ((s.folder / PICTURES / name).read_bytes() for name in file_names(number))
+        files = [s.folder / PICTURES / name for name in file_names(number)]
+        image, score, *above = [path.read_bytes() for path in files if path.exists()]
         height, width = _size(image)
         entries.append({'recording': s.result.name, 'time_s': moment.time_s, 'text': moment.text,
                         'image': inline_jpeg(image), 'score': inline_jpeg(score),
+                        'above': inline_jpeg(above[0]) if above else '',
                         'width': width, 'height': height})
     return entries
+
+
+def _severities(stored: Sequence[Stored]) -> dict[str, str]:
+    """Return level and colour of the severities; ``{}`` if no alert has one."""
+    if not any(row.severity for s in stored for row in s.result.alerts):
+        return {}
+    return {level: f'#{bytes(COLOURS[level]).hex()}' for level in LEVELS}
 
 
 def _size(data: bytes) -> tuple[int, int]:

@@ -16,14 +16,14 @@ from vl4ad_ros.evaluation.message_types import typestore
 from vl4ad_ros.evaluation.recorded_run import RecordedRun
 
 DETECTIONS, DIAGNOSTICS = 'vision_msgs/msg/Detection2DArray', 'diagnostic_msgs/msg/DiagnosticArray'
-OBSTACLES = 'vision_msgs/msg/Detection3DArray'
+OBSTACLES, MARKERS = 'vision_msgs/msg/Detection3DArray', 'visualization_msgs/msg/MarkerArray'
 CAMERA_TOPIC = '/camera/image/compressed'
 JPEG_QUALITY = 90
 
 
 def write_result_bag(run: RecordedRun, path: Path) -> Path:
     """
-    Write camera, mask, score, detections, alerts, obstacles and diagnostics as an mcap bag.
+    Write camera, mask, score, detections, alerts, obstacles, markers and diagnostics as mcap bag.
 
     All times are those of the recording: headers are as recorded, and each result is written as
     long after its frame as it took to arrive. Camera images are written as JPEG; a frame that
@@ -38,7 +38,7 @@ def write_result_bag(run: RecordedRun, path: Path) -> Path:
     """
     types = {f'{run.namespace}/{name}': kind for name, kind in (
         ('mask', RAW), ('score', RAW), ('detections', DETECTIONS), ('alerts', DETECTIONS),
-        ('obstacles', OBSTACLES))}
+        ('obstacles', OBSTACLES), ('markers', MARKERS))}
     types |= {'/diagnostics': DIAGNOSTICS, CAMERA_TOPIC: COMPRESSED}
     store = typestore()
     writer = Writer(path, version=9, storage_plugin=StoragePlugin.MCAP)

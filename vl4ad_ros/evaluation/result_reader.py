@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from rosbags.rosbag2 import Reader, ReaderError
 
+from vl4ad_ros.evaluation.alert_messages import alerts_of
 from vl4ad_ros.evaluation.alert_metrics import Alert
 from vl4ad_ros.evaluation.bag_reader import LABEL_TOPIC
 from vl4ad_ros.evaluation.message_types import typestore
@@ -93,7 +94,7 @@ class ResultReader:
                  in self._reader.messages(start=time_ns, stop=time_ns + 1)}
         return ResultFrame(
             compressed_to_rgb(found[CAMERA_TOPIC]), _array(found[MASK_TOPIC]),
-            tuple(map(_alert, found[ALERTS_TOPIC].detections)) if ALERTS_TOPIC in found else (),
+            alerts_of(found[ALERTS_TOPIC]) if ALERTS_TOPIC in found else (),
             _array(found[LABEL_TOPIC]) if LABEL_TOPIC in found else None)
 
     def _message(self, connection: Any, cdr: bytes) -> Any:
@@ -102,12 +103,3 @@ class ResultReader:
 
 def _array(message: Any) -> np.ndarray:
     return message.data.reshape(message.height, message.width)
-
-
-def _alert(detection: Any) -> Alert:
-    """Return an alert: results[0] is 'anomaly', and results[1] the class if it has one."""
-    box, centre = detection.bbox, detection.bbox.center.position
-    anomaly, *named = (result.hypothesis for result in detection.results)
-    place = (centre.x - box.size_x / 2, centre.y - box.size_y / 2, box.size_x, box.size_y)
-    name, mass = (named[0].class_id, named[0].score) if named else ('', 0.0)
-    return Alert(detection.id, anomaly.score, place, name, mass)

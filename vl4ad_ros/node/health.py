@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Mapping
+from dataclasses import replace
 from threading import Lock
 import time
 
@@ -188,6 +189,6 @@ def _most_severe(alerts: tuple[Finding, ...]) -> str:
               if alert.severity and alert.place]
     if not placed:
         return ''
-    severity, place, alert = max(
+    severity, _, alert = max(
         placed, key=lambda one: (LEVELS.index(one[0].level), -one[1].distance_m))
-    return f'{severity.level}: #{alert.id} {alert.caption}, {place.distance_m:.1f} m'
+    return f'{severity.level}: #{alert.id} {replace(alert, severity=None).caption}'

@@ -22,12 +22,11 @@ from vl4ad_ros.obstacles.ground_view import Placement
 from vl4ad_ros.obstacles.labels import label_names
 from vl4ad_ros.obstacles.merging import Obstacle
 from vl4ad_ros.obstacles.pipeline import ANOMALY, Finding
-from vl4ad_ros.obstacles.severity import CRITICAL, INFO, Severity, WARNING
+from vl4ad_ros.obstacles.severity import COLOURS, Severity
 from vl4ad_ros.prompts.vocabulary import Vocabulary
 
 MARKER_S = 1
 """Seconds after which a viewer removes a marker that no newer message renews."""
-_COLOURS = {INFO: (0.2, 0.6, 1.0), WARNING: (1.0, 0.7, 0.0), CRITICAL: (1.0, 0.1, 0.1)}
 _TEXT_M = 0.4
 """Height of the text of a marker."""
 
@@ -215,7 +214,7 @@ def _detection(header: Header, found: Finding) -> Detection2D:
 
 def _markers_of(header: Header, number: int, found: Finding, place: Placement,
                 severity: Severity) -> list[Marker]:
-    red, green, blue = _COLOURS[severity.level]
+    red, green, blue = (value / 255 for value in COLOURS[severity.level])
     box, text = (Marker(header=header, ns=severity.level, id=2 * number + i, action=Marker.ADD)
                  for i in range(2))
     for marker, kind, alpha in ((box, Marker.CUBE, 0.5), (text, Marker.TEXT_VIEW_FACING, 1.0)):
@@ -228,8 +227,8 @@ def _markers_of(header: Header, number: int, found: Finding, place: Placement,
     text.scale.z = _TEXT_M
     text.pose.position.z = place.height_m + _TEXT_M
     time_left = severity.collision_s
-    text.text = f'#{found.id} {found.caption}, {place.distance_m:.1f} m' + (
-        f', {time_left:.1f} s' if time_left is not None and math.isfinite(time_left) else '')
+    text.text = f'#{found.id} {found.caption}' + (
+        f' in {time_left:.1f} s' if time_left is not None and math.isfinite(time_left) else '')
     return [box, text]
 
 

@@ -85,8 +85,7 @@ class Outputs:
             self._score.publish(messages.image(header, prediction.score, '32FC1'))
         if self._overlay.get_subscription_count():
             self._overlay.publish(messages.image(header, overlay.draw(
-                image, mask, settings.output_overlay_alpha,
-                [(a.region.box, f'#{a.id} {a.caption}') for a in result.alerts or ()]), 'rgb8'))
+                image, mask, settings.output_overlay_alpha, result.alerts or ()), 'rgb8'))
 
     def close(self) -> None:
         """Destroy the publishers; may be called twice."""

@@ -117,8 +117,8 @@ class Finding:
 
     @property
     def caption(self) -> str:
-        """The class and the number that belongs to it: ``cow 0.81`` or ``anomaly 0.94``."""
-        return caption(self.name, self.mass, self.region.score)
+        """What it is, and if it has a place how far away and how severe, as `caption` says it."""
+        return caption(self.name, self.mass, self.region.score, self.place, self.severity)
 
 
 @dataclass(frozen=True)
@@ -287,12 +287,37 @@ class Pipeline:
         return replace(found[track.region], id=str(track.id))
 
 
-def caption(name: str, mass: float, score: float) -> str:
+def caption(name: str, mass: float, score: float, place: Placement | None = None,
+            severity: Severity | None = None) -> str:
     """
     Return the text for a region: its class with its mass, or ``anomaly`` with the score.
+
+    >>> from vl4ad_ros.obstacles.ground_view import Placement
+    >>> place = Placement(23.2, 0.0, (1.0, 0.0, 0.1), 0.0, 2.0, 1.5)
+    >>> caption('cow', 0.81, 0.94), caption('', 0.0, 0.94, place, Severity('warning'))
+    ('cow 0.81', 'anomaly 0.94, 23 m, warning')
 
     :param name: the class that names the region; ``''`` if none does.
     :param mass: mean mass of this class over the region, 0 to 1.
     :param score: mean score of the region, 0 to 1.
+    :param place: where it stands, to add its distance; None if that is not known.
+    :param severity: its severity, to add the level; None if it is not known.
     """
-    return f'{name} {mass:.2f}' if name else f'{ANOMALY} {score:.2f}'
+    return ', '.join([f'{name} {mass:.2f}' if name else f'{ANOMALY} {score:.2f}',
+                      *where(place, severity)])
+
+
+def where(place: Placement | None, severity: Severity | None) -> list[str]:
+    """
+    Return the parts of a caption that need a place: ``['23 m', 'warning']``.
+
+    :param place: where something stands; None if that is not known.
+    :param severity: how severe it is; None if that is not known.
+    """
+    parts = []
+    if place is not None:
+        distance_m = place.distance_m
+        parts.append(f'{distance_m:.1f} m' if distance_m < 9.95 else f'{distance_m:.0f} m')
+    if severity is not None:
+        parts.append(severity.level)
+    return parts

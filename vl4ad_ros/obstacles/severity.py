@@ -19,6 +19,8 @@ from vl4ad_ros.obstacles.ground_view import Placement
 
 INFO, WARNING, CRITICAL = LEVELS = ('info', 'warning', 'critical')
 """The levels of severity, the least one first."""
+COLOURS = {INFO: (110, 220, 140), WARNING: (255, 196, 0), CRITICAL: (255, 90, 40)}
+"""Colour of each level in pictures and markers, RGB, 0..255."""
 
 
 @dataclass(frozen=True)

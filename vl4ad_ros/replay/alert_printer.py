@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from vl4ad_ros.evaluation.alert_metrics import AlertEvent, AlertLog, FrameResult, Truth
+from vl4ad_ros.obstacles.pipeline import where
 
 
 class AlertPrinter:
@@ -34,10 +35,12 @@ class AlertPrinter:
         raised, cleared = self._log.add(result)
         now = self._seconds(result.index)
         for event in raised:
-            x, y, width, height = event.alert.box
-            self._write(f'{now:6.1f} s  raised   #{event.alert.id} {event.alert.label}, '
-                        f'{width:.0f} x {height:.0f} px at ({x + width / 2:.0f}, '
-                        f'{y + height / 2:.0f}){self._judgement(event, result)}')
+            alert = event.alert
+            x, y, width, height = alert.box
+            said = [f'#{alert.id} {alert.label}', *where(alert.place, alert.severity),
+                    f'{width:.0f} x {height:.0f} px at ({x + width / 2:.0f}, '
+                    f'{y + height / 2:.0f}){self._judgement(event, result)}']
+            self._write(f'{now:6.1f} s  raised   {", ".join(said)}')
         for event in cleared:
             lasted = now - self._seconds(event.first)
             self._write(f'{now:6.1f} s  cleared  #{event.alert.id} {event.alert.label}, '

@@ -53,6 +53,7 @@ class Player:
         :param max_gap_s: seconds of recorded time to which a longer pause between two frames is
             shortened; the clock leaps over the rest of the pause.
         """
+        self._node = node
         self._max_gap_ns = int(max_gap_s * 1e9)
         self._bag, self._ground, self._matcher, self._rate = bag, ground, matcher, rate
         self._info: bytes | None = None
@@ -73,6 +74,11 @@ class Player:
         """Whether all inputs of the node have a subscriber."""
         return all(publisher.get_subscription_count()
                    for publisher in (self.images, self.infos, self.odometry, self.clock))
+
+    @property
+    def has_rivals(self) -> bool:
+        """Whether another process publishes the clock of this replay."""
+        return self._node.count_publishers(self.clock.topic_name) > 1
 
     def show_start(self) -> None:
         """Publish the record time of the first frame on the clock, and what belongs to it."""

@@ -12,15 +12,18 @@ from rclpy.node import Node
 from rclpy.qos import QoSProfile
 from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import Image
-from vision_msgs.msg import Detection2D, Detection2DArray, Detection3DArray
+from vision_msgs.msg import Detection2DArray, Detection3DArray
+from visualization_msgs.msg import MarkerArray
 
+from vl4ad_ros.evaluation.alert_messages import alerts_of
 from vl4ad_ros.evaluation.alert_metrics import Alert
 from vl4ad_ros.evaluation.message_store import MessageStore, StoredMessage
+from vl4ad_ros.evaluation.storage.stored import stamp_of
 
 DETECTOR = '/vl4ad_detector'
 """Full name of the detector in the recorded topics: its default name on a vehicle."""
 TYPES = {'mask': Image, 'score': Image, 'alerts': Detection2DArray,
-         'detections': Detection2DArray, 'obstacles': Detection3DArray}
+         'detections': Detection2DArray, 'obstacles': Detection3DArray, 'markers': MarkerArray}
 """Message type of each recorded output of the detector, by its topic below the node."""
 
 
@@ -67,19 +70,22 @@ class Recorder:
         Find the alerts of a frame.
 
         :param detections: the detections message of the frame.
-        :returns: its alerts; None if no alerts message of this frame has arrived.
+        :returns: its alerts, with places and severities if these have arrived; None if no alerts
+            message of this frame has arrived.
         """
-        cdr = self._messages.of_same_frame(detections, f'{DETECTOR}/alerts')
-        if cdr is None:
-            return None
-        return tuple(map(_alert, deserialize_message(cdr, Detection2DArray).detections))
+        found = [cdr and deserialize_message(cdr, TYPES[name])
+                 for name in ('alerts', 'obstacles', 'markers') for cdr in [
+                     self._messages.of_same_frame(detections, f'{DETECTOR}/{name}')]]
+        return alerts_of(*found) if found[0] is not None else None
 
     def _topic(self, name: str) -> str:
         return f'{self._node.get_namespace()}{DETECTOR}/{name}'
 
     def _keeper(self, name: str) -> Callable[[bytes], None]:
         def keep(cdr: bytes) -> None:
-            entry = self._messages.append(f'{DETECTOR}/{name}', time.time_ns(), cdr)
+            # A MarkerArray begins with the number of its markers, and these with their headers.
+            stamp_ns = stamp_of(cdr[:4] + cdr[8:16]) if name == 'markers' else None
+            entry = self._messages.append(f'{DETECTOR}/{name}', time.time_ns(), cdr, stamp_ns)
             if name == 'detections':
                 self._on_detections(entry)
         return keep
@@ -90,13 +96,3 @@ class Recorder:
             self.facts.update((v.key, v.value) for v in status.values)
         self.reports += 1
         self._on_facts()
-
-
-def _alert(detection: Detection2D) -> Alert:
-    """Convert an alert: results[0] is 'anomaly', and results[1] the class if it has one."""
-    box = detection.bbox
-    anomaly, *named = (result.hypothesis for result in detection.results)
-    return Alert(detection.id, anomaly.score,
-                 (box.center.position.x - box.size_x / 2, box.center.position.y - box.size_y / 2,
-                  box.size_x, box.size_y),
-                 *(value for best in named[:1] for value in (best.class_id, best.score)))

@@ -50,7 +50,10 @@ LAST_ANSWER_TIMEOUT_S = 2.0
 ANSWER_TIMEOUT_S = 60.0
 """Longest time that the node may take for one frame in lockstep, in seconds."""
 _ALERTS_TIMEOUT_S = 0.25
-"""Time after the detections of a frame when its alerts are no longer expected, in seconds."""
+"""
+Time after the detections of a frame when its alerts, and what is published after them, are no
+longer expected, in seconds.
+"""
 _REPORT_TIMEOUT_S = 5.0
 """Longest time to wait for a diagnostics message, in seconds; the node sends one each second."""
 _DISTROS = {'3': 'humble', '7': 'jazzy', '10': 'lyrical'}
@@ -75,6 +78,8 @@ class SessionOptions:
     :ivar calls: parameters to set while the bag is played.
     :ivar max_gap_s: seconds of recorded time to which a longer pause between two frames is
         shortened.
+    :ivar namespace: full namespace of the node, its topics and its clock, such as ``/replay``;
+        ``''`` takes one that no other replay has.
     """
 
     bundle: str = DEFAULT
@@ -83,6 +88,7 @@ class SessionOptions:
     parameters: Mapping[str, Any] = field(default_factory=dict)
     calls: Sequence[ParameterCall] = ()
     max_gap_s: float = 2.0
+    namespace: str = ''
 
     @property
     def settings(self) -> Settings:
@@ -120,7 +126,7 @@ def replay(bag: CameraBag, truth: Truth | None, messages: MessageStore, log: Pat
     :raises ParameterError: if the node would refuse a parameter of `options`.
     """
     prepare_environment()
-    namespace = f'/vl4ad_replay_{secrets.token_hex(8)}'
+    namespace = options.namespace or f'/vl4ad_replay_{secrets.token_hex(8)}'
     with _process(bag, namespace, log, options) as process, (
             _ros_node(namespace)) as (node, executor):
         return _Session(bag, truth, messages, options, on_result, on_progress, process, node,
@@ -139,8 +145,8 @@ class _Session:
         self._on_result, self._on_progress = on_result, on_progress
         self._process, self._node, self._executor = process, node, executor
         self._matcher = AnswerMatcher()
-        ground = RecordedGround(bag, self._settings.mounting)
-        self._player = Player(node, bag, ground, self._matcher, options.rate,
+        self._ground = RecordedGround(bag, self._settings.mounting)
+        self._player = Player(node, bag, self._ground, self._matcher, options.rate,
                               ANSWER_TIMEOUT_S if options.lockstep else None,
                               options.max_gap_s)
         self._recorder = Recorder(node, messages, truth is not None, self._receive,
@@ -163,6 +169,9 @@ class _Session:
                           START_TIMEOUT_S):
             raise SessionError('the node is active, but it does not subscribe to the images or '
                                f'does not publish results; {self._process.tail()}')
+        if self._player.has_rivals:
+            raise SessionError(f'another replay runs in the namespace {self._options.namespace}; '
+                               'choose another one with --namespace')
         self._player.show_start()
         self._spin(lambda: False, 0.5)
         self._play()
@@ -190,7 +199,7 @@ class _Session:
         return RecordedRun(self._bag, self._truth, tuple(self._results), dict(sent), self._answers,
                            self._messages, DETECTOR, about, tuple(setter.made),
                            int(facts.get('bad', 0)), self._settings.image_max_pixels,
-                           self._settings.image_max_value)
+                           self._settings.image_max_value, self._ground)
 
     def _activate(self) -> None:
         client = self._node.create_client(
@@ -251,13 +260,14 @@ class _Session:
         self._refused = refused
 
     def _complete(self, final: bool = False) -> None:
-        """Turn answers into results once their alerts have arrived or are no longer expected."""
+        """Turn answers into results once alerts and severities are there or not expected."""
         while self._incomplete:
             index = self._incomplete[0]
             answer = self._answers[index]
             alerts = self._recorder.alerts(answer)
             waited_s = (time.time_ns() - answer.received_ns) / 1e9
-            if alerts is None and waited_s < _ALERTS_TIMEOUT_S and not final:
+            whole = alerts is not None and (not alerts or any(a.severity for a in alerts))
+            if not whole and waited_s < _ALERTS_TIMEOUT_S and not final:
                 return
             self._incomplete.popleft()
             age_ns = answer.received_ns - self._matcher.sent_ns[index]

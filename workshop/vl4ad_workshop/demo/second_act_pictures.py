@@ -75,8 +75,8 @@ def _labelled(
         replay: RecordedRun) -> Iterator[tuple[int, np.ndarray, np.ndarray | None, np.ndarray]]:
     """Yield index, RGB image, label and map of object numbers of every published frame."""
     ids = {index: numbers for index, _, numbers in replay.bag.truth_maps()}
-    for index, image, label in decoded(replay):
-        yield index, image, label, ids[index]
+    for frame, image, label in decoded(replay):
+        yield frame.index, image, label, ids[frame.index]
 
 
 def _name(canvas: np.ndarray, act: Act, score: FrameScore, ids: np.ndarray) -> None:
