@@ -19,6 +19,8 @@ from vl4ad_ros.evaluation.message_types import typestore
 from vl4ad_ros.evaluation.recorded_run import RecordedRun
 from vl4ad_ros.evaluation.report import write_report
 from vl4ad_ros.evaluation.result_bag import write_result_bag
+from vl4ad_ros.obstacles.ground_view import Placement
+from vl4ad_ros.obstacles.severity import COLOURS, Severity
 from vl4ad_ros.replay.alert_printer import AlertPrinter
 
 FRAMES, SENT_NS = 20, 1_800_000_000_000_000_000
@@ -117,6 +119,23 @@ def test_report_files(make_replay, tmp_path, truth):
     yellow = np.abs(frames[10][:-40].astype(int) - (0, 196, 255)).sum(axis=2) < 60
     assert yellow.sum() > 200 and not np.abs(
         frames[2][:-40].astype(int) - (0, 196, 255)).sum(axis=2).min() < 60
+
+
+def test_places_are_shown_from_above(make_replay, tmp_path):
+    replay = make_replay()
+    place = Placement(23.0, 1.0, (4.0, 0.0, 0.2), 0.04, 1.0, 1.0)
+    placed = dataclasses.replace(ALERT, place=place, severity=Severity('critical'))
+    results = [dataclasses.replace(result, alerts=tuple(
+        placed if alert is ALERT else alert for alert in result.alerts))
+        for result in replay.results]
+    files = write_report(dataclasses.replace(replay, results=results), tmp_path, 'A title')
+    sheet = cv2.imread(str(files['contact sheet']))
+    assert sheet.shape[1] == 5 * 474 + 14  # without places it has four columns
+    above = sheet[:, 4 * 474 + 14:, ::-1]
+    assert (above == COLOURS['critical']).all(axis=2).any()
+    lines = []
+    AlertPrinter(replay.bag.times_ns, None, lines.append).add(results[6])
+    assert lines == ['   0.6 s  raised   #1 cow, 23 m, critical, 16 x 16 px at (68, 48)']
 
 
 def test_result_bag(make_replay, tmp_path):

@@ -3,8 +3,8 @@
 """
 The arguments that classes and functions of launch and launch_ros take.
 
-As a program: ``python launch_interface.py LAUNCH_FILE RECORD.json`` records all names that the
-launch file imports from these two packages, as they are installed, under their versions.
+As a program: ``python launch_interface.py RECORD.json`` records all names that the launch files
+import from these two packages, as they are installed, under their versions.
 """
 
 from __future__ import annotations
@@ -20,16 +20,18 @@ from typing import Any
 import xml.etree.ElementTree as ElementTree
 
 PACKAGES = ('launch', 'launch_ros')
+LAUNCH_FILES = sorted((Path(__file__).resolve().parents[2] / 'launch').glob('*.launch.py'))
 METHODS = ('launch.substitutions.LaunchConfiguration.perform',)
-"""Methods that the launch file calls."""
+"""Methods that the launch files call."""
 
 
-def imported_names(source: str) -> list[str]:
-    """Return the dotted names that a launch file imports from `PACKAGES`."""
-    return sorted(
-        f'{node.module}.{alias.name}' for node in ast.walk(ast.parse(source))
+def imported_names() -> list[str]:
+    """Return the dotted names that the launch files import from `PACKAGES`."""
+    return sorted({
+        f'{node.module}.{alias.name}' for file in LAUNCH_FILES
+        for node in ast.walk(ast.parse(file.read_text()))
         if isinstance(node, ast.ImportFrom) and (node.module or '').split('.')[0] in PACKAGES
-        for alias in node.names)
+        for alias in node.names})
 
 
 def interface(names: list[str]) -> dict[str, dict[str, Any]]:
@@ -91,8 +93,8 @@ def _version(module: ModuleType) -> str:
 
 
 if __name__ == '__main__':
-    wanted = [*imported_names(Path(sys.argv[1]).read_text()), *METHODS]
-    record_file = Path(sys.argv[2])
+    wanted = [*imported_names(), *METHODS]
+    record_file = Path(sys.argv[1])
     record = json.loads(record_file.read_text()) if record_file.exists() else {}
     record[installed_versions()] = interface(wanted)
     record_file.write_text(

@@ -51,7 +51,8 @@ def top_view(alerts: Sequence[Alert], path_ahead: Callable[[float], np.ndarray],
     for part in (0.25, 0.5, 0.75, 1.0):
         radius = round(part * reach * scale)
         cv2.circle(canvas, foot, radius, _RING, 1, cv2.LINE_AA)
-        drawing.put_text(canvas, f'{part * reach:g} m', (foot[0] + 5, foot[1] - radius + 13), 9,
+        aside = round(radius * math.sqrt(0.5)) - 4  # on the left, where few things stand
+        drawing.put_text(canvas, f'{part * reach:g} m', (foot[0] - aside, foot[1] - aside + 8), 9,
                          drawing.PALE)
     path = path_ahead(reach)
     if len(path):
