@@ -149,6 +149,9 @@ def test_the_report_needs_no_other_file(evaluated):
     assert {link[1:] for link in links.found if link.startswith('#')} <= set(links.ids)
     assert sum(link.startswith('data:image/jpeg') for link in links.found) >= 2
     assert page.count('<svg') == 6  # three curves, two timelines, and the times
+    # Places are not known, so the table of alerts has no columns for them.
+    assert '<th>highest score</th>' in page and '<th>nearest</th>' not in page
+    assert 'looks up' not in page and 'from above' not in page
     for text in ('long', 'short', 'Worst misses', 'Sees colours only', 'prompts.known',
                  'threshold', 'numpy'):
         assert text in page

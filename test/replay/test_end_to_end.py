@@ -28,7 +28,8 @@ def bag(tmp_path_factory):
 def test_replay_writes_the_report(bag, mock_bundle, tmp_path, capsys):
     out, bundle = tmp_path / 'out', tmp_path / "a model's folder"
     shutil.copytree(mock_bundle, bundle)
-    assert cli.main(['replay', str(bag), '--bundle', str(bundle), '--out', str(out)]) == 0
+    assert cli.main(['replay', str(bag), '--bundle', str(bundle), '--out', str(out),
+                     '--namespace', 'by/night']) == 0
     said = capsys.readouterr().out
     for words in ('raised   #', 'after anomaly 300 appeared', '1 of 1 alerted'):
         assert words in said

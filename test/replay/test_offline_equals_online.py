@@ -153,6 +153,8 @@ def published(bag):
     """Return the detections, alerts, obstacles and masks of a result bag, in their order."""
     found = {'detections': [], 'alerts': [], 'obstacles': [], 'mask': []}
     with Reader(bag) as reader:
+        counts = {c.topic.rpartition('/')[2]: c.msgcount for c in reader.connections}
+        assert counts.get('markers', 0) == counts.get('obstacles', 0)
         for connection, _, cdr in reader.messages():
             name = connection.topic.rpartition('/')[2]
             if connection.topic.startswith('/vl4ad_detector/') and name in found:
@@ -210,6 +212,20 @@ def test_lockstep_gives_what_evaluate_gives(recording, parameters, mock_bundle, 
     metrics = json.loads((out / 'metrics.json').read_text())
     del metrics['definitions'], figures['definitions']
     assert figures.items() <= metrics.items() and metrics['lockstep']
+
+
+def test_the_report_shows_where_alerts_stand(recording, parameters, mock_bundle, tmp_path, capsys):
+    assert cli.main(['evaluate', str(recording), '--bundle', str(mock_bundle), '--params',
+                     str(parameters), '--out', str(tmp_path / 'out')]) == 0
+    folder, = (tmp_path / 'out' / 'recordings').iterdir()
+    result = json.loads((folder / 'result.json').read_text())
+    assert any(row['severity'] and row['first_m'] >= row['nearest_m'] > 1
+               for row in result['alerts'])
+    assert any(' m, ' in moment['caption'] for moment in result['moments'])
+    page = (tmp_path / 'out' / 'report.html').read_text()
+    above = [path for path in (folder / 'pictures').iterdir() if path.name.endswith('.top.jpg')]
+    assert page.count('from above" width') == len(above) > 0
+    assert '<th>nearest</th>' in page and 'looks up' in page
 
 
 def test_both_refuse_the_same_frames(mock_bundle, tmp_path, capsys):

@@ -156,6 +156,22 @@ def test_replays_at_once_and_strangers_do_not_mix(domain, bags, mock_bundle, tmp
         assert 5 * 10**9 not in stamps['/diagnostics']
 
 
+def test_a_namespace_that_another_replay_uses_is_refused(domain, bags, mock_bundle, tmp_path,
+                                                         capsys):
+    context = rclpy.Context()
+    rclpy.init(context=context)
+    node = rclpy.create_node('other', context=context, namespace='/night')
+    try:
+        node.create_publisher(Clock, 'clock', 1)
+        assert cli.main(['replay', str(bags[0]), '--bundle', str(mock_bundle), '--out',
+                         str(tmp_path / 'out'), '--namespace', 'night']) == 1
+    finally:
+        node.destroy_node()
+        rclpy.shutdown(context=context)
+    assert 'another replay runs in the namespace /night; choose' in capsys.readouterr().err
+    assert not (tmp_path / 'out' / 'metrics.json').exists()
+
+
 def test_a_killed_replay_takes_its_node_along_and_runs_again(domain, bags, mock_bundle, tmp_path):
     mark, out = uuid.uuid4().hex, tmp_path / 'out'
     process = replay(bags[0], mock_bundle, out, '--rate', '0.1', mark=mark)

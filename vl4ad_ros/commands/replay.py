@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help='send each frame after the answer to the one before, so that no '
                         'frame is dropped and the results do not depend on the speed of the '
                         'machine')
-    parser.add_argument('--namespace', type=_namespace, default='', metavar='NAME',
+    parser.add_argument('--namespace', type=_namespace, metavar='NAME',
                         help='namespace of the node, its topics and its clock, so that other '
                         'programs find them in the ROS_DOMAIN_ID that is set (default: one that '
                         'no other replay has)')
@@ -132,7 +132,7 @@ def session_options(options: argparse.Namespace, parameters: Mapping[str, Any]) 
     lockstep = getattr(options, 'lockstep', False)
     return SessionOptions(parameters['model.bundle'], options.rate or (None if lockstep else 1.0),
                           lockstep, parameters, max_gap_s=options.max_gap,
-                          namespace=getattr(options, 'namespace', ''))
+                          namespace=getattr(options, 'namespace', None) or '')
 
 
 VERB = Verb(add_arguments, run)
