@@ -151,7 +151,7 @@ def test_the_report_needs_no_other_file(evaluated):
     assert page.count('<svg') == 6  # three curves, two timelines, and the times
     # Places are not known, so the table of alerts has no columns for them.
     assert '<th>highest score</th>' in page and '<th>nearest</th>' not in page
-    assert 'looks up' not in page and 'from above' not in page
+    assert 'ahead is up' not in page and 'from above' not in page
     for text in ('long', 'short', 'Worst misses', 'Sees colours only', 'prompts.known',
                  'threshold', 'numpy'):
         assert text in page

@@ -225,7 +225,7 @@ def test_the_report_shows_where_alerts_stand(recording, parameters, mock_bundle,
     page = (tmp_path / 'out' / 'report.html').read_text()
     above = [path for path in (folder / 'pictures').iterdir() if path.name.endswith('.top.jpg')]
     assert page.count('from above" width') == len(above) > 0
-    assert '<th>nearest</th>' in page and 'looks up' in page
+    assert '<th>nearest</th>' in page and 'ahead is up' in page
 
 
 def test_both_refuse_the_same_frames(mock_bundle, tmp_path, capsys):

@@ -72,7 +72,7 @@ def find_alerts(results: Sequence[FrameResult], events: Sequence[AlertEvent], ki
         index, alert = max(views, key=lambda view: (view[1].score, -view[0]))
         seconds = (times_ns[event.last] - times_ns[event.first]) / 1e9
         approach = Approach.of([alert for _, alert in views])
-        way = (f', from {approach.first_m:.1f} m to {approach.nearest_m:.1f} m, '
+        way = (f', first at {approach.first_m:.1f} m, nearest at {approach.nearest_m:.1f} m, '
                f'{approach.severity}' if approach.severity else '')
         text = (f'{kind.capitalize()} #{alert.id}, {alert.label}, in {len(views)} frames '
                 f'({seconds:.1f} s){way}.')
