@@ -17,7 +17,7 @@ import pytest
 
 FILE = Path(__file__).resolve().parents[2] / 'launch' / 'detector.launch.py'
 ARGUMENTS = {'namespace', 'node_name', 'params_file', 'bundle', 'backend', 'precision', 'image',
-             'use_sim_time', 'autostart', 'respawn', 'log_level'}
+             'cameras', 'use_sim_time', 'autostart', 'respawn', 'log_level'}
 
 
 def test_it_compiles():

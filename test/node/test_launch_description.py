@@ -18,8 +18,8 @@ FILE = Path(__file__).resolve().parents[2] / 'launch' / 'detector.launch.py'
 SOURCE = FILE.read_text()
 RECORDS = json.loads(Path(__file__).with_name('launch_interfaces.json').read_text())
 DEFAULTS = {'namespace': '', 'node_name': 'vl4ad_detector', 'bundle': '', 'backend': '',
-            'precision': '', 'image': 'image', 'use_sim_time': 'false', 'autostart': 'true',
-            'respawn': 'false', 'log_level': 'info'}
+            'precision': '', 'image': 'image', 'cameras': '', 'use_sim_time': 'false',
+            'autostart': 'true', 'respawn': 'false', 'log_level': 'info'}
 EVERY_RECORD = pytest.mark.parametrize('record', RECORDS.values(), ids=RECORDS.keys())
 
 
@@ -92,14 +92,24 @@ def test_the_node_gets_what_was_chosen(record):
     assert f"'{node['executable']} = " in (FILE.parents[1] / 'setup.py').read_text()
     assert node['name'] == configuration('node_name')
     assert node['namespace'] == configuration('namespace')
-    assert node['remappings'] == [('image', configuration('image'))]
+    assert node['remappings'] == [('image', 'image')]
     assert node['arguments'] == ['--ros-args', '--log-level', configuration('log_level')]
     # A later entry counts more.
     assert node['parameters'] == [
         configuration('params_file'), {'use_sim_time': configuration('use_sim_time')},
-        {'model.backend': 'onnxruntime', 'model.precision': 'fp32'}]
-    assert started(record)[-1]['parameters'][-1] == {}
-    assert started(record, bundle='other')[-1]['parameters'][-1] == {'model.bundle': 'other'}
+        {'model.backend': 'onnxruntime', 'model.precision': 'fp32'}, {}]
+    assert started(record)[-1]['parameters'][2:] == [{}, {}]
+    assert started(record, bundle='other')[-1]['parameters'][2] == {'model.bundle': 'other'}
+
+
+@EVERY_RECORD
+def test_each_of_several_cameras_has_its_topic(record):
+    *_, node = started(record, cameras='front, left', image='/{camera}/image_raw')
+    assert node['parameters'][-1] == {'cameras': ['front', 'left']}
+    assert node['remappings'] == [('front/image', '/front/image_raw'),
+                                  ('left/image', '/left/image_raw')]
+    with pytest.raises(RuntimeError, match='one topic for all cameras'):
+        started(record, cameras='front,left')
 
 
 @EVERY_RECORD

@@ -66,11 +66,12 @@ def test_the_replay_gets_what_was_chosen(launch):
     options = parsed(replay)
     assert options.bags == [Path('drive')] and options.out == Path('out/replay')
     assert options.params == Path('detector.yaml') and options.namespace == '/replay'
-    assert options.bundle is None and options.topic is None and not options.lockstep
+    assert options.bundle is None and not options.topics and not options.lockstep
     options = parsed(started(launch, bundle='tiny', topic='/front', lockstep='true',
                              namespace='night/drive')[0])
-    assert (options.bundle, options.topic, options.lockstep, options.namespace) == (
-        'tiny', '/front', True, '/night/drive')
+    assert (options.bundle, options.lockstep, options.namespace) == (
+        'tiny', True, '/night/drive')
+    assert [camera.topic for camera in options.topics] == ['/front']
 
 
 def test_rviz_shows_the_topics_of_the_replay(launch):
