@@ -62,6 +62,7 @@ ONLY_IN = {
     'ament_index_python': ('vl4ad_ros/node/',),
     'launch': (),
     'tf2_ros': ('vl4ad_ros/node/tf_pose.py',),
+    'autoware_perception_msgs': ('vl4ad_ros/node/autoware.py',),
     'cv_bridge': ('vl4ad_ros/images/with_cv_bridge.py',),
     'onnxruntime': ('vl4ad_ros/inference/onnxruntime.py',
                     'vl4ad_workshop/street/text_encoder.py'),
@@ -120,8 +121,8 @@ def test_imports_point_one_way(path):
         assert 'vl4ad_workshop' not in libraries
 
     for library in libraries:
-        homes = (('vl4ad_ros/node/', 'vl4ad_ros/replay/') if library.endswith(MESSAGES)
-                 else ONLY_IN.get(library))
+        homes = ONLY_IN.get(library, ('vl4ad_ros/node/', 'vl4ad_ros/replay/')
+                            if library.endswith(MESSAGES) else None)
         assert homes is None or f'{package}/{place.as_posix()}'.startswith(homes), (
             f'{place} imports {library}, which belongs in {homes}')
 

@@ -137,6 +137,7 @@ def test_the_tests_need_the_workshop_and_the_workshop_no_tests(sandbox):
     assert sandbox.run('test')[0] == 0
     first = sandbox.installed()
     assert 'requirements-workshop.txt' in first and 'requirements-test.txt' in first
+    assert 'ros_pypi/autoware_perception_msgs' in first
     assert sandbox.run('vl4ad', 'export', '--help')[0] == 0
     assert not sandbox.installed()
     with (sandbox.clone / 'ros_pypi' / 'requirements-test.txt').open('a') as pins:

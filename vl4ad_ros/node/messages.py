@@ -155,10 +155,11 @@ def label_info(header: Header, vocabulary: Vocabulary, threshold: float) -> Labe
 
 def points(header: Header, array: np.ndarray) -> PointCloud2:
     """
-    Return points as an organised cloud.
+    Return points as a cloud of the same rows and columns.
 
     :param header: with the stamp of the input and the frame of the vehicle.
-    :param array: float32 (H, W, 3), x, y and z of each pixel in metres; NaN for none.
+    :param array: float32 (H, W, 3), x, y and z of each point in metres; NaN for none. It must not
+        be empty.
     """
     rows, columns, _ = array.shape
     message = PointCloud2(

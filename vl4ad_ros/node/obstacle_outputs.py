@@ -4,12 +4,17 @@
 
 from __future__ import annotations
 
-from rclpy.lifecycle import LifecycleNode
+from typing import Any
+
+from rclpy.lifecycle import LifecycleNode, LifecyclePublisher
+from sensor_msgs.msg import PointCloud2
 from std_msgs.msg import Header
 from vision_msgs.msg import Detection3DArray
 from visualization_msgs.msg import MarkerArray
 
 from vl4ad_ros.node import messages, qos
+from vl4ad_ros.node.autoware import detected_objects_format
+from vl4ad_ros.obstacles.contact_points import contact_points
 from vl4ad_ros.obstacles.merging import Merger
 from vl4ad_ros.obstacles.motion import Motion
 from vl4ad_ros.obstacles.pipeline import Result
@@ -18,7 +23,7 @@ from vl4ad_ros.settings import Settings
 
 class ObstacleOutputs:
     """
-    Publishes `~/obstacles` and `~/markers` from their creation to `close`.
+    Publishes `~/obstacles`, and the same in other forms, from their creation to `close`.
 
     :param node: creates the publishers.
     :param cameras: names of the cameras. What several of them see is merged.
@@ -33,15 +38,18 @@ class ObstacleOutputs:
         """
         self._node = node
         self._cameras = cameras
+        self._publishers: list[LifecyclePublisher] = []
+        self._autoware = detected_objects_format()
         self.forget()
-        options = qos.overridable()
-        self._obstacles = node.create_lifecycle_publisher(
-            Detection3DArray, '~/obstacles', qos.event(), qos_overriding_options=options)
         try:
-            self._markers = node.create_lifecycle_publisher(
-                MarkerArray, '~/markers', qos.event(), qos_overriding_options=options)
+            self._obstacles = self._create(Detection3DArray, 'obstacles', qos.event())
+            self._markers = self._create(MarkerArray, 'markers', qos.event())
+            self._points = self._create(PointCloud2, 'obstacle_points', qos.image_result())
+            if self._autoware:
+                self._objects = self._create(self._autoware.type, 'objects', qos.event())
+                node.get_logger().info(self._autoware.about)
         except Exception:
-            node.destroy_lifecycle_publisher(self._obstacles)
+            self.close()
             raise
 
     def forget(self) -> None:
@@ -76,8 +84,20 @@ class ObstacleOutputs:
         self._obstacles.publish(message)
         if self._markers.get_subscription_count():
             self._markers.publish(messages.markers(in_metres, found))
+        if self._points.get_subscription_count():
+            array = contact_points(one.place for one in found if one.place is not None)
+            self._points.publish(messages.points(in_metres, array[None]))
+        if self._autoware and self._objects.get_subscription_count():
+            self._objects.publish(self._autoware.write(in_metres, found))
 
     def close(self) -> None:
-        """Destroy the publishers; may be called once."""
-        for publisher in (self._obstacles, self._markers):
+        """Destroy the publishers; may be called twice."""
+        for publisher in self._publishers:
             self._node.destroy_lifecycle_publisher(publisher)
+        self._publishers.clear()
+
+    def _create(self, kind: type, name: str, profile: Any) -> LifecyclePublisher:
+        publisher = self._node.create_lifecycle_publisher(
+            kind, f'~/{name}', profile, qos_overriding_options=qos.overridable())
+        self._publishers.append(publisher)
+        return publisher
