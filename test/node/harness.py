@@ -39,7 +39,8 @@ TRANSITIONS = {
     'shutdown (active)': Transition.TRANSITION_ACTIVE_SHUTDOWN}
 TYPES = {'mask': Image, 'score': Image, 'overlay': Image, 'detections': Detection2DArray,
          'alerts': Detection2DArray, 'obstacles': Detection3DArray,
-         'labels': Image, 'confidence': Image, 'points': PointCloud2, 'markers': MarkerArray}
+         'labels': Image, 'confidence': Image, 'points': PointCloud2, 'markers': MarkerArray,
+         'obstacle_points': PointCloud2}
 GREY, RED, BLUE, PURPLE = (128, 128, 128), (200, 30, 30), (90, 150, 235), (150, 40, 160)
 
 

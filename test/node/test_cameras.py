@@ -68,7 +68,7 @@ def test_each_camera_is_answered_on_its_own_topics(bench):
     assert {f'/vl4ad_detector/{camera}/{output}' for camera in ('front', 'left') for output in
             ('mask', 'score', 'alerts', 'labels', 'points')} < ours
     assert {'/vl4ad_detector/obstacles', '/vl4ad_detector/markers',
-            '/vl4ad_detector/label_info'} < ours
+            '/vl4ad_detector/obstacle_points', '/vl4ad_detector/label_info'} < ours
     assert not {'/vl4ad_detector/mask', '/vl4ad_detector/front/obstacles'} & ours
     assert len(bench.node.get_publishers_info_by_topic('/vl4ad_detector/label_info')) == 1
 

@@ -7,55 +7,19 @@ from __future__ import annotations
 import math
 import time
 
-from harness import Bench, GREY, scene
+from harness import GREY, scene
 from nav_msgs.msg import Odometry
 import numpy as np
+from on_ground import FOCAL, ground_bench, HEIGHT_M, info, last, POSE, tell
 import pytest
 from sensor_msgs.msg import CameraInfo
-from vl4ad_ros.node import qos
-
-HEIGHT_M, FOCAL = 1.4, 200.0
-PARAMETERS = {'camera.height_m': HEIGHT_M, 'camera.x_m': 1.5, 'camera.y_m': -0.2,
-              'ground.frame_id': 'vehicle', 'health.stall_timeout_s': 30.0,
-              'health.warn_age_s': 5.0}
 
 
 @pytest.fixture(scope='module')
 def bench(ros, mock_bundle):
     """Yield an active node that knows the pose of its camera, and a publisher of CameraInfo."""
-    parameters = {'model.bundle': str(mock_bundle), **PARAMETERS}
-    with Bench(ros, parameters, watch=('obstacles',)) as bench:
-        bench.infos = bench.node.create_publisher(CameraInfo, 'camera_info', qos.image_result())
-        bench.odometry = bench.node.create_publisher(Odometry, 'odometry', qos.event())
-        assert bench.change('configure') and bench.change('activate')
-        bench.wait_for_match('obstacles')
-        bench.until(bench.infos.get_subscription_count, 'the node to subscribe to CameraInfo')
+    with ground_bench(ros, mock_bundle, **POSE, **{'ground.frame_id': 'vehicle'}) as bench:
         yield bench
-
-
-def info(**fields) -> CameraInfo:
-    """Return the calibration of a level camera for the pictures of `scene`."""
-    return CameraInfo(**{
-        'width': 200, 'height': 120, 'distortion_model': 'plumb_bob', 'd': [0.0] * 5,
-        'k': [FOCAL, 0.0, 99.5, 0.0, FOCAL, 29.5, 0.0, 0.0, 1.0], **fields})
-
-
-def last(bench, picture=None, count: int = 5):
-    """Send pictures; return alerts and, if they have come by then, obstacles of the last one."""
-    for _ in range(count):
-        header = bench.send(scene() if picture is None else picture)
-        bench.answer(header, 'detections')
-    alerts = bench.answer(header, 'alerts')
-    bench.spin_for(0.2)
-    stamped = [m for m in bench.received['obstacles'] if m.header.stamp == header.stamp]
-    assert len(stamped) <= 1
-    return alerts, stamped[0] if stamped else None
-
-
-def tell(bench, message: CameraInfo) -> None:
-    """Publish CameraInfo and give the node time to take it."""
-    bench.infos.publish(message)
-    bench.spin_for(0.2)
 
 
 def because(bench, text: str) -> None:
@@ -178,6 +142,9 @@ def test_severity_follows_the_speed_and_else_the_distance(bench):
     odometry(bench, 0.0)
     bench.ask(scene(), 'alerts')
     most_severe(f'info: {name}')
+    time.sleep(0.6)  # odometry stops: after 0.5 s, the distance decides again
+    bench.ask(scene(), 'alerts')
+    most_severe(f'critical: {name}')
     odometry(bench, 20.0)
     bench.ask(scene(), 'alerts')
     most_severe(f'critical: {name}')

@@ -1,17 +1,13 @@
 # Copyright 2026 vl4ad_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""
-The pose of the camera from TF, with a stand-in for tf2_ros, which no package index has.
-
-The stand-in has the members of tf2_ros that the node uses. It looks transforms up in a table.
-"""
+"""The pose of the camera from TF, with a stand-in for tf2_ros."""
 
 from __future__ import annotations
 
 import sys
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 
-from geometry_msgs.msg import TransformStamped
+from fake_tf import stand_in
 import numpy as np
 import pytest
 from vl4ad_ros.node.tf_pose import open_tf, TfPose
@@ -25,49 +21,13 @@ INFO = SimpleNamespace(
     roi=SimpleNamespace(x_offset=0, y_offset=0, width=0, height=0))
 
 
-class TransformException(Exception):
-    """Stand-in."""
-
-
-class StandInBuffer:
-    """Stand-in for `tf2_ros.Buffer`: knows one transform, at one stamp."""
-
-    asked: list
-
-    def __init__(self) -> None:
-        self.asked = []
-        self.found = TransformStamped()
-        found = self.found.transform
-        found.translation.x, found.translation.y, found.translation.z = 1.9, -0.6, 1.4
-        turn = found.rotation
-        turn.x, turn.y, turn.z, turn.w = -0.5, 0.5, -0.5, 0.5  # of an optical frame
-
-    def lookup_transform(self, target, source, time):
-        self.asked.append((target, source, time.nanoseconds))
-        if source != 'camera_optical' or time.nanoseconds not in (0, STAMP_NS):
-            raise TransformException(f'"{source}" is not connected to "{target}"')
-        return self.found
-
-
-class StandInListener:
-    """Stand-in for `tf2_ros.TransformListener`."""
-
-    def __init__(self, buffer, node) -> None:
-        self.node, self.closed = node, False
-
-    def unregister(self) -> None:
-        self.closed = True
-
-
 @pytest.fixture
 def tf(monkeypatch):
     """Return the poses of the stand-in."""
-    library = ModuleType('tf2_ros')
-    library.Buffer, library.TransformListener = StandInBuffer, StandInListener
-    library.TransformException = TransformException
-    monkeypatch.setitem(sys.modules, 'tf2_ros', library)
+    monkeypatch.setitem(sys.modules, 'tf2_ros', stand_in())
     source = open_tf('the node', 'base_link')
     assert isinstance(source, TfPose) and source._listener.node == 'the node'
+    source._buffer.from_ns = source._buffer.to_ns = STAMP_NS
     return source
 
 
@@ -85,7 +45,7 @@ def test_the_pose_is_that_at_the_stamp_of_the_image(tf):
 @pytest.mark.parametrize('frame, stamp_ns, reason', [
     ('', STAMP_NS, 'the images have no frame_id, so TF cannot give the pose'),
     ('lidar', STAMP_NS, "TF has no usable pose of 'lidar' in 'base_link': .* is not connected"),
-    ('camera_optical', STAMP_NS + 1, 'publish it, or set camera.height_m')])
+    ('camera_optical', STAMP_NS + 1, 'extrapolation; publish it, or set camera.height_m')])
 def test_what_tf_does_not_know_is_said(tf, frame, stamp_ns, reason):
     with pytest.raises(NoGround, match=reason):
         tf.pose(frame, stamp_ns)

@@ -162,3 +162,15 @@ def test_cleaned_up_node_takes_the_words_of_the_next_bundle(ros, mock_bundle, tm
         assert bench.change('configure')
         assert words(3)[-3:] == ['hay bale', 'cow', 'dog']
         assert bench.get('prompts.anomaly') == ['hay bale', '<bundle>']
+
+
+def test_the_hardware_id_of_diagnostics_stays_the_same(ros, mock_bundle):
+    with Bench(ros, {'model.bundle': str(mock_bundle)}) as bench:
+        seen = []
+        for steps, parts in (((), 1), (('configure', 'activate'), 2)):
+            assert all(bench.change(step) for step in steps)
+            bench.received['diagnostics'].clear()
+            seen += bench.until(lambda: next(  # noqa: B023
+                (m.status for m in bench.received['diagnostics'] if len(m.status) == parts),
+                None), f'a message of {parts} parts')
+        assert {status.hardware_id for status in seen} == {'/vl4ad_detector'} and len(seen) == 3
