@@ -13,19 +13,38 @@ MAX_AGE_S = 0.5
 """Odometry that is older than this, compared with a frame, says nothing about the frame."""
 _KEPT = 2000
 """How many messages are kept: 10 s at 200 Hz."""
+_DRIFT = 0.3
+"""How far poses may disagree with speeds, as a fraction of the way or of the turn."""
+_DRIFT_M, _DRIFT_RAD = 0.1, 0.02
+"""How far they may disagree in addition, in metres and in radians."""
+
+
+@dataclass(frozen=True)
+class Shift:
+    """
+    How a vehicle moved from one moment to another, in its frame at the first of them.
+
+    :ivar forward_m: how far it went forward, in metres.
+    :ivar left_m: how far it went to the left, in metres.
+    :ivar turn_rad: by which angle it turned to the left, in radians.
+    """
+
+    forward_m: float = 0.0
+    left_m: float = 0.0
+    turn_rad: float = 0.0
 
 
 @dataclass(frozen=True)
 class Motion:
     """
-    The motion of the vehicle at one moment.
+    The motion of the vehicle at one moment, and its pose in the frame of odometry.
 
     :ivar stamp_ns: the moment, in ns.
     :ivar speed_mps: speed forward in m/s; negative if the vehicle drives backwards.
     :ivar turn_rate_rps: rate at which it turns to the left, in rad/s.
-    :ivar x_m: position in a fixed frame, in metres.
-    :ivar y_m: position in a fixed frame, in metres.
-    :ivar yaw_rad: direction in which it looks, in radians from x to y of the fixed frame.
+    :ivar x_m: position in the frame of odometry, in metres.
+    :ivar y_m: position in the frame of odometry, in metres.
+    :ivar yaw_rad: direction in which it looks, in radians from x to y of this frame.
     """
 
     stamp_ns: int
@@ -64,6 +83,29 @@ class Motion:
         way, middle = self.speed_mps * seconds, (self.yaw_rad + yaw) / 2
         return replace(self, stamp_ns=stamp_ns, x_m=self.x_m + way * math.cos(middle),
                        y_m=self.y_m + way * math.sin(middle), yaw_rad=yaw)
+
+    def shift_to(self, second: Motion) -> Shift:
+        """
+        Return how the vehicle moved from this moment to a later one.
+
+        The poses of odometry say it if they agree with its speeds. Otherwise the mean of the
+        speeds says it, so odometry that jumps, that is reset, or that has no poses does no harm.
+
+        :param second: the motion at the later moment.
+        """
+        seconds = (second.stamp_ns - self.stamp_ns) / 1e9
+        way = (self.speed_mps + second.speed_mps) / 2 * seconds
+        turn = (self.turn_rate_rps + second.turn_rate_rps) / 2 * seconds
+        by_speed = Shift(way * math.cos(turn / 2), way * math.sin(turn / 2), turn)
+        x, y = second.x_m - self.x_m, second.y_m - self.y_m
+        cos, sin = math.cos(self.yaw_rad), math.sin(self.yaw_rad)
+        by_pose = Shift(x * cos + y * sin, y * cos - x * sin,
+                        math.remainder(second.yaw_rad - self.yaw_rad, math.tau))
+        agree = (
+            math.hypot(by_pose.forward_m - by_speed.forward_m, by_pose.left_m - by_speed.left_m)
+            <= _DRIFT_M + _DRIFT * abs(way)
+            and abs(by_pose.turn_rad - turn) <= _DRIFT_RAD + _DRIFT * abs(turn))
+        return by_pose if agree else by_speed
 
 
 class MotionLog:

@@ -104,7 +104,8 @@ class Finding:
     :ivar id: identifier of an alert, which stays the same from frame to frame; ``''`` for a
         detection.
     :ivar place: where it stands on the ground and how large it is, in the frame of the vehicle at
-        the time when `region` was seen; None if that is not known.
+        the stamp of the frame; None if that is not known. An alert that the frame does not show
+        stands where it is expected, with a covariance that grows from frame to frame.
     :ivar severity: how severe it is; None without a place.
     """
 
@@ -236,9 +237,12 @@ class Pipeline:
         self._frames += 1
         self._tracker.limits = limits.tracks
         tracks = self._tracker.update(
-            tuple(found), MAX_MOVE_DIAGONALS * math.hypot(*prediction.image_size))
+            tuple(found), MAX_MOVE_DIAGONALS * math.hypot(*prediction.image_size),
+            [one.place for one in detections], moment.seconds, motion)
         confirmed = [track for track in tracks if track.confirmed]
-        self._named = {track.id: self._alert(track, found) for track in confirmed}
+        self._named = {
+            track.id: self._missed(track, limits, view, motion) if track.missed
+            else replace(found[track.region], id=str(track.id)) for track in confirmed}
         window = limits.tracks.confirm_window
         if self._frames < window:
             return Result(
@@ -266,7 +270,6 @@ class Pipeline:
               view: GroundView | None, motion: Motion | None) -> dict[Region, Finding]:
         """Name, place and judge the regions, and leave out those of a wrong size or place."""
         found = {}
-        speed_mps = motion.speed_mps if motion else None
         drivable = (DrivableRegion.of(prediction, limits.drivable, view)
                     if limits.drivable and regions else None)
         for region in regions:
@@ -276,15 +279,21 @@ class Pipeline:
                 named = bool(name) and mass >= limits.name_floor
                 found[region] = Finding(
                     region, name if named else '', mass if named else 0.0, place=place,
-                    severity=judge(place, speed_mps, limits.severity) if place else None)
+                    severity=_severity(place, limits, motion))
         return found
 
-    def _alert(self, track: Track, found: dict[Region, Finding]) -> Finding:
-        """Return the alert for a track; a track that this frame misses keeps its last alert."""
-        if track.missed:
-            # Its box now shows something else, which must not give it a name.
-            return self._named.get(track.id, Finding(track.region, id=str(track.id)))
-        return replace(found[track.region], id=str(track.id))
+    def _missed(self, track: Track, limits: Limits, view: GroundView | None,
+                motion: Motion | None) -> Finding:
+        """Return the last alert of a track that this frame misses, where it is expected now."""
+        # Its box now shows something else, which must not give it a name.
+        last = self._named.get(track.id, Finding(track.region, id=str(track.id)))
+        place = track.ground.place(view.pose.position) if track.ground and view else None
+        return replace(last, place=place, severity=_severity(place, limits, motion))
+
+
+def _severity(place: Placement | None, limits: Limits, motion: Motion | None) -> Severity | None:
+    speed_mps = motion.speed_mps if motion else None
+    return judge(place, speed_mps, limits.severity) if place else None
 
 
 def caption(name: str, mass: float, score: float, place: Placement | None = None,
