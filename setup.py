@@ -38,7 +38,7 @@ setup(
         *shared('config', '*'),
     ],
     zip_safe=False,
-    install_requires=['setuptools', 'numpy', 'opencv-python-headless<5', 'PyYAML'],
+    install_requires=['setuptools', 'numpy', 'opencv-python-headless<5', 'PyYAML', 'scipy'],
     extras_require={
         'runtime': ['onnxruntime', 'openvino', 'tokenizers'],
         'bags': ['rosbags', "backports-zstd; python_version < '3.14'", 'lz4', 'tqdm'],

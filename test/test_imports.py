@@ -72,6 +72,7 @@ ONLY_IN = {
     'openvino': ('vl4ad_ros/inference/openvino.py',),
     'tokenizers': ('vl4ad_ros/bundle/tokenizer.py', *ANYWHERE_IN_WORKSHOP),
     'ray': ('vl4ad_ros/ray_workers.py',),
+    'scipy': ('vl4ad_ros/obstacles/ground_tracks.py', *ANYWHERE_IN_WORKSHOP),
     'av': ('vl4ad_ros/evaluation/video_topic.py', 'vl4ad_ros/evaluation/picture_writer.py'),
     'jinja2': ('vl4ad_ros/evaluation/report_page.py',),
     'matplotlib': ('vl4ad_ros/evaluation/charts.py',),

@@ -27,8 +27,8 @@ DISTRIBUTIONS = {'backports': 'backports-zstd', 'cuda': 'cuda-python',
                  'open_clip': 'open-clip-torch'}
 ROSDEP_KEYS = {'cv2': 'python3-opencv', 'jinja2': 'python3-jinja2',
                'matplotlib': 'python3-matplotlib', 'numpy': 'python3-numpy',
-               'onnxruntime': 'python3-onnxruntime-pip', 'tqdm': 'python3-tqdm',
-               'tf2_ros': 'tf2_ros_py', 'yaml': 'python3-yaml'}
+               'onnxruntime': 'python3-onnxruntime-pip', 'scipy': 'python3-scipy',
+               'tqdm': 'python3-tqdm', 'tf2_ros': 'tf2_ros_py', 'yaml': 'python3-yaml'}
 # Wheels of rosbags bring backports and lz4.
 WITHOUT_ROSDEP_KEY = {'av', 'backports', 'cuda', 'lz4', 'openvino', 'ray', 'rosbags', 'tensorrt',
                       'tokenizers'}

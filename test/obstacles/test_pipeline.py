@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+import math
 import time
 
 import numpy as np
@@ -12,6 +13,7 @@ from predictions import predict
 import pytest
 from vl4ad_ros.obstacles.camera_model import CameraModel
 from vl4ad_ros.obstacles.ground_view import CameraPose, GroundView
+from vl4ad_ros.obstacles.motion import Motion
 from vl4ad_ros.obstacles.pipeline import Limits, Pipeline, Result, SizeLimits
 from vl4ad_ros.obstacles.regions import RegionLimits
 from vl4ad_ros.obstacles.scene_time import TimeLimits
@@ -20,12 +22,17 @@ from vl4ad_ros.obstacles.tracks import TrackLimits
 BOX, OTHER = (60, 40, 20, 12), (100, 60, 12, 12)
 
 
-def play(*frames, period_s=0.1, stamps_s=None, limits=Limits(), pipeline=None) -> list[Result]:
+VIEW = GroundView(CameraModel((96, 160), (150.0, 150.0), (79.5, 30.0)), CameraPose.of_angles(1.4))
+
+
+def play(*frames, period_s=0.1, stamps_s=None, limits=Limits(), pipeline=None, view=None,
+         speed_mps=None) -> list[Result]:
     """Return the results of frames, each a tuple of boxes or a prediction."""
     pipeline = pipeline or Pipeline()
     stamps_s = stamps_s or [10 + period_s * i for i in range(len(frames))]
     return [pipeline.process(predict(*f) if isinstance(f, tuple) else f, round(1e9 * stamp),
-                             round(1e9 * (1000 + i)), limits)
+                             round(1e9 * (1000 + i)), limits, view,
+                             speed_mps and Motion(round(1e9 * stamp), speed_mps))
             for i, (f, stamp) in enumerate(zip(frames, stamps_s))]
 
 
@@ -162,13 +169,14 @@ def test_noise_in_every_pixel_does_not_hold_the_node_up():
     assert sorted(took)[len(took) // 2] < 0.2
 
 
-def test_same_frames_and_stamps_give_the_same_results():
+@pytest.mark.parametrize('view', [None, VIEW], ids=['image', 'ground'])
+def test_same_frames_and_stamps_give_the_same_results(view):
     rng = np.random.default_rng(5)
     frames = [tuple((int(x), int(y), 12, 12) for x, y in zip(
         rng.integers(0, 36, 4) * 4, rng.integers(0, 20, 4) * 4)) for _ in range(40)]
     stamps = [10 + 0.1 * i + float(rng.normal(0, 0.1)) for i in range(40)]
     stamps[20:] = [s + 9 for s in stamps[20:]]
-    first, second = (play(*frames, stamps_s=stamps) for _ in range(2))
+    first, second = (play(*frames, stamps_s=stamps, view=view, speed_mps=3.0) for _ in range(2))
     assert first == second and any(r.alerts for r in first)
     assert {r.moment.step for r in first} >= {'next', 'late', 'gap'}
 
@@ -213,9 +221,6 @@ def test_limits_may_change_from_frame_to_frame():
     assert play((BOX,), stamps_s=[10.7], limits=strict, pipeline=pipeline)[0].reset
 
 
-VIEW = GroundView(CameraModel((96, 160), (150.0, 150.0), (79.5, 30.0)), CameraPose.of_angles(1.4))
-
-
 def placed(*frames, limits=Limits(), view=VIEW) -> list[Result]:
     """Return the results of frames with a view of the ground."""
     pipeline = Pipeline()
@@ -235,6 +240,29 @@ def test_a_view_adds_places_and_changes_nothing_else():
                 replace(one, place=None, severity=None) for one in found) == getattr(without, kind)
     alert, = with_view[-1].alerts[:1]
     assert alert.place == VIEW.place(alert.region) and alert.place.x_m > 5
+
+
+def test_a_missed_obstacle_stands_where_it_is_expected():
+    """The vehicle stands while it sees the obstacle, and then drives towards it."""
+    pipeline, alerts = Pipeline(), []
+    for i in range(8):
+        boxes, speed = ((BOX,), 0.0) if i < 5 else ((), 4.0)
+        motion = Motion(10 ** 9 + 10 ** 8 * i, speed, x_m=0.4 * max(i - 4.5, 0))
+        results = pipeline.process(predict(*boxes), motion.stamp_ns, 0, Limits(), VIEW, motion)
+        alerts.append((results.alerts or (None,))[0])
+    seen, *missed = alerts[4:]
+    assert all(replace(a, place=None, severity=None) == replace(
+        seen, place=None, severity=None) for a in missed)
+    distances = [seen.place.x_m - alert.place.x_m for alert in missed]
+    assert distances == pytest.approx([0.2, 0.6, 1.0], abs=0.02)
+    spreads = [alert.place.covariance[0] for alert in alerts[4:]]
+    assert spreads == sorted(set(spreads))
+    assert missed[0].place.width_m == seen.place.width_m
+    assert seen.severity.collision_s == math.inf
+    assert missed[2].severity.collision_s == pytest.approx(
+        (missed[2].place.distance_m - 2) / 4, rel=0.01)
+    unknown, = pipeline.process(predict(), 10 ** 9 + 8 * 10 ** 8, 0, Limits()).alerts
+    assert (unknown.place, unknown.severity, unknown.region) == (None, None, seen.region)
 
 
 def test_obstacles_are_unknown_when_no_alert_has_a_place():
