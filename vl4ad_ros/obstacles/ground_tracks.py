@@ -102,8 +102,8 @@ def predict(states: Sequence[GroundState | None], seconds: float,
     cos, sin = math.cos(shift.turn_rad), math.sin(shift.turn_rad)
     turn = np.array([[cos, sin], [-sin, cos]])
     move = np.kron([[1.0, seconds], [0.0, 1.0]], turn)  # turns places and velocities alike
-    jerk = np.array([seconds ** 2 / 2, seconds])
-    noise = ACCELERATION_SIGMA[over_ground] ** 2 * np.kron(np.outer(jerk, jerk), np.eye(2))
+    push = np.array([seconds ** 2 / 2, seconds])
+    noise = ACCELERATION_SIGMA[over_ground] ** 2 * np.kron(np.outer(push, push), np.eye(2))
     means = means @ move.T
     means[:, :2] -= turn @ (shift.forward_m, shift.left_m)
     found = map(GroundState, means, move @ covariances @ move.T + noise,
