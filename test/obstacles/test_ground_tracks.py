@@ -91,9 +91,9 @@ def test_no_obstacle_jumps_far_however_unsure_its_place_is():
 
 
 def test_all_pairs_are_chosen_together():
-    """The place between two obstacles is nearest to the first one, which has another one, too."""
+    """The first place is nearer to the first obstacle, but only the second one needs it."""
     states = settled(place(20, 0), place(20, 1.6))
-    places = [place(20, 0.7), place(20, -0.6)]
+    places = [place(20, 0.5), place(20, -0.9)]
     assert GroundMatcher().match(states, places, 0.1).matches == {0: 1, 1: 0}
     assert GroundMatcher().match(states, places[::-1], 0.1).matches == {0: 0, 1: 1}
     assert GroundMatcher().match(states, places[:1], 0.1).matches == {0: 0}
