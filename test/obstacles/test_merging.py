@@ -105,22 +105,23 @@ def test_an_old_obstacle_of_a_silent_camera_is_not_told_for_ever():
 
 
 def test_what_another_camera_saw_before_is_moved_as_the_vehicle_moved():
-    run, start = Run('front', 'left'), Motion(0, 10.0)
-    turned = replace(start, x_m=2.0, y_m=1.0, yaw_rad=math.pi / 2)
+    run, start = Run('front', 'left'), Motion(0, 10.0, 2.0)
+    turned = replace(start, stamp_ns=SECOND // 2, x_m=4.0, y_m=2.5, yaw_rad=1.0)
     run('front', finding(1, 12, 1), motion=start)
     run('left')
     one, = run('left', motion=turned)
-    assert math.isclose(one.finding.place.x_m, 0, abs_tol=1e-9)
-    assert math.isclose(one.finding.place.y_m, -10)
-    assert math.isclose(one.finding.place.bearing_rad, math.atan2(1, 12) - math.pi / 2)
+    place = one.finding.place
+    assert math.isclose(place.x_m, 8 * math.cos(1) - 1.5 * math.sin(1))
+    assert math.isclose(place.y_m, -1.5 * math.cos(1) - 8 * math.sin(1))
+    assert math.isclose(place.bearing_rad, math.atan2(1, 12) - 1)
     assert one.sightings[0].finding.place.x_m == 12
 
 
 def test_the_covariance_turns_with_the_vehicle():
-    run, start = Run('front', 'left'), Motion(0, 10.0)
+    run, start = Run('front', 'left'), Motion(0, 0.0, math.pi)
     seen = finding(1, 12, 0)
     seen = replace(seen, place=replace(seen.place, covariance=(9.0, 0.0, 1.0)))
     run('front', seen, motion=start)
-    one, = run('left', motion=replace(start, yaw_rad=math.pi / 2))
+    one, = run('left', motion=start.later(SECOND // 2))
     xx, xy, yy = one.finding.place.covariance
     assert math.isclose(xx, 1) and math.isclose(yy, 9) and math.isclose(xy, 0, abs_tol=1e-9)

@@ -19,13 +19,11 @@ import math
 
 import numpy as np
 
+from vl4ad_ros.obstacles.ground_tracks import GATE
 from vl4ad_ros.obstacles.ground_view import Placement
-from vl4ad_ros.obstacles.motion import Motion
+from vl4ad_ros.obstacles.motion import Motion, Shift
 from vl4ad_ros.obstacles.pipeline import Finding, Result
 from vl4ad_ros.obstacles.severity import LEVELS, Severity
-
-GATE = 9.21
-"""Findings of the same obstacle are farther apart in 1 % of cases: quantile of chi-squared."""
 
 
 @dataclass(frozen=True)
@@ -137,22 +135,18 @@ def _sightings(camera: str, seen: _Seen, now: Motion | None) -> Iterator[Sightin
         if finding.place is not None:
             place = finding.place
             if seen.motion is not None and now is not None:
-                place = _moved(place, seen.motion, now)
+                place = _moved(place, seen.motion.shift_to(now))
             yield Sighting(camera, finding, place)
 
 
-def _moved(place: Placement, before: Motion, now: Motion) -> Placement:
+def _moved(place: Placement, shift: Shift) -> Placement:
     """Return a standing thing's place in the frame of the vehicle after the vehicle has moved."""
-    turn = before.yaw_rad - now.yaw_rad
-    x, y = now.x_m - before.x_m, now.y_m - before.y_m
-    cos, sin = math.cos(before.yaw_rad), math.sin(before.yaw_rad)
-    ahead, left = x * cos + y * sin, y * cos - x * sin
-    rotation = np.array([[math.cos(turn), -math.sin(turn)], [math.sin(turn), math.cos(turn)]])
-    foot = rotation @ (place.x_m - ahead, place.y_m - left)
-    covariance = rotation @ _matrix(place) @ rotation.T
-    return replace(place, x_m=float(foot[0]), y_m=float(foot[1]), covariance=(
-        float(covariance[0, 0]), float(covariance[0, 1]), float(covariance[1, 1])),
-        bearing_rad=place.bearing_rad + turn)
+    cos, sin = math.cos(shift.turn_rad), math.sin(shift.turn_rad)
+    turn = np.array([[cos, sin], [-sin, cos]])
+    x, y = turn @ (place.x_m - shift.forward_m, place.y_m - shift.left_m)
+    (xx, xy), (_, yy) = (turn @ _matrix(place) @ turn.T).tolist()
+    return replace(place, x_m=float(x), y_m=float(y), covariance=(xx, xy, yy),
+                   bearing_rad=place.bearing_rad - shift.turn_rad)
 
 
 def _matrix(place: Placement) -> np.ndarray:
