@@ -116,3 +116,17 @@ def test_unknown_places_are_left_to_the_image():
     assert np.isnan(found.metres).tolist() == [[True, True], [True, False]]
     for nothing in (([], [place(20, 0)]), (states, []), ([None], [place(20, 0)])):
         assert GroundMatcher().match(*nothing, 0.1).matches == {}
+
+
+@pytest.mark.parametrize('period_s', [0.001, 0.033, 3.0])
+def test_rounding_errors_do_not_grow_however_long_an_obstacle_is_followed(period_s):
+    there = Placement(5.6, 0.56, (0.156, 0.0154, 0.0112), 0.1, 1.1, 1.1)
+    states, matcher = [begin(there, False)], GroundMatcher()
+    for _ in range(3000):
+        pairs = matcher.match(predict(states, period_s, None), [there], period_s)
+        states = pairs.states
+        assert pairs.matches == {0: 0}
+    covariance = states[0].covariance
+    assert np.allclose(covariance, covariance.T, rtol=1e-9, atol=1e-12)
+    assert (np.linalg.eigvalsh(covariance) > 0).all()
+    assert np.allclose(states[0].mean, (5.6, 0.56, 0, 0), atol=1e-6)

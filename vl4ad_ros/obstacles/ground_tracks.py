@@ -188,10 +188,13 @@ class GroundMatcher:
         right = fits[chosen, their]
         chosen, their = chosen[right], their[right]
 
-        cross = covariances[chosen][:, :, :2]
-        weight = cross @ np.linalg.inv(spread[chosen, their])
+        weight = covariances[chosen][:, :, :2] @ np.linalg.inv(spread[chosen, their])
         means = means[chosen] + (weight @ away[chosen, their][..., None])[..., 0]
-        covariances = covariances[chosen] - weight @ cross.transpose(0, 2, 1)
+        # The form of Joseph: with the shorter one, rounding errors grow from frame to frame.
+        keep = np.tile(np.eye(4), (len(chosen), 1, 1))
+        keep[:, :, :2] -= weight
+        covariances = (keep @ covariances[chosen] @ keep.transpose(0, 2, 1)
+                       + weight @ noise[their] @ weight.transpose(0, 2, 1))
         for i, j, mean, covariance in zip(
                 chosen.tolist(), their.tolist(), means, covariances):
             found.matches[rows[i]] = columns[j]
