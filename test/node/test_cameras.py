@@ -220,7 +220,9 @@ def test_what_two_cameras_see_is_one_obstacle_with_both_cameras(bench):
     scores = [result.hypothesis.score for result in obstacle.results]
     assert max(scores[-2:]) <= scores[0] and len(left.detections) == 1
     assert bench.set(**{'left__camera__y_m': 30.0}).successful  # another pose: another place
-    header = ask_left(bench, scene(at=(62, 40))).header
+    for _ in range(8):  # until the obstacle at its old place has ended
+        bench.ask(scene(), 'front/mask')
+        header = ask_left(bench, scene(at=(62, 40))).header
     message = bench.until(lambda: next((m for m in bench.received['obstacles']
                                         if m.header.stamp == header.stamp), None), 'obstacles')
     assert len(message.detections) == 2
