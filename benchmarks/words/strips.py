@@ -15,7 +15,8 @@ from benchmarks.words.street_model import StreetAnswer
 import cv2
 import numpy as np
 
-from vl4ad_ros.evaluation.drawing import colour_scale, DARK, draw_alerts, fit, put_text, WHITE
+from vl4ad_ros.captions import DARK, put_text, WHITE
+from vl4ad_ros.evaluation.drawing import colour_scale, draw_alerts, fit
 from vl4ad_ros.evaluation.pixel_metrics import ANOMALY
 from vl4ad_workshop.network.classification import Classification
 from vl4ad_workshop.network.uncertainty import uncertainty

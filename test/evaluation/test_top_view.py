@@ -71,8 +71,12 @@ def test_captions_and_colours_follow_severity_and_place():
     for level, colour in COLOURS.items():
         drawn = drawing.draw_alerts(image, None, [alert(20, 0, level)], None, 640)
         assert (drawn == colour).all(axis=2).sum() > 200, level
-    assert (drawing.draw_alerts(image, None, [Alert('1', 0.9, (10.0, 20.0, 30.0, 40.0))], None, 640)
-            == drawing.ALERT).all(axis=2).any()
+    without = Alert('1', 0.9, (10.0, 20.0, 30.0, 40.0))
+    drawn = drawing.draw_alerts(image, None, [without], None, 640)
+    assert (drawn == drawing.ALERT).all(axis=2).any()
+    # What is most severe lies on top.
+    drawn = drawing.draw_alerts(image, None, [alert(9, 0, 'critical'), without], None, 640)
+    assert not (drawn == drawing.ALERT).all(axis=2).any()
 
 
 def test_an_approach_is_the_first_and_the_nearest_place_and_the_highest_level():

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from vl4ad_ros import captions
 from vl4ad_ros.evaluation import drawing
 
 TILE_WIDTH, GAP = 460, 14
@@ -43,32 +44,32 @@ def contact_sheet(blocks: Sequence[tuple[str, Mapping[str, np.ndarray]]], column
                     tile = tiles[column]
                     left = start + i * (TILE_WIDTH + GAP)
                     part[:tile.shape[0], left:left + tile.shape[1]] = tile
-            drawing.put_text(part, caption, (start, height + 22), 12, drawing.DARK)
+            captions.put_text(part, caption, (start, height + 22), 12, captions.DARK)
         parts.append(part)
     return np.concatenate(parts)
 
 
 def _header(title: str, subtitle: str, columns: Sequence[str], width: int) -> np.ndarray:
     header = np.full((96, width, 3), 255, np.uint8)
-    wide = drawing.put_text(header, title, (GAP, 38), 18, drawing.DARK)
-    if wide + drawing.text_width(subtitle, 12) < width - 4 * GAP:
-        drawing.put_text(header, subtitle, (width - GAP, 38), 12, drawing.PALE, 'right')
+    wide = captions.put_text(header, title, (GAP, 38), 18, captions.DARK)
+    if wide + captions.text_width(subtitle, 12) < width - 4 * GAP:
+        captions.put_text(header, subtitle, (width - GAP, 38), 12, captions.PALE, 'right')
     else:
         lines = _lines(subtitle, width - 2 * GAP)
         extra = np.full((22 * len(lines), width, 3), 255, np.uint8)
         for i, line in enumerate(lines):
-            drawing.put_text(extra, line, (GAP, 22 * i + 16), 12, drawing.PALE)
+            captions.put_text(extra, line, (GAP, 22 * i + 16), 12, captions.PALE)
         header = np.concatenate([header[:44], extra, header[44:]])
     base = header.shape[0] - 12
     for i, column in enumerate(columns):
         left = GAP + i * (TILE_WIDTH + GAP)
-        drawing.put_text(header, column, (left, base), 14, drawing.DARK)
+        captions.put_text(header, column, (left, base), 14, captions.DARK)
         if column == 'score':
             bar = drawing.colour_scale(np.tile(np.linspace(0, 1, 120), (12, 1)))
             right = left + TILE_WIDTH - 16
             header[base - 11:base + 1, right - 120:right] = bar
-            drawing.put_text(header, '0', (right - 126, base), 11, drawing.PALE, 'right')
-            drawing.put_text(header, '1', (right + 4, base), 11, drawing.PALE)
+            captions.put_text(header, '0', (right - 126, base), 11, captions.PALE, 'right')
+            captions.put_text(header, '1', (right + 4, base), 11, captions.PALE)
     return header
 
 
@@ -77,7 +78,7 @@ def _lines(text: str, width: int) -> list[str]:
     lines = ['']
     for word in text.split():
         longer = f'{lines[-1]} {word}'.strip()
-        if lines[-1] and drawing.text_width(longer, 12) > width:
+        if lines[-1] and captions.text_width(longer, 12) > width:
             lines.append(word)
         else:
             lines[-1] = longer

@@ -1,6 +1,6 @@
 # Copyright 2026 vl4ad_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Draws on camera images for reports: alerts, masks, score heat maps, labels and captions."""
+"""Draws on camera images for reports: alerts, masks, score heat maps and labels."""
 
 from __future__ import annotations
 
@@ -9,51 +9,14 @@ from collections.abc import Iterable, Sequence
 import cv2
 import numpy as np
 
-from vl4ad_ros.evaluation.alert_metrics import Alert, Box
+from vl4ad_ros.captions import draw_box
+from vl4ad_ros.evaluation.alert_metrics import Alert
 from vl4ad_ros.evaluation.pixel_metrics import ANOMALY, IGNORE
 from vl4ad_ros.obstacles.pipeline import Finding
-from vl4ad_ros.obstacles.severity import COLOURS
+from vl4ad_ros.obstacles.severity import COLOURS, WARNING
 
-ALERT, MASK, TRUTH = (255, 196, 0), (255, 40, 80), (0, 190, 255)
+ALERT, MASK, TRUTH = COLOURS[WARNING], (255, 40, 80), (0, 190, 255)
 """Colours (RGB, 0..255) of alerts without a severity, anomalous pixels and ground truth."""
-DARK, PALE, WHITE = (32, 36, 44), (150, 156, 166), (255, 255, 255)
-"""Colours (RGB, 0..255) of texts and backgrounds."""
-_FONT = cv2.FONT_HERSHEY_DUPLEX
-
-
-def put_text(canvas: np.ndarray, text: str, at: tuple[int, int], height: int,
-             colour: tuple[int, int, int], align: str = 'left') -> int:
-    """
-    Write one line of text.
-
-    :param canvas: (H, W, 3) uint8 RGB; it is changed.
-    :param text: characters outside of ASCII are replaced by question marks.
-    :param at: x and y in pixels of the point on the baseline that `align` refers to.
-    :param height: height of a capital letter in pixels.
-    :param colour: RGB, 0..255.
-    :param align: which part of the text lies at `at`: ``left``, ``centre`` or ``right``.
-    :returns: the width of the text in pixels.
-    """
-    scale, thickness = _pen(height)
-    text = _ascii(text)
-    width = text_width(text, height)
-    x = at[0] - {'left': 0, 'centre': width // 2, 'right': width}[align]
-    cv2.putText(canvas, text, (x, at[1]), _FONT, scale, colour, thickness, cv2.LINE_AA)
-    return width
-
-
-def text_width(text: str, height: int) -> int:
-    """Return the width in pixels of a line whose capital letters are `height` pixels high."""
-    return cv2.getTextSize(_ascii(text), _FONT, *_pen(height))[0][0]
-
-
-def _pen(height: int) -> tuple[float, int]:
-    return height / 22.0, 2 if height >= 22 else 1
-
-
-def _ascii(text: str) -> str:
-    """Return a text that OpenCV's fonts have all characters of."""
-    return text.encode('ascii', 'replace').decode()
 
 
 def fit(image: np.ndarray, width: int, smooth: bool = True) -> np.ndarray:
@@ -78,7 +41,8 @@ def draw_alerts(image: np.ndarray, mask: np.ndarray | None, alerts: Iterable[Ale
 
     :param image: (H, W, 3) uint8 RGB.
     :param mask: (H, W) uint8; pixels above 0 are tinted. None draws no mask.
-    :param alerts: each is drawn as a box with its id and caption, in the colour of its severity.
+    :param alerts: each is drawn as a box with its id and caption, in the colour of its severity,
+        and the most severe one lies on top.
     :param label: (H, W) uint8 ground truth; anomalous areas (1) are outlined. None draws none.
     :param width: width of the returned picture in pixels.
     :returns: (H', width, 3) uint8 RGB with the aspect ratio of the image.
@@ -90,7 +54,7 @@ def draw_alerts(image: np.ndarray, mask: np.ndarray | None, alerts: Iterable[Ale
         canvas[large] = (0.5 * canvas[large] + 0.5 * np.array(MASK)).astype(np.uint8)
     if label is not None:
         _outline(canvas, label == ANOMALY, TRUTH)
-    for alert in alerts:
+    for alert in sorted(alerts, key=lambda one: one.severity.rank if one.severity else -1):
         draw_box(canvas, alert.box, f'#{alert.id} {alert.caption}', scale, colour_of(alert))
     return canvas
 
@@ -114,7 +78,7 @@ def draw_findings(image: np.ndarray, mask: np.ndarray, findings: Sequence[Findin
     canvas = fit(image, width)
     _outline(canvas, mask > 0, MASK, 2 if width >= 900 else 1)
     for finding in reversed(findings):
-        draw_box(canvas, finding.region.box, finding.caption, width / image.shape[1])
+        draw_box(canvas, finding.region.box, finding.caption, width / image.shape[1], ALERT)
     return canvas
 
 
@@ -161,43 +125,3 @@ def _outline(canvas: np.ndarray, where: np.ndarray, colour: tuple[int, int, int]
                        interpolation=cv2.INTER_NEAREST)
     outlines, _ = cv2.findContours(large, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     cv2.drawContours(canvas, outlines, -1, colour, thickness, cv2.LINE_AA)
-
-
-def draw_box(canvas: np.ndarray, box: Box, text: str, scale: float,
-             colour: tuple[int, int, int] = ALERT) -> None:
-    """
-    Draw a box with a line of text.
-
-    :param canvas: (H, W, 3) uint8 RGB; it is changed.
-    :param box: x, y, width and height in pixels of the image.
-    :param text: characters outside of ASCII are replaced by question marks.
-    :param scale: pixels of the canvas for each pixel of the image.
-    :param colour: RGB, 0..255.
-    """
-    x, y, width, height = box
-    margin = 3
-    left, top = round(x * scale) - margin, round(y * scale) - margin
-    right, bottom = round((x + width) * scale) + margin, round((y + height) * scale) + margin
-    cv2.rectangle(canvas, (left, top), (right, bottom), colour, 2, cv2.LINE_AA)
-    put_tab(canvas, text, left - 1, top, bottom, colour)
-
-
-def put_tab(canvas: np.ndarray, text: str, left: int, top: int, bottom: int,
-            colour: tuple[int, int, int]) -> None:
-    """
-    Write one line of text on a coloured field above a box, or below it if there is no room.
-
-    :param canvas: (H, W, 3) uint8 RGB; it is changed.
-    :param text: characters outside of ASCII are replaced by question marks.
-    :param left: left edge of the box in pixels.
-    :param top: top edge of the box in pixels.
-    :param bottom: bottom edge of the box in pixels.
-    :param colour: colour of the field, RGB, 0..255.
-    """
-    letter = max(9, canvas.shape[1] // 75)
-    width = text_width(text, letter)
-    tab = letter + 8
-    left = int(np.clip(left, 0, max(0, canvas.shape[1] - width - 10)))
-    base = top if top >= tab else min(bottom + tab, canvas.shape[0])
-    cv2.rectangle(canvas, (left, base - tab), (left + width + 9, base), colour, -1)
-    put_text(canvas, text, (left + 5, base - 5), letter, DARK)

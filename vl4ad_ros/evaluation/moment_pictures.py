@@ -11,6 +11,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from vl4ad_ros import captions
 from vl4ad_ros.evaluation import drawing
 from vl4ad_ros.evaluation.bag_reader import CameraBag
 from vl4ad_ros.evaluation.offline import OfflineRun
@@ -61,8 +62,8 @@ def write_moments(moments: Sequence[Moment], run: OfflineRun, bag: CameraBag, se
         if moment.kind == 'alert':
             colour = next(drawing.colour_of(a) for a in shown if a.box == moment.box)
         for picture in (canvas, heat):
-            drawing.draw_box(picture, moment.box, text + moment.caption, WIDTH / image.shape[1],
-                             colour)
+            captions.draw_box(picture, moment.box, text + moment.caption, WIDTH / image.shape[1],
+                              colour)
         above = top_view(shown, partial(run.path_ahead, frame), canvas.shape[:2])
         for name, picture in zip(file_names(number), (canvas, heat, above)):
             if picture is not None:

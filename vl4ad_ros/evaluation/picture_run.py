@@ -15,6 +15,7 @@ from typing import Generic, TypeVar
 import cv2
 import numpy as np
 
+from vl4ad_ros import captions
 from vl4ad_ros.bundle.prompt_encoder import Prompts
 from vl4ad_ros.evaluation import drawing
 from vl4ad_ros.evaluation.contact_sheet import contact_sheet, TILE_WIDTH
@@ -267,12 +268,12 @@ def _overlay(image: np.ndarray, score: np.ndarray, mask: np.ndarray,
     if pair.shape[1] < 2 * _LEAST_WIDTH:
         # There must be room for the line of text.
         pair = cv2.copyMakeBorder(pair, 0, 0, 0, 2 * _LEAST_WIDTH - pair.shape[1],
-                                  cv2.BORDER_CONSTANT, value=drawing.DARK)
-    strip = np.full((_STRIP_HEIGHT, pair.shape[1], 3), drawing.DARK, np.uint8)
+                                  cv2.BORDER_CONSTANT, value=captions.DARK)
+    strip = np.full((_STRIP_HEIGHT, pair.shape[1], 3), captions.DARK, np.uint8)
     facts = _facts(row)
-    drawing.put_text(strip, facts, (strip.shape[1] - _MARGIN, 26), 13, drawing.PALE, 'right')
-    room = strip.shape[1] - drawing.text_width(facts, 13) - 4 * _MARGIN
-    drawing.put_text(strip, _shortened(_name(row), 13, room), (_MARGIN, 26), 13, drawing.WHITE)
+    captions.put_text(strip, facts, (strip.shape[1] - _MARGIN, 26), 13, captions.PALE, 'right')
+    room = strip.shape[1] - captions.text_width(facts, 13) - 4 * _MARGIN
+    captions.put_text(strip, _shortened(_name(row), 13, room), (_MARGIN, 26), 13, captions.WHITE)
     return np.concatenate([pair, strip])
 
 
@@ -282,7 +283,7 @@ def _block(image: np.ndarray, score: np.ndarray, mask: np.ndarray, findings: Seq
     height, width = image.shape[:2]
     width = max(1, min(TILE_WIDTH, round(_TILE_HEIGHT * width / height)))
     facts = _facts(row)
-    room = 2 * TILE_WIDTH - drawing.text_width(facts, 12)
+    room = 2 * TILE_WIDTH - captions.text_width(facts, 12)
     return f'{_shortened(_name(row), 12, room)}   {facts}', {
         'regions': drawing.draw_findings(image, mask, findings, width)[:_TILE_HEIGHT],
         'score': drawing.draw_score(image, score, width)[:_TILE_HEIGHT]}
@@ -302,7 +303,7 @@ def _facts(row: Row) -> str:
 def _shortened(text: str, height: int, room: int) -> str:
     """Return the end of a text that fits into so many pixels."""
     shown = text
-    while len(shown) > 4 and drawing.text_width(shown, height) > room:
+    while len(shown) > 4 and captions.text_width(shown, height) > room:
         text = text[1:]
         shown = f'...{text}'
     return shown

@@ -12,6 +12,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from vl4ad_ros import captions
 from vl4ad_ros.evaluation import drawing
 from vl4ad_ros.evaluation.alert_metrics import AlertEvent
 from vl4ad_ros.evaluation.bag_reader import BagError, BagFrame
@@ -154,23 +155,23 @@ def _video_frame(run: RecordedRun, index: int, image: np.ndarray,
     alerts = result.alerts if result and result.alerts else ()
     picture = drawing.draw_alerts(image, run.mask(index), alerts, label, VIDEO_WIDTH)
     picture = picture[:picture.shape[0] // 2 * 2]
-    strip = np.full((STRIP_HEIGHT, VIDEO_WIDTH, 3), drawing.DARK, np.uint8)
+    strip = np.full((STRIP_HEIGHT, VIDEO_WIDTH, 3), captions.DARK, np.uint8)
     seconds = (run.bag.times_ns[index] - run.bag.times_ns[0]) / 1e9
-    drawing.put_text(strip, f'{seconds:5.1f} s', (14, 26), 13, drawing.WHITE)
+    captions.put_text(strip, f'{seconds:5.1f} s', (14, 26), 13, captions.WHITE)
     if result is None:
-        state, colour = 'frame not processed', drawing.PALE
+        state, colour = 'frame not processed', captions.PALE
     elif alerts:
         names = ', '.join(f'#{a.id} {a.label}' for a in alerts[:3])
         more = f' and {len(alerts) - 3} more' if len(alerts) > 3 else ''
         state, colour = f'{names}{more}', drawing.ALERT
     elif result.alerts is None:
-        state, colour = 'alerts not known yet', drawing.PALE
+        state, colour = 'alerts not known yet', captions.PALE
     else:
-        state, colour = 'no confirmed obstacle', drawing.PALE
-    drawing.put_text(strip, state, (120, 26), 13, colour)
+        state, colour = 'no confirmed obstacle', captions.PALE
+    captions.put_text(strip, state, (120, 26), 13, colour)
     age = f'age {result.age_ns / 1e6:.0f} ms   ' if result else ''
-    drawing.put_text(strip, f'{age}model {run.about["model"]}', (VIDEO_WIDTH - 14, 26), 13,
-                     drawing.PALE, 'right')
+    captions.put_text(strip, f'{age}model {run.about["model"]}', (VIDEO_WIDTH - 14, 26), 13,
+                      captions.PALE, 'right')
     return np.concatenate([picture, strip])
 
 

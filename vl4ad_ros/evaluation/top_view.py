@@ -10,6 +10,7 @@ import math
 import cv2
 import numpy as np
 
+from vl4ad_ros import captions
 from vl4ad_ros.evaluation import drawing
 from vl4ad_ros.evaluation.alert_metrics import Alert
 from vl4ad_ros.obstacles.ground_view import Placement
@@ -52,19 +53,19 @@ def top_view(alerts: Sequence[Alert], path_ahead: Callable[[float], np.ndarray],
         radius = round(part * reach * scale)
         cv2.circle(canvas, foot, radius, _RING, 1, cv2.LINE_AA)
         aside = round(radius * math.sqrt(0.5)) - 4  # on the left, where few things stand
-        drawing.put_text(canvas, f'{part * reach:g} m', (foot[0] - aside, foot[1] - aside + 8), 9,
-                         drawing.PALE)
+        captions.put_text(canvas, f'{part * reach:g} m', (foot[0] - aside, foot[1] - aside + 8), 9,
+                          captions.PALE)
     path = path_ahead(reach)
     if len(path):
         _draw_line(canvas, pixels(path), _PATH, 3)
-    cv2.fillPoly(canvas, [(_VEHICLE + foot).astype(np.int32)], drawing.WHITE, cv2.LINE_AA)
+    cv2.fillPoly(canvas, [(_VEHICLE + foot).astype(np.int32)], captions.WHITE, cv2.LINE_AA)
     for alert, place in placed:
         colour = drawing.colour_of(alert)
         _draw_line(canvas, pixels(_deviation(place)), colour, 1)
         bar = pixels(_front(place))
         _draw_line(canvas, bar, colour, 4)
         right, top = round(bar[:, 0].max()) + 8, round(bar[:, 1].mean()) + 8
-        drawing.put_tab(canvas, f'#{alert.id} {alert.label}', right, top, top, colour)
+        captions.put_tab(canvas, f'#{alert.id} {alert.label}', right, top, top, colour)
     return canvas
 
 

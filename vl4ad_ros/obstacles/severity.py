@@ -72,6 +72,11 @@ class Severity:
     level: str
     collision_s: float | None = None
 
+    @property
+    def rank(self) -> int:
+        """The place of the level in `LEVELS`: larger is more severe."""
+        return LEVELS.index(self.level)
+
 
 def judge(place: Placement, speed_mps: float | None, limits: SeverityLimits) -> Severity:
     """

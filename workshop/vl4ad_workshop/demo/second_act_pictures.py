@@ -10,6 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from vl4ad_ros import captions
 from vl4ad_ros.evaluation import drawing
 from vl4ad_ros.evaluation.contact_sheet import GAP, TILE_WIDTH
 from vl4ad_ros.evaluation.picture_writer import Video, write_picture
@@ -90,19 +91,19 @@ def _name(canvas: np.ndarray, act: Act, score: FrameScore, ids: np.ndarray) -> N
         anomalous = value > THRESHOLD
         asked = act.should_be_anomalous(score.phase, kind)
         wrong = '' if anomalous == asked else f', should be {state(asked)}'
-        drawing.put_tab(canvas, f'{kind} {value:.2f}{wrong}', round(columns.min() * scale),
-                        round(rows.min() * scale) - 4, round(rows.max() * scale) + 4,
-                        ANOMALOUS if anomalous else NORMAL)
+        captions.put_tab(canvas, f'{kind} {value:.2f}{wrong}', round(columns.min() * scale),
+                         round(rows.min() * scale) - 4, round(rows.max() * scale) + 4,
+                         ANOMALOUS if anomalous else NORMAL)
 
 
 def _video_frame(picture: np.ndarray, act: Act, phase: int, seconds: float,
                  score: FrameScore | None) -> np.ndarray:
     picture = picture[:picture.shape[0] // 2 * 2]
-    strip = np.full((STRIP_HEIGHT, picture.shape[1], 3), drawing.DARK, np.uint8)
-    drawing.put_text(strip, f'{seconds:5.1f} s', (14, 26), 13, drawing.WHITE)
+    strip = np.full((STRIP_HEIGHT, picture.shape[1], 3), captions.DARK, np.uint8)
+    captions.put_text(strip, f'{seconds:5.1f} s', (14, 26), 13, captions.WHITE)
     now = act.script.phases[phase]
     said = f"'{now.says}' ({now.edits})" if score else 'frame not processed'
-    drawing.put_text(strip, said, (120, 26), 13, drawing.ALERT if score else drawing.PALE)
+    captions.put_text(strip, said, (120, 26), 13, drawing.ALERT if score else captions.PALE)
     return np.concatenate([picture, strip])
 
 
@@ -111,12 +112,12 @@ def _sheet(act: Act, tiles: dict[int, np.ndarray], title: str, about: str) -> np
     width = len(phases) * (TILE_WIDTH + GAP) + GAP
     height = next(iter(tiles.values())).shape[0] if tiles else 0
     head = np.full((HEADER + CAPTION + height, width, 3), 255, np.uint8)
-    drawing.put_text(head, f'{title}: {act.verdict}', (GAP, 38), 18, drawing.DARK)
-    drawing.put_text(head, about, (width - GAP, 38), 12, drawing.PALE, 'right')
+    captions.put_text(head, f'{title}: {act.verdict}', (GAP, 38), 18, captions.DARK)
+    captions.put_text(head, about, (width - GAP, 38), 12, captions.PALE, 'right')
     for i, phase in enumerate(phases):
         left = GAP + i * (TILE_WIDTH + GAP)
-        drawing.put_text(head, phase.says, (left, HEADER + 22), 14, drawing.DARK)
-        drawing.put_text(head, phase.edits, (left, HEADER + 46), 12, drawing.PALE)
+        captions.put_text(head, phase.says, (left, HEADER + 22), 14, captions.DARK)
+        captions.put_text(head, phase.edits, (left, HEADER + 46), 12, captions.PALE)
         if i in tiles:
             head[HEADER + CAPTION:, left:left + TILE_WIDTH] = tiles[i]
     return np.concatenate([head, _plot(act, width)])
@@ -131,16 +132,16 @@ def _plot(act: Act, width: int) -> np.ndarray:
         return (round(GAP + seconds / total * (width - 2 * GAP)),
                 round(MARGIN + (1 - value) * PLOT))
     for value in (0, THRESHOLD, 1):
-        cv2.line(canvas, at(0, value), at(total, value), drawing.PALE, 1, cv2.LINE_AA)
-        drawing.put_text(canvas, f'{value:g}', (at(0, value)[0] + 4, at(0, value)[1] - 5), 11,
-                         drawing.PALE)
-    drawing.put_text(canvas, 'threshold', (at(0, THRESHOLD)[0] + 40, at(0, THRESHOLD)[1] - 5), 11,
-                     drawing.PALE)
+        cv2.line(canvas, at(0, value), at(total, value), captions.PALE, 1, cv2.LINE_AA)
+        captions.put_text(canvas, f'{value:g}', (at(0, value)[0] + 4, at(0, value)[1] - 5), 11,
+                          captions.PALE)
+    captions.put_text(canvas, 'threshold', (at(0, THRESHOLD)[0] + 40, at(0, THRESHOLD)[1] - 5), 11,
+                      captions.PALE)
     for seconds, latency in zip(act.call_s, act.latency_ms):
         x, top = at(seconds, 1)
-        cv2.line(canvas, (x, top - 20), at(seconds, 0), drawing.DARK, 1, cv2.LINE_AA)
+        cv2.line(canvas, (x, top - 20), at(seconds, 0), captions.DARK, 1, cv2.LINE_AA)
         after = '' if latency is None else f'; first result after {latency:.0f} ms'
-        drawing.put_text(canvas, f'prompts set{after}', (x + 6, top - 10), 11, drawing.DARK)
+        captions.put_text(canvas, f'prompts set{after}', (x + 6, top - 10), 11, captions.DARK)
     for i, kind in enumerate(act.script.kinds):
         colour = COLOURS[i % len(COLOURS)]
         points = [at(f.time_s, f.median[kind]) for f in act.frames]
@@ -148,9 +149,9 @@ def _plot(act: Act, width: int) -> np.ndarray:
             cv2.polylines(canvas, [np.array(points)], False, colour, 2, cv2.LINE_AA)
         for point in points:
             cv2.circle(canvas, point, 3, colour, -1, cv2.LINE_AA)
-        drawing.put_text(canvas, kind, (GAP + 110 * i, PLOT + 2 * MARGIN - 14), 14, colour)
+        captions.put_text(canvas, kind, (GAP + 110 * i, PLOT + 2 * MARGIN - 14), 14, colour)
     explanation = (f'median score over the ground truth pixels of each object, {total:g} s; one '
                    'dot is one frame')
-    drawing.put_text(canvas, explanation, (width - GAP, PLOT + 2 * MARGIN - 14), 11, drawing.PALE,
-                     'right')
+    captions.put_text(canvas, explanation, (width - GAP, PLOT + 2 * MARGIN - 14), 11,
+                      captions.PALE, 'right')
     return canvas
