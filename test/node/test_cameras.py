@@ -169,8 +169,10 @@ def test_a_camera_that_misbehaves_changes_nothing_for_the_others(bench, ros, mis
     counts = values(bench.status('front image', all_done))
     with left_camera(ros, misbehave):
         headers = []
-        for _ in range(12):
-            headers.append(bench.send(scene()))
+        for step in range(12):
+            picture = scene()
+            picture[0, 0] = step  # A camera that only repeats a picture counts as frozen.
+            headers.append(bench.send(picture))
             alerts = bench.answer(headers[-1], 'front/alerts')
             assert [a.id for a in alerts.detections] == [a.id for a in before.detections]
         status = bench.status('front image', all_done)

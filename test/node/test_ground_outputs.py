@@ -24,6 +24,9 @@ def bench(ros, mock_bundle):
 
 def because(bench, text: str) -> None:
     """Wait until diagnostics give this reason for missing positions."""
+    picture = scene()
+    picture[0, 0] = 0  # A picture that only repeats would be the problem of a frozen camera.
+    bench.ask(picture)
     bench.status('image', lambda s: s.level == b'\x01' and text in s.message and any(
         v.key == 'no positions because' and text in v.value for v in s.values))
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from diagnostic_msgs.msg import DiagnosticStatus
 
+from vl4ad_ros.images.quality import Quality
 from vl4ad_ros.node.dds import why_images_get_lost, why_no_image_comes
 from vl4ad_ros.node.publishers import SourceProblem
 from vl4ad_ros.settings import Settings
@@ -16,6 +17,10 @@ from vl4ad_ros.settings import Settings
 STAMP_PROBLEMS = ('zero', 'constant', 'future', 'late', 'back', 'gap')
 _CLOCK_FAULT_S = 2.0
 """No camera or network delays images this long: an older stamp comes from another clock."""
+_FROZEN_S, _FROZEN_PICTURES = 2.0, 5
+"""A camera counts as frozen after this long, and after as many repetitions of a picture."""
+_LEAST_SPREAD = 1e-3
+"""The uncertainty goes from -1 to 0; a picture without this much of it shows a fault."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +47,12 @@ class Observations:
     :ivar unknown: why the last frame has no alerts, a sentence; '' if it has.
     :ivar no_ground: why the last frame has no positions in metres though parameters ask for them,
         a sentence, or ''.
+    :ivar quality: of the pictures since the last report, on average; None without any picture.
+    :ivar repeats: how many pictures in a row before the last one were exactly the same.
+    :ivar unchanged_s: seconds since the first of them.
+    :ivar spread: largest difference between two uncertainties in one of these pictures.
+    :ivar anomalous_share: share of a picture whose score is above the threshold, 0 to 1: the
+        median of the last results.
     """
 
     topic: str
@@ -62,6 +73,11 @@ class Observations:
     last_reset: str
     unknown: str
     no_ground: str
+    quality: Quality | None
+    repeats: int
+    unchanged_s: float
+    spread: float
+    anomalous_share: float
 
 
 def assess(seen: Observations, settings: Settings) -> tuple[bytes, str]:
@@ -111,6 +127,9 @@ def _warning(seen: Observations, settings: Settings) -> str:
     if seen.arrival_s > _CLOCK_FAULT_S:
         return (f'image stamps are {seen.arrival_s:.1f} s behind the clock of this node; set the '
                 'clocks of both machines (NTP, PTP), or use_sim_time if a recording is played')
+    picture = _about_picture(seen)
+    if picture:
+        return picture
     if seen.age_p95_s > settings.health_warn_age_s:
         share = seen.replaced / max(1, seen.received)
         return (f'results are {1e3 * seen.age_p50_s:.0f} ms old (p95 {1e3 * seen.age_p95_s:.0f} '
@@ -121,6 +140,10 @@ def _warning(seen: Observations, settings: Settings) -> str:
     if new['lost']:
         return (f"{new['lost']} images got lost on the way from the driver: "
                 f'{why_images_get_lost(seen.image_bytes)}')
+    if seen.anomalous_share > settings.health_max_anomalous_share:
+        return (f'{seen.anomalous_share:.0%} of the picture is above the threshold, more than '
+                f'health.max_anomalous_share {settings.health_max_anomalous_share:g}: the model, '
+                'the prompts or the threshold do not fit this camera or this light')
     if new['processed'] and not new['alerts published']:
         return f'no alerts are published: {seen.unknown}'
     if seen.source:
@@ -134,6 +157,21 @@ def _warning(seen: Observations, settings: Settings) -> str:
         return (f"{new['regions left over']} regions beyond the largest "
                 f'{settings.region_max_count} of each frame were left out; raise region.min_area '
                 'or threshold')
+    return ''
+
+
+def _about_picture(seen: Observations) -> str:
+    """Return why the last pictures, or what the network makes of them, mean little, or ''."""
+    if seen.quality is None:
+        return ''
+    if seen.quality.problem:
+        return seen.quality.problem
+    if seen.unchanged_s > _FROZEN_S and seen.repeats >= _FROZEN_PICTURES:
+        return (f'the picture has not changed for {seen.unchanged_s:.1f} s, though '
+                f'{seen.repeats} more came: the camera is frozen; start its driver again')
+    if seen.spread < _LEAST_SPREAD:
+        return (f'the uncertainty is the same everywhere in the picture (spread '
+                f'{seen.spread:.1g}): the network does not react to it; check the bundle')
     return ''
 
 

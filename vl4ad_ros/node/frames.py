@@ -16,6 +16,7 @@ from vl4ad_ros.bundle.prompt_encoder import Prompts
 from vl4ad_ros.images import SampleDepth
 from vl4ad_ros.inference.detector import Detector
 from vl4ad_ros.inference.errors import BackendError, FatalBackendError
+from vl4ad_ros.node.frame_watch import FrameWatch
 from vl4ad_ros.node.ground_source import GroundSource
 from vl4ad_ros.node.health import Health
 from vl4ad_ros.node.lifecycle import sentence
@@ -111,6 +112,7 @@ class FrameProcessor:
         self._faults = faults
         self._give_up = give_up
         self._pipeline = Pipeline()
+        self._watch = FrameWatch()
         self._depth = SampleDepth()
 
     def process(self, received: Received, configuration: Configuration) -> bool:
@@ -138,6 +140,7 @@ class FrameProcessor:
         try:
             prediction = self._detector.detect(image, configuration.prompts)
             stages = dict(self._detector.backend.stages)
+            self._health.looked(self._watch.look(image, prediction, settings.threshold))
             # Computed here, because rclpy's Time refuses a negative stamp.
             stamp_ns = 10 ** 9 * header.stamp.sec + header.stamp.nanosec
             view = self._ground.view(header, stamp_ns, prediction.image_size, settings.mounting)

@@ -5,14 +5,17 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import zip_longest
 from threading import Lock
 import time
 
 import numpy as np
 
+from vl4ad_ros.images.quality import Quality
 from vl4ad_ros.node.assessment import assess, Observations, STAMP_PROBLEMS
+from vl4ad_ros.node.frame_watch import Look
 from vl4ad_ros.node.publishers import SourceProblem
 from vl4ad_ros.obstacles.pipeline import Finding, Result
 from vl4ad_ros.obstacles.severity import LEVELS
@@ -25,6 +28,9 @@ _CLOCK_SKEW_S = 0.1
 _COUNTS = ('received', 'lost', 'processed', 'bad', 'faults', 'alerts published',
            'alerts withheld', 'resets', 'regions left over',
            *(f'stamps {kind}' for kind in STAMP_PROBLEMS))
+_PICTURE_VALUES = (
+    'picture brightness', 'picture nearly black (%)', 'picture saturated (%)', 'picture contrast',
+    'picture blur', 'picture unchanged (s)', 'uncertainty spread', 'anomalous share p50 (%)')
 
 
 class Health:
@@ -49,6 +55,9 @@ class Health:
         self._arrivals: deque[float] = deque(maxlen=_WINDOW)
         self._work: deque[float] = deque(maxlen=_WINDOW)
         self._stages: dict[str, deque[float]] = {}
+        self._shares: deque[float] = deque(maxlen=_WINDOW)
+        self._looks: list[Look] = []
+        self._last_looks: Sequence[Look] = ()
         self._last_good = self._last_received = time.monotonic()
         self._last_reason = self._last_reset = self._unknown = ''
         self._most_severe = ''
@@ -76,6 +85,16 @@ class Health:
         with self._lock:
             self._counts['lost'] += count
             self._lost_since_received += count
+
+    def looked(self, look: Look) -> None:
+        """
+        Note what a frame says about whether its results mean something.
+
+        :param look: at the frame.
+        """
+        with self._lock:
+            self._shares.append(look.anomalous_share)
+            self._looks.append(look)
 
     def processed(self, result: Result, stamp_ns: int, received_ns: int, published_ns: int,
                   work_s: float, stages_ms: Mapping[str, float]) -> None:
@@ -157,6 +176,7 @@ class Health:
                 **{f'{stage} p50 (ms)': f'{np.median(took_ms):.1f}'
                    for stage, took_ms in self._stages.items()},
                 'full brightness': self.depth,
+                **_about_pictures(seen),
                 'last refusal': self._last_reason,
                 'last reset': self._last_reset,
                 'alerts withheld because': self._unknown,
@@ -171,6 +191,9 @@ class Health:
         new = self._counts - self._reported
         self._reported = self._counts.copy()
         p50, p95 = np.percentile(self._ages or [0.0], (50, 95))
+        if self._looks:
+            self._last_looks, self._looks = self._looks, []
+        looks = self._last_looks
         return Observations(
             topic=self.topic, source=source, publishers=publishers, replaced=replaced,
             received=self._counts['received'], new=new,
@@ -180,7 +203,22 @@ class Health:
             age_p50_s=float(p50), age_p95_s=float(p95),
             arrival_s=float(np.median(self._arrivals)) if self._arrivals else 0.0,
             last_reason=self._last_reason, last_reset=self._last_reset, unknown=self._unknown,
-            no_ground=no_ground)
+            no_ground=no_ground,
+            quality=Quality.mean([look.quality for look in looks]) if looks else None,
+            repeats=looks[-1].repeats if looks else 0,
+            unchanged_s=looks[-1].unchanged_s if looks else 0.0,
+            spread=max((look.spread for look in looks), default=0.0),
+            anomalous_share=float(np.median(self._shares)) if self._shares else 0.0)
+
+
+def _about_pictures(seen: Observations) -> dict[str, str]:
+    """Return the values about the last pictures and their scores; they are '' without any."""
+    quality = seen.quality
+    values: tuple[str, ...] = () if quality is None else (
+        f'{quality.brightness:.0f}', f'{100 * quality.black:.0f}',
+        f'{100 * quality.saturated:.0f}', f'{quality.contrast:.1f}', f'{quality.blur:.2f}',
+        f'{seen.unchanged_s:.1f}', f'{seen.spread:.3f}', f'{100 * seen.anomalous_share:.1f}')
+    return dict(zip_longest(_PICTURE_VALUES, values, fillvalue=''))
 
 
 def _most_severe(alerts: tuple[Finding, ...]) -> str:

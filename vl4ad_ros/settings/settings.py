@@ -204,6 +204,9 @@ class Settings:
     health_fault_limit: int = parameter(
         'health.fault_limit', 5, 'number of frames in a row that cannot be processed after which '
         'the node deactivates itself', (1, 1000))
+    health_max_anomalous_share: float = parameter(
+        'health.max_anomalous_share', 0.2, 'share of the image above `threshold`, the median of '
+        'the last 100 results, above which there is a warning; 1.0 never warns', (0.0, 1.0))
 
     own: tuple[tuple[str, str, Any], ...] = ()
 
