@@ -108,8 +108,8 @@ def test_alerts_are_read_as_the_node_publishes_them():
 def test_the_path_is_that_of_odometry_after_the_frame(tmp_path):
     bag = CameraBag(write_bag(tmp_path / 'bag', 5))
     frame = bag.frame(2)
-    assert not len(RecordedGround(bag, Settings().mounting).path_ahead(frame, 40))
-    ground = RecordedGround(bag, Settings().mounting)
+    assert not len(RecordedGround(bag, Settings()).path_ahead(frame, 40))
+    ground = RecordedGround(bag, Settings())
     # It looks along y of the fixed frame and drives 1 m in each 0.1 s, then to its left.
     corner = [(5.0, 5.0 + i) for i in range(6)] + [(5.0 - i, 10.0) for i in range(1, 30)]
     ground._motions = [(0, odometry(START_NS + i * 10**8, x, y)) for i, (x, y) in

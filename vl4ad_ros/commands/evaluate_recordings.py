@@ -226,7 +226,7 @@ def _written(job: RecordingJob, run: OfflineRun, bag: CameraBag, key: str, place
     with beside(place) as folder:
         folder.mkdir()
         try:
-            with OfflineBag(folder / BAG, bag, job.settings.threshold) as writer:
+            with OfflineBag(folder / BAG, bag, job.settings) as writer:
                 def add(done: EvaluatedFrame) -> None:
                     writer.add(done)
                     on_frame(done)

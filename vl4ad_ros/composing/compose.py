@@ -15,6 +15,7 @@ from vl4ad_ros.composing.placing import PlacedObject
 from vl4ad_ros.composing.route import Route
 from vl4ad_ros.evaluation.pixel_metrics import ANOMALY, IGNORE, NORMAL
 from vl4ad_ros.obstacles.ground import GroundCamera
+from vl4ad_ros.obstacles.motion import Motion
 
 _NEAREST_M, _FARTHEST_M = 2.5, 50.0
 _FEWEST_ROWS = 6.0  # of an object; smaller ones are not pasted
@@ -71,19 +72,29 @@ class Composer:
         :returns: distance ahead in metres by the number of each object that is near enough, the
             farthest one first.
         """
-        ahead = {thing.number: self._route.seen_from(index, thing.point)[0]
+        ahead = {thing.number: self.seen_from(index, thing)[0]
                  for thing in self._placed}
         return dict(sorted(((number, metres) for number, metres in ahead.items()
                             if _NEAREST_M <= metres <= _FARTHEST_M),
                            key=lambda item: -item[1]))
 
-    def way_m(self, index: int) -> float:
+    def seen_from(self, index: int, item: PlacedObject) -> tuple[float, float]:
         """
-        Return how far the camera has moved since the first frame, in metres.
+        Return where an object is in a frame.
 
         :param index: of the frame.
+        :param item: the object.
+        :returns: metres ahead of the camera and to its left.
         """
-        return float(self._route.way_m[index])
+        return self._route.seen_from(index, item.point)
+
+    def motions(self, times_ns: Sequence[int]) -> list[tuple[Motion, float]]:
+        """
+        Return how the vehicle moves in each frame.
+
+        :param times_ns: of each frame, nanoseconds since the epoch.
+        """
+        return self._route.motions(times_ns)
 
     def compose(self, index: int, image: np.ndarray,
                 label: np.ndarray | None = None) -> ComposedFrame:
@@ -108,7 +119,7 @@ class Composer:
         by_number = {thing.number: thing for thing in self._placed}
         for number in self.distances(index):
             item = by_number[number]
-            ahead, left = self._route.seen_from(index, item.point)
+            ahead, left = self.seen_from(index, item)
             foot, top = self._camera.pixels(np.array(
                 [[ahead, left, 0], [ahead, left, item.thing.height_m]]))
             rows = float(foot[1] - top[1])

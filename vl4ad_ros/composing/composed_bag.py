@@ -14,14 +14,18 @@ import cv2
 import numpy as np
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
 
-from vl4ad_ros.composing.compose import ComposedFrame
+from vl4ad_ros.composing.compose import ComposedFrame, Composer
 from vl4ad_ros.composing.placing import PlacedObject
 from vl4ad_ros.composing.planning import Plan
 from vl4ad_ros.composing.recording import CAMERA_INFO
 from vl4ad_ros.evaluation.bag_reader import (
     BagError, BagFrame, COMPRESSED, LABEL_TOPIC, OBJECT_TOPIC, RAW)
 from vl4ad_ros.evaluation.message_types import typestore
-from vl4ad_ros.evaluation.storage.recording import ANOMALIES_KEY, KNOWN_KEY, WAY_KEY
+from vl4ad_ros.evaluation.storage.recording import ANOMALIES_KEY, KNOWN_KEY
+from vl4ad_ros.evaluation.true_places import TruePlace
+from vl4ad_ros.evaluation.vehicle_messages import (
+    camera_transform, KINDS, odometry, optical_frame, TF_STATIC_TOPIC, true_places)
+from vl4ad_ros.obstacles.box import Box
 from vl4ad_ros.outputs import beside, keep_apart, OutputError
 
 IMAGE_TOPIC, INFO_TOPIC = '/camera/image', '/camera/camera_info'
@@ -71,10 +75,10 @@ def write_composed_bag(
 
     The topics are those of the project's drawn drives: `/camera/image` (rgb8, if the recording has
     raw images) or `/camera/image/compressed` (JPEG), `/camera/camera_info` with the camera that
-    was used, `/ground_truth/anomaly` (mono8) and `/ground_truth/object_id` (mono16). Stamps, frame
+    was used, `/ground_truth/anomaly` (mono8) and `/ground_truth/object_id` (mono16), and those of
+    `evaluation.vehicle_messages`: where the camera, the vehicle and the objects are. Stamps, frame
     ids and record times are those of the recording. The custom data of the bag list the anomalies
-    and the known things as JSON, with their ground points, how they were placed, the way of the
-    camera, and how far ahead each object is in each frame.
+    and the known things as JSON, with their ground points, and how they were placed.
 
     :param plan: as `make_plan` returns it.
     :param path: folder of the bag; it must not exist yet.
@@ -98,9 +102,9 @@ def _write(writer: Writer, plan: Plan, on_frame: Callable[[BagFrame, ComposedFra
     store, compressed = typestore(), plan.bag.compressed
     kinds = {f'{IMAGE_TOPIC}/compressed' if compressed else IMAGE_TOPIC:
              COMPRESSED if compressed else RAW,
-             INFO_TOPIC: CAMERA_INFO, LABEL_TOPIC: RAW, OBJECT_TOPIC: RAW}
-    connections = [writer.add_connection(topic, kind, typestore=store)
-                   for topic, kind in kinds.items()]
+             INFO_TOPIC: CAMERA_INFO, LABEL_TOPIC: RAW, OBJECT_TOPIC: RAW, **KINDS}
+    connections = {topic: writer.add_connection(topic, kind, typestore=store)
+                   for topic, kind in kinds.items()}
     for key, known in ((ANOMALIES_KEY, False), (KNOWN_KEY, True)):
         writer.set_custom_data(key, json.dumps(
             [_described(item) for item in plan.placed if item.thing.known == known]))
@@ -109,8 +113,9 @@ def _write(writer: Writer, plan: Plan, on_frame: Callable[[BagFrame, ComposedFra
         'camera_height_m': plan.camera.height_m}))
     sights: dict[int, Sight] = {}
     by_number = {item.number: item for item in plan.placed}
-    way: list[float] = []
-    ahead: dict[int, dict[int, float]] = {}
+    camera = optical_frame(plan.camera.height_m, plan.camera.pitch)
+    motions = plan.composer.motions(plan.times_ns)
+    written = 0
     for frame, label, _ in plan.bag.labelled_frames():
         try:
             image = plan.bag.decode(frame)
@@ -125,17 +130,22 @@ def _write(writer: Writer, plan: Plan, on_frame: Callable[[BagFrame, ComposedFra
         composed = plan.composer.compose(frame.index, image, label)
         original: Any = store.deserialize_cdr(frame.cdr, COMPRESSED if compressed else RAW)
         header = original.header
-        messages = (_jpeg(header, composed.image) if compressed
+        distances = plan.composer.distances(frame.index)
+        motion, left_mps = motions[frame.index]
+        messages = [_jpeg(header, composed.image) if compressed
                     else _image(header, composed.image, 'rgb8'),
                     _camera_info(header, plan),
                     _image(header, composed.label, 'mono8'),
-                    _image(header, composed.object_ids, 'mono16'))
-        for connection, kind, message in zip(connections, kinds.values(), messages):
-            writer.write(connection, frame.time_ns, store.serialize_cdr(message, kind))
-        distances = plan.composer.distances(frame.index)
-        for number, metres in distances.items():
-            ahead.setdefault(number, {})[len(way)] = round(metres, 2)
-        way.append(round(plan.composer.way_m(frame.index), 2))
+                    _image(header, composed.object_ids, 'mono16'),
+                    camera_transform(header, camera),
+                    odometry(header, motion, left_mps),
+                    true_places(header, [_place(by_number[number], plan.composer, frame.index)
+                                         for number in distances])]
+        for (topic, kind), message in zip(kinds.items(), messages):
+            if topic != TF_STATIC_TOPIC or not written:
+                writer.write(connections[topic], frame.time_ns,
+                             store.serialize_cdr(message, kind))
+        written += 1
         seconds = (plan.times_ns[frame.index] - plan.times_ns[0]) / 1e9
         for number in np.unique(composed.object_ids[composed.object_ids > 0]).tolist():
             metres = distances[number]
@@ -143,9 +153,8 @@ def _write(writer: Writer, plan: Plan, on_frame: Callable[[BagFrame, ComposedFra
                 number, Sight(by_number[number], seconds, seconds, metres, metres))
             sight.last_s, sight.last_m = seconds, metres
         on_frame(frame, composed)
-    if not way:
+    if not written:
         raise BagError(f"'{plan.bag.path}': no frame of {plan.bag.topic} can be decoded")
-    writer.set_custom_data(WAY_KEY, json.dumps({'metres': way, 'ahead': ahead}))
     return [sights[number] for number in sorted(sights)]
 
 
@@ -153,6 +162,14 @@ def _described(item: PlacedObject) -> dict[str, Any]:
     x, y = item.point
     return {'number': item.number, 'kind': item.thing.name, 'height_m': item.thing.height_m,
             'x_m': round(x, 3), 'y_m': round(y, 3), **item.thing.notes}
+
+
+def _place(item: PlacedObject, composer: Composer, index: int) -> TruePlace:
+    """Return where an object is before the vehicle; what is pasted is flat."""
+    thing, (ahead, left) = item.thing, composer.seen_from(index, item)
+    return TruePlace(item.number, thing.name, Box(
+        (ahead, left, thing.height_m / 2), (0.0, 1.0), (0.0, thing.width_m, thing.height_m),
+        np.zeros(36)))
 
 
 def _image(header: Any, array: np.ndarray, encoding: str) -> object:

@@ -4,10 +4,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 import math
 
 import numpy as np
+
+from vl4ad_ros.obstacles.motion import Motion
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +61,24 @@ class Route:
     def length_m(self) -> float:
         """The length of the way in metres."""
         return float(self.way_m[-1])
+
+    def motions(self, times_ns: Sequence[int]) -> list[tuple[Motion, float]]:
+        """
+        Return how the camera moves in each frame.
+
+        :param times_ns: of each frame, nanoseconds since the epoch.
+        :returns: the motion, and the speed to the left in m/s; the speeds are those between the
+            frames before and after.
+        """
+        seconds = np.array([(time_ns - times_ns[0]) / 1e9 for time_ns in times_ns])
+        # Frames with the same stamp say nothing about speed.
+        later = np.maximum(np.gradient(seconds), 1e-9) if len(seconds) > 1 else np.ones(1)
+        dx, dy, turn = (np.gradient(values) / later if len(values) > 1 else np.zeros(1)
+                        for values in self.poses.T)
+        cos, sin = np.cos(self.poses[:, 2]), np.sin(self.poses[:, 2])
+        return [(Motion(time_ns, float(ahead), float(rate), *map(float, pose)), float(left))
+                for time_ns, ahead, left, rate, pose in zip(
+                    times_ns, dx * cos + dy * sin, dy * cos - dx * sin, turn, self.poses)]
 
     def beside(self, along_m: float, left_m: float) -> tuple[float, float]:
         """

@@ -4,12 +4,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
 from vl4ad_ros.evaluation.alert_metrics import AlertScores, Truth
 from vl4ad_ros.evaluation.component_metrics import size_class, SIZES
+from vl4ad_ros.evaluation.distance_error import distance_figures, DistancePair
 from vl4ad_ros.evaluation.driven_way import DrivenWay, NO_DISTANCES, NO_WAY
 from vl4ad_ros.evaluation.rates import Rate
 
@@ -26,8 +28,11 @@ ALERT_DEFINITIONS = {
     'way_km': 'how far the vehicle drove, in kilometres',
     'false_alerts_per_km': 'false alerts for each kilometre',
     'false_alerts_per_km_interval': 'the Poisson interval of this rate, as above',
-    'distance_at_alert_m': 'median, over the objects that were alerted, of their distance ahead '
-                           'of the camera in the frame of the first alert',
+    'distance_at_alert_m': 'median, over the objects that were alerted, of their true distance '
+                           'from the vehicle in the frame of the first alert',
+    'distance_error_m': 'how far the distance of a published obstacle is from the true one, in '
+                        'metres: median, 95th percentile, and number of published obstacles',
+    'distance_error_by_range': 'the same as a share of the true distance, by the true distance',
     'undefined': 'why each figure that is null has no value',
 }
 """What each figure means, by its name."""
@@ -46,8 +51,8 @@ class AlertFigures:
     undefined: dict[str, str]
 
 
-def alert_figures(alerts: AlertScores, truth: Truth, way: DrivenWay, minutes: float
-                  ) -> AlertFigures:
+def alert_figures(alerts: AlertScores, truth: Truth, way: DrivenWay, minutes: float,
+                  pairs: Sequence[DistancePair] = ()) -> AlertFigures:
     """
     Return the figures of one recording.
 
@@ -55,6 +60,7 @@ def alert_figures(alerts: AlertScores, truth: Truth, way: DrivenWay, minutes: fl
     :param truth: its ground truth.
     :param way: how far the vehicle drove, and how far away the objects were.
     :param minutes: duration of the recording.
+    :param pairs: published distances with the true ones.
     """
     false = len(alerts.false_events)
     figures, undefined = false_alert_rates(false, minutes, way.length_m)
@@ -71,6 +77,12 @@ def alert_figures(alerts: AlertScores, truth: Truth, way: DrivenWay, minutes: fl
         if not distances:
             undefined['distance_at_alert_m'] = (
                 NO_DISTANCES if not way.distances else 'no object was alerted')
+        if pairs:
+            figures |= distance_figures(pairs)
+        else:
+            figures['distance_error_m'] = None
+            undefined['distance_error_m'] = (
+                NO_DISTANCES if not way.distances else 'no obstacle was published for an object')
         if alerts.median_seconds is None:
             figures['time_to_alert_s'] = None
             undefined['time_to_alert_s'] = 'no object was alerted'

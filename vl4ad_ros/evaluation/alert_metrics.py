@@ -146,6 +146,16 @@ class TruthFrame:
         return {i for i, (_, other) in self.objects.items()
                 if _common(box, other) >= MIN_SHARE * max(box[2] * box[3], 1e-9)}
 
+    def best_hit(self, box: Box) -> int | None:
+        """
+        Return the id of the object with which an alert has the largest area in common.
+
+        :param box: the box of the alert.
+        :returns: the id; None if the alert overlaps no object, as `hits` decides it.
+        """
+        return max(sorted(self.hits(box)), key=lambda i: _common(box, self.objects[i][1]),
+                   default=None)
+
     def is_ignored(self, box: Box) -> bool:
         """
         Return whether an alert lies on ignored pixels.

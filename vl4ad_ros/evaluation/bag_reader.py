@@ -343,24 +343,26 @@ class CameraBag:
             what = ' and 255' * bool(ignored)
             cure = ('. If 255 stands for an anomaly, say so: --label-map 0:0,255:1'
                     if ignored else '')
-            self._note(f'{self._maps.source} has no pixel with the value 1 (anomaly) in its '
+            self.note(f'{self._maps.source} has no pixel with the value 1 (anomaly) in its '
                        f'{len(frames)} labels, which have 0{what} only, so average precision and '
                        f'recall are undefined{cure}')
         return Truth(frames, self.times_ns, self._maps.object_names, self._maps.has_objects)
 
-    def messages_of(self, kind: str) -> Iterator[tuple[str, int, Any]]:
+    def messages_of(self, kind: str, name: str | None = None) -> Iterator[tuple[str, int, Any]]:
         """
         Yield all messages of a type that can be read, one topic after the other.
 
         The times and the part of the recording that were chosen for the camera do not matter here.
 
         :param kind: such as `nav_msgs/msg/Odometry`, one of the types of `typestore`.
+        :param name: of the topic; None stands for all topics of this type.
         :returns: topic, record time in nanoseconds since the epoch, and message, in the order of
             recording for each topic.
         :raises BagError: if the recording cannot be read any more.
         """
         recording = Recording(self.path, (kind,))
-        for topic in sorted(topic for topic in recording.topics if topic.type == kind):
+        for topic in sorted(topic for topic in recording.topics
+                            if topic.type == kind and name in (None, topic.name)):
             for place, cdr in recording.messages(topic, recording.places(topic)):
                 try:
                     message = typestore().deserialize_cdr(cdr, kind)
@@ -372,14 +374,21 @@ class CameraBag:
         """
         Return a text of the `custom_data` of the recording; None if it has none.
 
-        :param key: such as `WAY_KEY` of `storage.recording`.
+        :param key: such as `ANOMALIES_KEY` of `storage.recording`.
         """
         return self._recording.custom.get(key)
 
-    @property
-    def places(self) -> Sequence[int]:
-        """Position in the whole recording of each frame that is read, in rising order."""
-        return self._matched.kept
+    def frames_of(self, stamps_ns: Sequence[int], times_ns: Sequence[int]) -> list[int | None]:
+        """
+        Return the index of the frame that each message of another topic belongs to.
+
+        :param stamps_ns: header stamps of the messages, nanoseconds since the epoch.
+        :param times_ns: their record times.
+        :returns: None for a message that belongs to no frame that is read.
+        """
+        index = {place: i for i, place in enumerate(self._matched.kept)}
+        return [None if place is None else index.get(place)
+                for place in self._matched.match(stamps_ns, times_ns)]
 
     @cached_property
     def _maps(self) -> Maps | None:
@@ -420,7 +429,12 @@ class CameraBag:
     def _frame(self, index: int, place: Place, cdr: bytes) -> BagFrame:
         return BagFrame(index, self.times_ns[index], place.stamp_ns, cdr)
 
-    def _note(self, sentence: str) -> None:
+    def note(self, sentence: str) -> None:
+        """
+        Add a sentence to the notes, unless they have it.
+
+        :param sentence: about what is not as it should be.
+        """
         if sentence not in self.notes:
             self.notes.append(sentence)
 

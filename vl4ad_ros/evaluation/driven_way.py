@@ -4,19 +4,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-import json
 
 import numpy as np
 
 from vl4ad_ros.evaluation.bag_reader import CameraBag
-from vl4ad_ros.evaluation.storage.recording import WAY_KEY
+from vl4ad_ros.evaluation.true_places import Distances, true_distances
 
 ODOMETRY = 'nav_msgs/msg/Odometry'
 _GAP_NS = 10**9  # that odometry may begin after the first image, or end before the last
-NO_WAY = ('the recording has no nav_msgs/msg/Odometry that covers its images, and its metadata '
-          'say nothing of the way')
+NO_WAY = 'the recording has no nav_msgs/msg/Odometry that covers its images'
 NO_DISTANCES = 'the recording does not say how far away its objects are'
 
 
@@ -27,43 +25,26 @@ class DrivenWay:
 
     :ivar length_m: length of the way from the first frame to the last, in metres; None if it is
         not known.
-    :ivar distances: distance ahead of the camera in metres, by the id of the object and the index
-        of the frame; empty if it is not known.
+    :ivar distances: true distance of the objects from the vehicle; empty if it is not known.
     """
 
     length_m: float | None = None
-    distances: Mapping[int, Mapping[int, float]] = field(default_factory=dict)
+    distances: Distances = field(default_factory=dict)
 
 
-def driven_way(bag: CameraBag, read_frames: int | None = None) -> DrivenWay:
+def driven_way(bag: CameraBag, frame_id: str, read_frames: int | None = None) -> DrivenWay:
     """
     Return the way and the distances of a recording.
 
-    They are in the metadata of a composed recording. Otherwise the way is the sum of the distances
-    between the successive positions of the first topic with odometry; noise makes it longer.
+    The way is the sum of the distances between the successive positions of the first topic with
+    odometry; noise makes it longer.
 
     :param bag: the recording.
+    :param frame_id: the frame of the vehicle in which obstacles are published.
     :param read_frames: number of frames up to which it was evaluated; None for all.
     :raises BagError: if the recording is damaged.
     """
-    text = bag.metadata(WAY_KEY)
-    if text is None:
-        return DrivenWay(_odometry_m(bag, bag.times_ns[:read_frames]))
-    return _composed(bag.places[:read_frames], text)
-
-
-def _composed(places: Sequence[int], text: str) -> DrivenWay:
-    """Return what the metadata of a composed recording say about the frames that are read."""
-    try:
-        stored = json.loads(text)
-        metres = [float(stored['metres'][place]) for place in places]
-        distances = {int(number): {int(frame): float(ahead) for frame, ahead in frames.items()}
-                     for number, frames in stored['ahead'].items()}
-    except (ValueError, KeyError, TypeError, IndexError, AttributeError):
-        return DrivenWay()
-    return DrivenWay(metres[-1] - metres[0], {
-        number: {index: frames[place] for index, place in enumerate(places)
-                 if place in frames} for number, frames in distances.items()})
+    return DrivenWay(_odometry_m(bag, bag.times_ns[:read_frames]), true_distances(bag, frame_id))
 
 
 def _odometry_m(bag: CameraBag, times_ns: Sequence[int]) -> float | None:

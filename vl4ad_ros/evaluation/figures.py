@@ -13,7 +13,8 @@ from vl4ad_ros.evaluation.alert_figures import (
 from vl4ad_ros.evaluation.alert_metrics import (
     AlertEvent, AlertScores, MIN_IGNORED, MIN_PIXELS, MIN_SHARE, Truth)
 from vl4ad_ros.evaluation.bag_reader import CameraBag
-from vl4ad_ros.evaluation.driven_way import driven_way
+from vl4ad_ros.evaluation.distance_error import distance_figures, DistancePair
+from vl4ad_ros.evaluation.driven_way import DrivenWay
 from vl4ad_ros.evaluation.frame_times import duration_s
 from vl4ad_ros.evaluation.pixel_metrics import PixelScores
 
@@ -62,8 +63,8 @@ DEFINITIONS = {
 
 
 def quality(bag: CameraBag, truth: Truth | None, events: Sequence[AlertEvent],
-            pixels: PixelScores | None, alerts: AlertScores | None,
-            read_frames: int | None = None) -> dict[str, Any]:
+            pixels: PixelScores | None, alerts: AlertScores | None, way: DrivenWay,
+            pairs: Sequence[DistancePair], read_frames: int | None = None) -> dict[str, Any]:
     """
     Return the figures that do not depend on how the frames reached the detector.
 
@@ -72,6 +73,8 @@ def quality(bag: CameraBag, truth: Truth | None, events: Sequence[AlertEvent],
     :param events: all alert events.
     :param pixels: pixel metrics; None without ground truth.
     :param alerts: alert metrics; None without ground truth.
+    :param way: how far the vehicle drove, and how far away the objects were.
+    :param pairs: published distances with the true ones.
     :param read_frames: number of frames up to which the recording was evaluated; None for all.
     :returns: figures by name; None is the value of a figure that is undefined.
     """
@@ -93,7 +96,7 @@ def quality(bag: CameraBag, truth: Truth | None, events: Sequence[AlertEvent],
             found |= {'anomalies': len(alerts.anomalies), 'anomalies_alerted': len(alerts.found),
                       'time_to_alert_s': alerts.median_seconds}
         found['false_alerts'] = len(alerts.false_events)
-        more = alert_figures(alerts, truth, driven_way(bag, read_frames), minutes)
+        more = alert_figures(alerts, truth, way, minutes, pairs)
         found |= more.figures
         undefined |= more.undefined
     return found | {'undefined': undefined or None}
@@ -109,15 +112,17 @@ _SUMMED = ('frames_recorded', 'frames_lost', 'frames_processed', 'frames_refused
 """Figures whose total over several recordings is their sum."""
 
 
-def totals(recordings: Sequence[Mapping[str, Any]], pixels: PixelScores) -> dict[str, Any]:
+def totals(recordings: Sequence[Mapping[str, Any]], pixels: PixelScores,
+           pairs: Sequence[DistancePair] = ()) -> dict[str, Any]:
     """
     Return the figures of several recordings together.
 
     :param recordings: the figures of each; the value of one that it does not have counts as
         nothing. A recording that could not be read has the figure `error`.
     :param pixels: pixel metrics over the pixels of all of them.
-    :returns: sums of the counts, rates over the summed duration, the pooled pixel metrics, and
-        the number of recordings and of those that could not be read.
+    :param pairs: published distances with the true ones, of all of them.
+    :returns: sums of the counts, rates over the summed duration, the pooled pixel metrics and
+        errors of distances, and the number of recordings and of those that could not be read.
     """
     found: dict[str, Any] = {'recordings': len(recordings),
                              'recordings_failed': sum('error' in r for r in recordings)}
@@ -140,6 +145,7 @@ def totals(recordings: Sequence[Mapping[str, Any]], pixels: PixelScores) -> dict
         found['alerts_by_size'] = {
             name: {count: sum(size[name][count] for size in sizes)
                    for count in ('anomalies', 'alerted')} for name in sizes[0]}
+    found |= distance_figures(pairs) if pairs else {}
     found |= _pixel_figures(pixels)
     reasons = found.get('undefined') or {}
     return {name: _rounded(value) for name, value in found.items()

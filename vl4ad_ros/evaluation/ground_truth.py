@@ -64,6 +64,20 @@ class Frames:
         return {index: labels[i] for index, i in enumerate(self.kept) if i in labels}
 
 
+    def match(self, stamps_ns: Sequence[int], times_ns: Sequence[int]) -> list[int | None]:
+        """
+        Return the position in the whole recording of the frame that each message belongs to.
+
+        :param stamps_ns: header stamps of the messages, nanoseconds.
+        :param times_ns: their record times, which count if all frames have the same stamp.
+        :returns: None for a message that belongs to no frame.
+        """
+        if len(set(self.stamps_ns)) == 1 < len(self.stamps_ns):
+            # Stamps that are all zero, or all the same, say nothing. The record times are left.
+            return match_by_stamp(self.times_ns, times_ns)
+        return match_by_stamp(self.stamps_ns, stamps_ns)
+
+
 ShapeOf = Callable[[int], tuple[int, int]]
 """Height and width of the image of a frame in pixels, by its index."""
 
@@ -330,11 +344,7 @@ def _window(entry: Any, where: str) -> Window:
 
 def _by_frame(places: Sequence[tuple[int, Place]], frames: Frames) -> dict[int, tuple[int, Place]]:
     """Return the place of the label of each frame that has one."""
-    if len(set(frames.stamps_ns)) == 1 < len(frames.stamps_ns):
-        # Stamps that are all zero, or all the same, say nothing. The record times are left.
-        found = match_by_stamp(frames.times_ns, [p.time_ns for _, p in places])
-    else:
-        found = match_by_stamp(frames.stamps_ns, [p.stamp_ns for _, p in places])
+    found = frames.match([p.stamp_ns for _, p in places], [p.time_ns for _, p in places])
     return {index: place for index, place in zip(found, places) if index is not None}
 
 

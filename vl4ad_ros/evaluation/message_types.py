@@ -24,7 +24,8 @@ _VISION = {
                    'BoundingBox3D bbox\nstring id',
     'Detection3DArray': 'std_msgs/Header header\nDetection3D[] detections',
 }
-_VIDEO = {
+_OTHER = {
+    'tf2_msgs/msg/TFMessage': 'geometry_msgs/TransformStamped[] transforms',
     'foxglove_msgs/msg/CompressedVideo':
         'builtin_interfaces/Time timestamp\nstring frame_id\nuint8[] data\nstring format',
     'ffmpeg_image_transport_msgs/msg/FFMPEGPacket':
@@ -35,10 +36,14 @@ _VIDEO = {
 
 @lru_cache(maxsize=1)
 def typestore() -> Typestore:
-    """Return the types of ROS 2 Jazzy (those of Humble are the same), vision_msgs 4 and video."""
+    """
+    Return the types of ROS 2 Jazzy (those of Humble are the same), and those that it lacks.
+
+    The latter are those of vision_msgs 4, of tf2_msgs, and of packets of videos.
+    """
     store = get_typestore(Stores.ROS2_JAZZY)
     for name, text in _VISION.items():
         store.register(get_types_from_msg(text, f'vision_msgs/msg/{name}'))
-    for name, text in _VIDEO.items():
+    for name, text in _OTHER.items():
         store.register(get_types_from_msg(text, name))
     return store

@@ -15,6 +15,8 @@ from vl4ad_ros.evaluation.alert_metrics import (
     Alert, AlertEvent, AlertLog, AlertScores, FrameResult, MIN_PIXELS, score_alerts, Truth)
 from vl4ad_ros.evaluation.approach import Approach
 from vl4ad_ros.evaluation.bag_reader import BagError, BagFrame, CameraBag
+from vl4ad_ros.evaluation.distance_error import distance_pairs
+from vl4ad_ros.evaluation.driven_way import driven_way
 from vl4ad_ros.evaluation.figures import described, quality
 from vl4ad_ros.evaluation.flagged_pixels import FlaggedPixels
 from vl4ad_ros.evaluation.moments import find_alerts, find_misses, reported
@@ -72,14 +74,14 @@ class OfflineRun:
         :param detector: the model; `settings.model_bundle` and `settings.model_backend` are not
             used.
         :param settings: the parameters of the node: prompts, threshold, region and alert limits,
-            the largest image, and the camera. TF is not read: `camera.height_m` and its like give
-            the pose of the camera, or nothing is known in metres.
+            the largest image, and the camera. If `camera.height_m` and its like do not give the
+            pose of the camera, the TF of the recording does.
         :raises BagError: if the ground truth cannot be read or does not belong to the frames.
         :raises VocabularyError: if the prompts cannot be used.
         """
         self._bag, self._detector, self._settings = bag, detector, settings
         self._prompts = detector.encode(settings.vocabulary(detector.default_vocabulary))
-        self._pipeline, self._ground = Pipeline(), RecordedGround(bag, settings.mounting)
+        self._pipeline, self._ground = Pipeline(), RecordedGround(bag, settings)
         self._truth = bag.truth()
         self._pixels, self._flagged = PixelMetrics(), FlaggedPixels()
         self._results: list[FrameResult] = []
@@ -121,7 +123,7 @@ class OfflineRun:
                     on_refused(frame, error)
                     continue
                 prediction = self._detector.detect(image, self._prompts)
-                view = self._ground.view(frame, prediction.image_size, self._settings.mounting)
+                view = self._ground.view(frame, prediction.image_size)
                 result = self._pipeline.process(prediction, frame.stamp_ns, frame.time_ns,
                                                 self._settings.limits, view, motion)
                 seconds = time.perf_counter() - began
@@ -143,18 +145,21 @@ class OfflineRun:
         truth = self._truth_so_far()
         events = self._events(truth)
         scores = score_alerts(self._results, truth) if truth else None
+        way = driven_way(self._bag, self._settings.ground_frame_id, self.frames_read)
+        pairs = distance_pairs(self._results, truth, way.distances) if truth else []
         counts = {'frames_recorded': self.frames_read + self._bag.lost,
                   'frames_processed': len(self._results), 'frames_refused': len(self._refused),
                   'frames_unknown': sum(r.alerts is None for r in self._results)}
         figures = described(
             counts | quality(self._bag, truth, events, self._pixels.result() if truth else None,
-                             scores, self.frames_read)
+                             scores, way, pairs, self.frames_read)
             | (self._flagged.figures(truth) if truth else {}),
             {'model': self._detector.bundle.name, 'backend': self._detector.backend.name})
         return RecordingResult(
             str(self._bag.path), figures, self._pixels.counts, True, name, complete,
             tuple(self._rows), self._alert_rows(events), self._object_rows(truth, scores),
-            self._moments(truth, scores, events))
+            self._moments(truth, scores, events), tuple(
+                (round(p.published_m, 3), round(p.true_m, 3)) for p in pairs))
 
     def path_ahead(self, frame: BagFrame, reach_m: float) -> np.ndarray:
         """Return where the vehicle went after a frame; see `RecordedGround.path_ahead`."""
@@ -185,10 +190,8 @@ class OfflineRun:
         """Note in the recording, once, how many of the frames so far have no positions."""
         ground = self._ground
         if ground.unknown:
-            note = (f'{ground.unknown} of {len(self._results)} frames have no positions in '
-                    f'metres: {ground.reason}')
-            if note not in self._bag.notes:
-                self._bag.notes.append(note)
+            self._bag.note(f'{ground.unknown} of {len(self._results)} frames have no positions '
+                           f'in metres: {ground.reason}')
 
     def _seconds(self, index: int) -> float:
         return (self._bag.times_ns[index] - self._bag.times_ns[0]) / 1e9

@@ -13,60 +13,77 @@ import numpy as np
 
 from vl4ad_ros.evaluation.bag_reader import BagFrame, CameraBag
 from vl4ad_ros.evaluation.message_types import typestore
+from vl4ad_ros.evaluation.recorded_pose import RecordedPose
+from vl4ad_ros.evaluation.storage.stored import frame_id_of
 from vl4ad_ros.obstacles.ground_view import GroundView
 from vl4ad_ros.obstacles.motion import Motion, MotionLog
-from vl4ad_ros.obstacles.mounting import Mounting, NoGround, UnknownPose
+from vl4ad_ros.obstacles.mounting import NoGround, PoseSource
+from vl4ad_ros.settings import ParameterError, Settings
 
 CAMERA_INFO, ODOMETRY = 'sensor_msgs/msg/CameraInfo', 'nav_msgs/msg/Odometry'
 AHEAD = 2
 """How many frames odometry is ahead, because it may be recorded after a frame of its stamp."""
 _STANDING_M = 0.5  # Odometry of a vehicle that stands wanders by less.
-_NO_POSE = UnknownPose('camera.height_m is 0, and TF is not read from recordings; set '
-                       'camera.height_m')
 
 
 class RecordedGround:
     """
-    The CameraInfo and the odometry of a recording.
+    The CameraInfo, the pose of the camera and the odometry of a recording.
 
     CameraInfo is that of the topic `camera_info` beside the image topic. A frame has the newest
     one that was recorded up to its time. Frames before the first one have the first one, because a
     driver may publish an image before its CameraInfo. Odometry is that of the first topic of this
-    type, in the order of their names.
+    type, in the order of their names. If parameters do not give the pose of the camera, TF does.
 
-    Nothing is read while parameters do not give the pose of the camera, because without a pose
-    there are no positions.
+    Nothing is read while the pose of the camera is not known, because without a pose there are no
+    positions.
 
-    :ivar unknown: number of frames without a view though parameters ask for it.
+    :ivar frame_id: the frame of the vehicle, in which positions are given.
+    :ivar unknown: number of frames without a view though parameters or TF and CameraInfo should
+        give one.
     :ivar reason: why the last of them had none, as a sentence; ``''`` if there was none.
+    :ivar parameters: the parameters of the node that stand for the pose from TF, by their names;
+        empty if parameters give the pose, or if the camera moves on the vehicle.
     """
 
-    def __init__(self, bag: CameraBag, mounting: Mounting) -> None:
+    def __init__(self, bag: CameraBag, settings: Settings) -> None:
         """
         Read the messages.
 
         :param bag: the recording.
-        :param mounting: what parameters say about the camera and the ground.
+        :param settings: what parameters say about the camera and the ground.
         :raises BagError: if the recording is damaged.
         """
+        self.frame_id = settings.ground_frame_id
         self.unknown, self.reason = 0, ''
-        self._wanted = mounting.fixed is not None
+        self._mounting = settings.mounting
         self._topic = f"{bag.topic.removesuffix('/compressed').rpartition('/')[0]}/camera_info"
         self._times_ns: list[int] = []
         self._infos: list[Any] = []
         self._frames_ns: Sequence[int] = bag.times_ns
         self._motions: list[tuple[int, Any]] = []
         self._log, self._passed = MotionLog(), 0
+        self.parameters: dict[str, float] = {}
+        fixed = self._mounting.fixed
+        tf = None if fixed else RecordedPose(bag, settings.ground_frame_id)
+        self._source: PoseSource | None = fixed or tf
+        self._wanted = tf is None or not tf.empty
         if not self._wanted:
             return
         last = b''
-        for topic, time_ns, message in bag.messages_of(CAMERA_INFO):
+        for _, time_ns, message in bag.messages_of(CAMERA_INFO, self._topic):
             content = _content(message)
-            if topic == self._topic and content != last:
+            if content != last:
                 last = content
                 self._times_ns.append(time_ns)
                 self._infos.append(message)
-        self._motions = _odometry(bag)
+        self._wanted = tf is None or bool(self._infos)
+        if self._wanted:
+            self._motions = _odometry(bag)
+        if self._wanted and tf is not None:
+            self.parameters = _parameters(tf, bag, settings)
+            # The node gets these parameters in a replay, so that both see the same pose.
+            self._mounting = settings.changed(self.parameters).mounting
 
     def info(self, time_ns: int) -> Any | None:
         """
@@ -144,25 +161,39 @@ class RecordedGround:
             [m.stamp_ns for m in motions], [m.x_m for m in motions], [m.y_m for m in motions],
             np.unwrap([m.yaw_rad for m in motions])])
 
-    def view(self, frame: BagFrame, image_size: tuple[int, int],
-             mounting: Mounting) -> GroundView | None:
+    def view(self, frame: BagFrame, image_size: tuple[int, int]) -> GroundView | None:
         """
         Return the ground as a frame shows it; None if it is not known.
 
         :param frame: of the recording.
         :param image_size: (rows, columns) of its image.
-        :param mounting: what parameters say about the camera and the ground.
         """
-        if not self._wanted:
+        if not self._wanted or self._source is None:
             return None
         try:
             info = self.info(frame.time_ns)
             if info is None:
                 raise NoGround(f'the recording has no CameraInfo on {self._topic}')
-            return mounting.view(info, image_size, _NO_POSE, '', frame.stamp_ns)
+            # Without a stamp, the time of recording is the best that is known.
+            stamp_ns = frame.stamp_ns if frame.stamp_ns > 0 else frame.time_ns
+            return self._mounting.view(info, image_size, self._source, frame_id_of(frame.cdr),
+                                       stamp_ns)
         except NoGround as error:
             self.unknown, self.reason = self.unknown + 1, str(error)
             return None
+
+
+def _parameters(pose: RecordedPose, bag: CameraBag, settings: Settings) -> dict[str, float]:
+    """Return the parameters that stand for a pose that does not change; empty if it does."""
+    try:
+        fixed = pose.fixed_pose(frame_id_of(bag.frame(0).cdr))
+        if fixed is None:
+            return {}
+        found = {f'camera.{name}': value for name, value in fixed.angles.items()}
+        settings.changed(found)
+    except (NoGround, ParameterError):
+        return {}
+    return found
 
 
 def _content(info: Any) -> bytes:

@@ -15,6 +15,8 @@ import numpy as np
 from vl4ad_ros.evaluation.alert_metrics import (
     AlertEvent, AlertLog, AlertScores, FrameResult, score_alerts, Truth)
 from vl4ad_ros.evaluation.bag_reader import BagFrame, CameraBag, RAW
+from vl4ad_ros.evaluation.distance_error import distance_pairs
+from vl4ad_ros.evaluation.driven_way import driven_way
 from vl4ad_ros.evaluation.figures import described, quality
 from vl4ad_ros.evaluation.flagged_pixels import FlaggedPixels
 from vl4ad_ros.evaluation.message_store import MessageStore, StoredMessage
@@ -204,8 +206,10 @@ class RecordedRun:
             'frames_unknown': sum(r.alerts is None for r in self.by_index.values()),
             'age_ms': {'p50': float(np.percentile(ages, 50)),
                        'p95': float(np.percentile(ages, 95)), 'max': max(ages)}}
+        way = driven_way(self.bag, self.ground.frame_id if self.ground else 'base_link')
+        pairs = distance_pairs(self.results, self.truth, way.distances) if self.truth else []
         figures = counts | quality(self.bag, self.truth, self.events, self.pixel_scores,
-                                   self.alert_scores) | self.flagged()
+                                   self.alert_scores, way, pairs) | self.flagged()
         return described(self._with_streaming(figures), self.about)
 
     def _with_streaming(self, figures: dict[str, Any]) -> dict[str, Any]:

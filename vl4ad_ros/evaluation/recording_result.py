@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from vl4ad_ros.evaluation.distance_error import DistancePair
 from vl4ad_ros.evaluation.figures import totals
 from vl4ad_ros.evaluation.pixel_metrics import PixelMetrics
 
@@ -128,6 +129,8 @@ class RecordingResult:
     :ivar alerts: the alerts, in the order in which they were raised.
     :ivar objects: the objects of the ground truth, in the order of their ids.
     :ivar moments: the frames that are worth looking at, the worst of each kind first.
+    :ivar distances: the published and the true distance of each obstacle whose object is known,
+        in metres, in the order of the frames.
     :ivar lines: the result lines of `--format dlr2`; empty without it.
     """
 
@@ -141,6 +144,7 @@ class RecordingResult:
     alerts: tuple[AlertRow, ...] = ()
     objects: tuple[ObjectRow, ...] = ()
     moments: tuple[Moment, ...] = ()
+    distances: tuple[tuple[float, float], ...] = ()
     lines: tuple[str, ...] = ()
 
     @staticmethod
@@ -155,7 +159,8 @@ class RecordingResult:
                            for column in _COLUMNS},
                 'alerts': [asdict(row) for row in self.alerts],
                 'objects': [asdict(row) for row in self.objects],
-                'moments': [asdict(row) for row in self.moments]}
+                'moments': [asdict(row) for row in self.moments],
+                'distances': [list(pair) for pair in self.distances]}
 
     @staticmethod
     def of(content: Mapping[str, Any], pixels: np.ndarray, recording: str) -> RecordingResult:
@@ -176,7 +181,8 @@ class RecordingResult:
             tuple(FrameRow(*row) for row in rows),
             tuple(AlertRow(**row) for row in content['alerts']),
             tuple(ObjectRow(**row) for row in content['objects']),
-            tuple(Moment(**row) for row in moments))
+            tuple(Moment(**row) for row in moments),
+            tuple((published, true) for published, true in content['distances']))
 
 
 def merged(results: Sequence[RecordingResult]) -> dict[str, Any]:
@@ -195,4 +201,5 @@ def merged(results: Sequence[RecordingResult]) -> dict[str, Any]:
         if result.pixels is not None:
             pooled.add_counts(result.pixels)
     found = [{'recording': result.recording, **result.figures} for result in results]
-    return {'recordings': found, 'total': totals(found, pooled.result())}
+    pairs = [DistancePair(*pair) for result in results for pair in result.distances]
+    return {'recordings': found, 'total': totals(found, pooled.result(), pairs)}

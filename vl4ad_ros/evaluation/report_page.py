@@ -26,7 +26,8 @@ _COLUMNS = (
     ('AP', '{pixel_ap:.3f}'), ('FPR95', '{fpr95:.3f}'), ('AUROC', '{pixel_auroc:.3f}'),
     ('objects alerted', '{anomalies_alerted} of {anomalies}'),
     ('time to alert', '{time_to_alert_s:.2f} s'),
-    ('distance at alert', '{distance_at_alert_m:.1f} m'), ('alerts', '{alerts}'),
+    ('distance at alert', '{distance_at_alert_m:.1f} m'),
+    ('distance error', '{distance_error_m[median]:.2f} m'), ('alerts', '{alerts}'),
     ('false alerts', '{false_alerts}'), ('false / min', '{false_alerts_per_minute:.1f}'),
     ('false / km', '{false_alerts_per_km:.1f}'))
 _TILES = (

@@ -14,9 +14,10 @@ from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, W
 from vl4ad_ros.evaluation.bag_reader import BagError, BagFrame, COMPRESSED, RAW
 from vl4ad_ros.evaluation.message_types import typestore
 from vl4ad_ros.evaluation.recorded_run import RecordedRun
+from vl4ad_ros.evaluation.vision_messages import DETECTIONS, OBSTACLES
 
-DETECTIONS, DIAGNOSTICS = 'vision_msgs/msg/Detection2DArray', 'diagnostic_msgs/msg/DiagnosticArray'
-OBSTACLES, MARKERS = 'vision_msgs/msg/Detection3DArray', 'visualization_msgs/msg/MarkerArray'
+DIAGNOSTICS = 'diagnostic_msgs/msg/DiagnosticArray'
+MARKERS = 'visualization_msgs/msg/MarkerArray'
 CAMERA_TOPIC = '/camera/image/compressed'
 JPEG_QUALITY = 90
 

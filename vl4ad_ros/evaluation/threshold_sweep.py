@@ -94,7 +94,7 @@ def sweep(name: str, bag: CameraBag, detector: Detector, settings: Settings,
     :raises BagError: if the bag is damaged, or if no frame could be used.
     """
     prompts = detector.encode(settings.vocabulary(detector.default_vocabulary))
-    truth, ground = bag.truth(), RecordedGround(bag, settings.mounting)
+    truth, ground = bag.truth(), RecordedGround(bag, settings)
     runs = [(_limits(settings, one), Pipeline(), AlertLog(truth)) for one in tried]
     frames = judged = 0
     for frame in bag.frames():
@@ -106,7 +106,7 @@ def sweep(name: str, bag: CameraBag, detector: Detector, settings: Settings,
             continue
         # Names of alerts do not matter here and take time.
         prediction = replace(detector.detect(image, prompts), anomaly_mass=None)
-        view = ground.view(frame, prediction.image_size, settings.mounting)
+        view = ground.view(frame, prediction.image_size)
         known = False
         for limits, pipeline, log in runs:
             result = pipeline.process(

@@ -18,6 +18,7 @@ from vision_msgs.msg import (
     ObjectHypothesisWithPose, VisionClass)
 from visualization_msgs.msg import Marker, MarkerArray
 
+from vl4ad_ros.obstacles.box import Box
 from vl4ad_ros.obstacles.ground_view import Placement
 from vl4ad_ros.obstacles.labels import label_names
 from vl4ad_ros.obstacles.merging import Obstacle
@@ -122,21 +123,12 @@ def pose_of(place: Placement) -> PoseWithCovariance:
     Return the pose of the box of an obstacle.
 
     :param place: of the obstacle.
-    :returns: the middle of the box, and the covariance of x, y, z and the angles, row by row. The
-        direction of the obstacle is not known, so its variance is that of any direction.
+    :returns: the middle of the box, and the covariance of x, y, z and the angles; see `Box.of`.
     """
-    pose, half = Pose(), place.width_m / 2
-    pose.position.x = place.x_m + half * math.cos(place.bearing_rad)
-    pose.position.y = place.y_m + half * math.sin(place.bearing_rad)
-    pose.position.z = place.height_m / 2
-    pose.orientation.z = math.sin(place.bearing_rad / 2)
-    pose.orientation.w = math.cos(place.bearing_rad / 2)
-    covariance = np.zeros((6, 6))
-    xx, xy, yy = place.covariance
-    covariance[:2, :2] = (xx, xy), (xy, yy)
-    covariance[2, 2] = place.height_m ** 2 / 12
-    covariance[5, 5] = math.pi ** 2 / 3
-    return PoseWithCovariance(pose=pose, covariance=covariance.ravel())
+    box, pose = Box.of(place), Pose()
+    pose.position.x, pose.position.y, pose.position.z = box.middle
+    pose.orientation.z, pose.orientation.w = box.turn
+    return PoseWithCovariance(pose=pose, covariance=box.covariance)
 
 
 def label_info(header: Header, vocabulary: Vocabulary, threshold: float) -> LabelInfo:

@@ -58,6 +58,17 @@ class CameraPose:
             [[1, 0, 0], [0, cr, -sr], [0, sr, cr]])
         return CameraPose(tuple((turn @ _OPTICAL_AXES).ravel().tolist()), (x_m, y_m, height_m))
 
+    @property
+    def angles(self) -> dict[str, float]:
+        """The arguments of `of_angles` that give this pose, by their names."""
+        turn = np.reshape(self.rotation, (3, 3)) @ _OPTICAL_AXES.T
+        x, y, height = self.position
+        return {'height_m': height, 'x_m': x, 'y_m': y, **{
+            name: math.degrees(angle) for name, angle in (
+                ('pitch_deg', math.asin(min(max(-turn[2, 0], -1.0), 1.0))),
+                ('roll_deg', math.atan2(turn[2, 1], turn[2, 2])),
+                ('yaw_deg', math.atan2(turn[1, 0], turn[0, 0])))}}
+
     @staticmethod
     def of_transform(quaternion: tuple[float, float, float, float],
                      position: tuple[float, float, float]) -> CameraPose:

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import metadata
 import json
 import os
@@ -127,17 +127,20 @@ def replay(bag: CameraBag, truth: Truth | None, messages: MessageStore, log: Pat
     """
     prepare_environment()
     namespace = options.namespace or f'/vl4ad_replay_{secrets.token_hex(8)}'
+    ground = RecordedGround(bag, options.settings)
+    options = replace(options, parameters={**options.parameters, **ground.parameters})
     with _process(bag, namespace, log, options) as process, (
             _ros_node(namespace)) as (node, executor):
-        return _Session(bag, truth, messages, options, on_result, on_progress, process, node,
-                        executor).run()
+        return _Session(bag, truth, messages, options, ground, on_result, on_progress, process,
+                        node, executor).run()
 
 
 class _Session:
     """One replay; the process of the detector and the node of this process exist already."""
 
     def __init__(self, bag: CameraBag, truth: Truth | None, messages: MessageStore,
-                 options: SessionOptions, on_result: Callable[[FrameResult], None],
+                 options: SessionOptions, ground: RecordedGround,
+                 on_result: Callable[[FrameResult], None],
                  on_progress: Callable[[int], None],
                  process: _NodeProcess, node: Node, executor: SingleThreadedExecutor) -> None:
         self._bag, self._truth, self._messages = bag, truth, messages
@@ -145,8 +148,8 @@ class _Session:
         self._on_result, self._on_progress = on_result, on_progress
         self._process, self._node, self._executor = process, node, executor
         self._matcher = AnswerMatcher()
-        self._ground = RecordedGround(bag, self._settings.mounting)
-        self._player = Player(node, bag, self._ground, self._matcher, options.rate,
+        self._ground = ground
+        self._player = Player(node, bag, ground, self._matcher, options.rate,
                               ANSWER_TIMEOUT_S if options.lockstep else None,
                               options.max_gap_s)
         self._recorder = Recorder(node, messages, truth is not None, self._receive,

@@ -26,9 +26,6 @@ SUFFIXES = ('.mcap', '.db3', '.bag')
 EXPECTED = 'expected a rosbag2 folder, a .mcap or .db3 file, or a ROS 1 .bag file'
 ANOMALIES_KEY, KNOWN_KEY = 'vl4ad_anomalies', 'vl4ad_known'
 """Keys of the custom data: JSON lists of objects, each with at least a number and a kind."""
-WAY_KEY = 'vl4ad_way'
-"""Key of the custom data that holds JSON: under `metres` the way driven up to each frame, and
-under `ahead` how far ahead each object is, by its number and the position of the frame."""
 _PACKED = ('.zstd', '.zst')
 _KINDS: Mapping[bytes, Callable[[Path, Collection[str], Path, OnRead], StorageFile]] = {
     mcap_file.MAGIC: mcap_file.McapFile, sqlite_file.MAGIC: sqlite_file.SqliteFile,

@@ -103,6 +103,19 @@ def stamp_of(cdr: bytes) -> int:
     return seconds * 10**9 + nanoseconds
 
 
+def frame_id_of(cdr: bytes) -> str:
+    """
+    Read the `frame_id` of a serialised message without deserialising it.
+
+    :param cdr: a message that begins with a std_msgs/Header, with its 4-byte CDR header.
+    :returns: the `frame_id`; ``''`` if the message is too short to have one.
+    """
+    if len(cdr) < _HEADER_BYTES + 4:
+        return ''
+    size = int.from_bytes(cdr[_HEADER_BYTES:_HEADER_BYTES + 4], ('big', 'little')[cdr[1] & 1])
+    return cdr[_HEADER_BYTES + 4:_HEADER_BYTES + 3 + size].decode(errors='replace')
+
+
 def place_of(time_ns: int, cdr: bytes, block: int, offset: int, size: int) -> Place:
     """
     Return the place of a message.

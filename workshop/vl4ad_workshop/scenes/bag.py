@@ -14,10 +14,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
-from rosbags.typesys import get_typestore, Stores
 
+from vl4ad_ros.evaluation.message_types import typestore
+from vl4ad_ros.evaluation.vehicle_messages import (
+    camera_transform, KINDS, odometry, optical_frame, TF_STATIC_TOPIC, true_places)
 from vl4ad_ros.outputs import beside
 from vl4ad_workshop.scenes.drive import Drive, DriveFrame
+from vl4ad_workshop.scenes.whereabouts import Way
 
 FRAME_ID = 'camera_optical'
 START_NS = 1_700_000_000 * 10**9
@@ -25,8 +28,7 @@ _STORAGES = {'mcap': StoragePlugin.MCAP, 'sqlite3': StoragePlugin.SQLITE3}
 _FORMATS = ('raw', 'jpeg')
 _THREADS = 2
 _QUALITY = 92
-# Humble is the oldest distribution to support, and these messages have not changed since.
-_TYPES = get_typestore(Stores.ROS2_HUMBLE)
+_TYPES = typestore()
 
 
 def write_drive(drive: Drive, path: str | Path, storage: str = 'mcap', image_format: str = 'raw',
@@ -37,7 +39,9 @@ def write_drive(drive: Drive, path: str | Path, storage: str = 'mcap', image_for
     Topics: `/camera/image` (sensor_msgs/Image rgb8, or with image_format='jpeg'
     `/camera/image/compressed`, sensor_msgs/CompressedImage), `/camera/camera_info`,
     `/ground_truth/anomaly` (Image mono8: 0, 1, 255 = ignore), `/ground_truth/object_id` (Image
-    mono16, 0 = none). The bag's custom data `vl4ad_anomalies` lists the anomalies as JSON.
+    mono16, 0 = none), `/tf_static`, `/odom` (nav_msgs/Odometry) and `/ground_truth/obstacles`
+    (vision_msgs/Detection3DArray), see `whereabouts`. The bag's custom data `vl4ad_anomalies`
+    lists the anomalies as JSON.
 
     :param on_frame: called with index and frame after each is written.
     :raises ValueError: for an unknown storage or image format.
@@ -66,7 +70,9 @@ def _write(writer, drive, image_format, on_frame):
               for topic, kind in ((image_topic, f'sensor_msgs/msg/{image_type}'),
                                   ('/camera/camera_info', 'sensor_msgs/msg/CameraInfo'),
                                   ('/ground_truth/anomaly', 'sensor_msgs/msg/Image'),
-                                  ('/ground_truth/object_id', 'sensor_msgs/msg/Image'))}
+                                  ('/ground_truth/object_id', 'sensor_msgs/msg/Image'),
+                                  *KINDS.items())}
+    way = Way(drive)
     writer.set_custom_data('vl4ad_anomalies', json.dumps(
         [asdict(anomaly) for anomaly in drive.anomalies]))
     for index, frame in enumerate(_draw_ahead(drive)):
@@ -77,9 +83,13 @@ def _write(writer, drive, image_format, on_frame):
                     else _jpeg(header, image),
                     _camera_info(header, image.shape[:2], frame.camera_matrix),
                     _image(header, frame.anomaly, 'mono8'),
-                    _image(header, frame.anomaly_ids, 'mono16'))
-        for (kind, connection), message in zip(topics.values(), messages):
-            writer.write(connection, stamp, _TYPES.serialize_cdr(message, kind))
+                    _image(header, frame.anomaly_ids, 'mono16'),
+                    camera_transform(header, optical_frame(way.camera(index).height)),
+                    odometry(header, *way.motion(index)),
+                    true_places(header, way.things(index)))
+        for (topic, (kind, connection)), message in zip(topics.items(), messages):
+            if topic != TF_STATIC_TOPIC or not index:
+                writer.write(connection, stamp, _TYPES.serialize_cdr(message, kind))
         on_frame(index, frame)
 
 

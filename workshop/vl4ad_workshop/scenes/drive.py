@@ -36,8 +36,9 @@ class Anomaly:
     """
     A thing on the road that does not belong there.
 
-    `number` counts from 1, `kind` and `group` name it, (s, t) is where it stands in metres along
-    and to the right of the road's middle; it shows from `first_s` to `last_s` (seconds).
+    `number` counts from 1, `kind` and `group` name it, (s, t) is where its near end stands in
+    metres along and to the right of the road's middle; it shows from `first_s` to `last_s`
+    (seconds). `size_m` is its (length, width, height); pictures have no length.
     """
 
     number: int
@@ -47,6 +48,11 @@ class Anomaly:
     t: float
     first_s: float
     last_s: float
+    size_m: tuple[float, float, float]
+
+    def is_drawn(self, seconds: float) -> bool:
+        """Return whether it is drawn at a time, in sight or already passed."""
+        return self.first_s <= seconds <= self.last_s + 1
 
 
 @dataclass(frozen=True)
@@ -138,7 +144,8 @@ class Drive:
     def __len__(self) -> int:
         return round(self.seconds * self.rate_hz)
 
-    def _ego(self, seconds: float) -> Camera:
+    def ego(self, seconds: float) -> Camera:
+        """Return the camera at a time, which is above the middle of the car."""
         ripple, phase = self._ripple
         s = self._speed * seconds + ripple * (np.sin(.7 * seconds + phase) - np.sin(phase))
         sway, period, start = self._sway
@@ -161,7 +168,7 @@ class Drive:
             kind, sprite = self._narrow(rng, names[group])
             last = number * self.seconds / count - .2
             first = last - shown
-            end = self._ego(last)
+            end = self.ego(last)
             s = end.s + 1.5
             first = max(first, last - (_SEEN_FROM_M - 1.5) / self._speed)
             offset = sprite.width / 2 + rng.uniform(.45, .95)
@@ -169,7 +176,8 @@ class Drive:
             t = end.t - offset if left else end.t + offset
             self._looks[number] = sprite
             self._world.taken.append((s, t, sprite.width / 2 + .8))
-            yield Anomaly(number, kind, group, float(s), float(t), float(first), float(last))
+            yield Anomaly(number, kind, group, float(s), float(t), float(first), float(last),
+                          (0.0, sprite.width, sprite.height))
 
     def _narrow(self, rng, names):
         """Take names off the list until one is narrow enough to stand on the lane's edge."""
@@ -181,7 +189,7 @@ class Drive:
                 return kind, sprite
 
     def _fill(self, rng, place):
-        world, end = self._world, self._ego(self.seconds).s
+        world, end = self._world, self.ego(self.seconds).s
         wear_ground(rng, world, 0, end + 60)
         surroundings(rng, world, place, -15, end + 150)
         if world.half_road > LANE + 1.9:  # else parked cars would stand in the lane
@@ -217,11 +225,11 @@ class Drive:
     def draw(self, index: int) -> DriveFrame:
         """Return the frame of this index, 0 to len - 1."""
         seconds = index / self.rate_hz
-        camera = self._ego(seconds)
+        camera = self.ego(seconds)
         movers, clear = [mover.at(seconds) for mover in self._movers], []
         for thing in self.anomalies:
-            if thing.first_s <= seconds <= thing.last_s + 1:
-                start = self._ego(thing.first_s).s
+            if thing.is_drawn(seconds):
+                start = self.ego(thing.first_s).s
                 opacity = float(np.clip((camera.s - start) / _FADE_M, 0.05, 1))
                 movers.append(Billboard(thing.kind, self._looks[thing.number], thing.s, thing.t,
                                         owner=thing.number, opacity=opacity))

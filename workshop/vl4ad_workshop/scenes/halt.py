@@ -44,16 +44,16 @@ class Halt:
         weather = replace(draw_weather(rng, 'overcast' if rng.random() < .4 else 'clear'),
                           noise=2.0)
         self._world = make_road(rng, place, weather, split, _PIXELS, lanes=2)
-        self.anomalies = tuple(
-            Anomaly(number, kind, KINDS[kind].group, s, t, 0.0, seconds)
-            for number, (kind, s, t) in enumerate(things, 1))
-        self._things = []
-        for thing in self.anomalies:
-            views = pick(rng, thing.kind, split, _PIXELS)
-            where = {'s': thing.s, 't': thing.t, 'owner': thing.number}
+        self.anomalies, self._things = (), []
+        for number, (kind, s, t) in enumerate(things, 1):
+            views = pick(rng, kind, split, _PIXELS)
+            where = {'s': s, 't': t, 'owner': number}
             self._things.append(
-                Billboard(thing.kind, views['any'], **where) if 'any' in views else
-                Vehicle(thing.kind, views, oncoming=thing.t < 0, **where))
+                Billboard(kind, views['any'], **where) if 'any' in views else
+                Vehicle(kind, views, oncoming=t < 0, **where))
+            near = views.get('any') or views['front' if t < 0 else 'rear']
+            size = views['side'].width if 'side' in views else 0.0, near.width, near.height
+            self.anomalies += (Anomaly(number, kind, KINDS[kind].group, s, t, 0.0, seconds, size),)
         wear_ground(rng, self._world, 0, 60)
         surroundings(rng, self._world, place, -15, 120)
         behind = max(thing.s for thing in self.anomalies)
@@ -62,6 +62,11 @@ class Halt:
 
     def __len__(self) -> int:
         return round(self.seconds * self.rate_hz)
+
+    def ego(self, seconds: float) -> Camera:
+        """Return the camera at a time as if the engine did not shake it."""
+        del seconds
+        return self._camera
 
     def draw(self, index: int) -> DriveFrame:
         """Return the frame of this index, 0 to len - 1."""
