@@ -103,6 +103,10 @@ def test_evaluation_reads_all_labels(tmp_path, objects, mock_bundle, capsys, com
     # At 14 m/s, an object is seen from 50 m on, and is alerted in the third frame or later.
     assert metrics['way_km'] == pytest.approx(1.4 * (FRAMES - 1) / 1000, abs=1e-5)
     assert 2.5 < metrics['distance_at_alert_m'] < 50 - 2.8
+    # The bundle sees colours, so places are wrong by the size of its cells only.
+    near, middle, far = metrics['distance_error_by_range'].values()
+    assert near['count'] and near['median'] < 0.1 and middle['median'] < 0.15
+    assert far['count'] and far['median'] < 0.3
     # Cells of the bundle that show the rim of a black thing have another colour.
     assert metrics['known_flagged'] < 0.25 and set(metrics['known_flagged_by_kind']) == {'car'}
     assert 'known_flagged' in metrics['definitions']
@@ -210,7 +214,8 @@ def test_odometry_that_does_not_cover_the_images_is_not_used(tmp_path, objects, 
     source = write_recording(tmp_path / 'source', odometry=lambda s: (10 * s, 0.0, 0.0))
     bag = CameraBag(source)
     messages = bag.messages_of
-    bag.messages_of = lambda kind: [m for m in messages(kind) if m[1] < START_NS + 5 * 10**8]
+    bag.messages_of = lambda kind, name=None: [
+        m for m in messages(kind, name) if m[1] < START_NS + 5 * 10**8]
     from vl4ad_ros.composing.recording import choose_route
     route, note = choose_route(bag, [START_NS + i * 10**8 for i in range(30)])
     assert 'the odometry on /odom does not cover the images; give --speed' in note

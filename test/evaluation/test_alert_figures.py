@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Rates, distances, sizes and flicker of alerts, and how far a vehicle drove."""
 
-import json
 from pathlib import Path
 import shutil
 
@@ -153,29 +152,15 @@ def with_odometry(bag: Path, folder: Path, seconds) -> Path:
 
 
 def test_the_way_is_that_of_the_odometry(recording, tmp_path):
-    assert driven_way(CameraBag(recording)) == DrivenWay()
+    assert driven_way(CameraBag(recording), 'base_link') == DrivenWay()
     path = with_odometry(recording, tmp_path / 'bag', np.arange(-0.5, 2.0, 0.05))
     bag = CameraBag(path)
-    whole = driven_way(bag)
+    whole = driven_way(bag, 'base_link')
     assert whole.length_m == pytest.approx(22, abs=1) and whole.distances == {}
-    half = driven_way(CameraBag(path, span=Span(0.0, 0.5)))
+    half = driven_way(CameraBag(path, span=Span(0.0, 0.5)), 'base_link')
     assert half.length_m == pytest.approx(10, abs=1)
 
 
 def test_odometry_that_ends_too_early_does_not_count(recording, tmp_path):
     path = with_odometry(recording, tmp_path / 'bag', np.arange(-2.0, -1.2, 0.05))
-    assert driven_way(CameraBag(path)).length_m is None
-
-
-def test_the_way_of_a_composed_recording_is_in_its_metadata(recording, tmp_path):
-    path = Path(shutil.copytree(recording, tmp_path / 'bag'))
-    about = yaml.safe_load((path / 'metadata.yaml').read_text())
-    about['rosbag2_bagfile_information']['custom_data'] = {'vl4ad_way': json.dumps({
-        'metres': [i * 1.5 for i in range(12)], 'ahead': {1: {5: 40.0, 6: 38.5}}})}
-    (path / 'metadata.yaml').write_text(yaml.safe_dump(about))
-    assert driven_way(CameraBag(path)) == DrivenWay(16.5, {1: {5: 40.0, 6: 38.5}})
-    part = driven_way(CameraBag(path, span=Span(0.45)))
-    assert part == DrivenWay(9.0, {1: {0: 40.0, 1: 38.5}})
-    about['rosbag2_bagfile_information']['custom_data'] = {'vl4ad_way': '{"metres": []}'}
-    (path / 'metadata.yaml').write_text(yaml.safe_dump(about))
-    assert driven_way(CameraBag(path)) == DrivenWay()
+    assert driven_way(CameraBag(path), 'base_link').length_m is None

@@ -3,22 +3,22 @@
 """The same recording gives the same results offline and through the node, byte for byte."""
 
 import json
+import math
 
 from bags import make_header, make_image, scene, START_NS, write_jpegs
 import numpy as np
 import pytest
 
 pytest.importorskip('rclpy', reason='needs ROS 2')
-from rclpy.serialization import serialize_message  # noqa: E402
 from rosbags.rosbag2 import Reader, StoragePlugin, Writer  # noqa: E402
-from std_msgs.msg import Header  # noqa: E402
 from vl4ad_ros import cli  # noqa: E402
 from vl4ad_ros.evaluation.bag_reader import CameraBag  # noqa: E402
 from vl4ad_ros.evaluation.message_types import typestore  # noqa: E402
 from vl4ad_ros.evaluation.offline import OfflineRun  # noqa: E402
 from vl4ad_ros.evaluation.offline_bag import OfflineBag  # noqa: E402
+from vl4ad_ros.evaluation.recorded_pose import TF  # noqa: E402
+from vl4ad_ros.evaluation.vehicle_messages import camera_transform, optical_frame  # noqa: E402
 from vl4ad_ros.inference.detector import Detector  # noqa: E402
-from vl4ad_ros.node import messages  # noqa: E402
 from vl4ad_ros.settings import read_parameter_file, Settings  # noqa: E402
 
 DETECTIONS, OBSTACLES = 'vision_msgs/msg/Detection2DArray', 'vision_msgs/msg/Detection3DArray'
@@ -38,7 +38,6 @@ PARAMETERS = """
       confirm_hits: 2
       confirm_window: 3
       name_floor: 0.1
-    camera: {height_m: 1.4, pitch_deg: 4.0}
     ground.max_range_m: 30.0
 """
 
@@ -61,7 +60,11 @@ def stamp_ns(index):
 
 @pytest.fixture(scope='module')
 def recording(tmp_path_factory):
-    """Return a bag whose things come and go; one record time is late by more than a gap."""
+    """
+    Return a bag whose things come and go; one record time is late by more than a gap.
+
+    TF says that the camera is 1.4 m above the vehicle and looks down by 4 degrees.
+    """
     path = tmp_path_factory.mktemp('bags') / 'odd'
     store = typestore()
     with Writer(path, version=9, storage_plugin=StoragePlugin.MCAP) as writer:
@@ -69,6 +72,9 @@ def recording(tmp_path_factory):
             '/camera/image', 'sensor_msgs/msg/Image', typestore=store)
         infos = writer.add_connection('/camera/camera_info', CAMERA_INFO, typestore=store)
         motions = writer.add_connection('/odom', ODOMETRY, typestore=store)
+        writer.write(writer.add_connection('/tf_static', TF, typestore=store), START_NS,
+                     store.serialize_cdr(camera_transform(
+                         make_header(START_NS), optical_frame(1.4, math.radians(4.0))), TF))
         for i in range(FRAMES):
             if i >= 5:  # recorded after the frame of its stamp
                 writer.write(motions, START_NS + i * 10**8 + 2 * 10**7, store.serialize_cdr(
@@ -141,14 +147,6 @@ def mask_of(cdr):
     return typestore().deserialize_cdr(bytes(cdr), 'sensor_msgs/msg/Image').data.tobytes()
 
 
-def obstacles_message(done):
-    """Return the obstacles of a frame as the node serialises them; the result bag has none."""
-    header = Header(frame_id='base_link')
-    header.stamp.sec, header.stamp.nanosec = divmod(done.frame.stamp_ns, 10**9)
-    return canonical(serialize_message(messages.obstacles(header, done.result.obstacles)),
-                     OBSTACLES)
-
-
 def published(bag):
     """Return the detections, alerts, obstacles and masks of a result bag, in their order."""
     found = {'detections': [], 'alerts': [], 'obstacles': [], 'mask': []}
@@ -174,21 +172,18 @@ def test_lockstep_gives_what_evaluate_gives(recording, parameters, mock_bundle, 
         {**read_parameter_file(parameters), 'model.bundle': str(mock_bundle)})
     assert (settings.threshold, settings.model_threads) == (0.6, 1)
     seen = []
-    obstacles = []
     detector = Detector.open(settings.model_bundle, settings.model_backend,
                              settings.backend_options)
     bag = CameraBag(recording)
     run = OfflineRun(bag, detector, settings)
-    with OfflineBag(tmp_path / 'offline', bag, settings.threshold) as writer:
+    with OfflineBag(tmp_path / 'offline', bag, settings) as writer:
         def keep(done):
             seen.append(done.result)
             writer.add(done)
-            if done.result.obstacles is not None:
-                obstacles.append(obstacles_message(done))
         run.run(keep)
     figures = dict(run.result().figures)
     detector.close()
-    offline = {**published(tmp_path / 'offline'), 'obstacles': obstacles}
+    offline = published(tmp_path / 'offline')
 
     # The recording has what it should have.
     assert [r.moment.step for r in seen].count('late') == 1
@@ -198,6 +193,8 @@ def test_lockstep_gives_what_evaluate_gives(recording, parameters, mock_bundle, 
     assert any(one.name for r in seen for one in r.detections)
     assert len(offline['detections']) == FRAMES
     assert all(r.view is not None for r in seen)
+    assert {r.view.pose.position for r in seen} == {(0.0, 0.0, 1.4)}
+    assert {round(r.view.pose.angles['pitch_deg'], 9) for r in seen} == {4.0}
     assert {r.view.camera.focal[0] for r in seen} == {150.0, 180.0}
     assert any(o.place.x_m > 3 for r in seen for o in r.obstacles or ())
     levels = {o.severity.level for r in seen for o in r.obstacles or ()}
