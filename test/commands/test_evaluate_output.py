@@ -108,7 +108,8 @@ def test_the_result_bag_has_the_results_of_each_frame(evaluated):
         counts = {c.topic: c.msgcount for c in reader.connections}
         assert counts == {'/camera/image/compressed': 14, '/vl4ad_detector/mask': 14,
                           '/vl4ad_detector/score': 14, '/vl4ad_detector/detections': 14,
-                          '/vl4ad_detector/alerts': 10, '/ground_truth/anomaly': 14}
+                          '/vl4ad_detector/alerts': 10, '/vl4ad_detector/obstacles': 0,
+                          '/ground_truth/anomaly': 14}
         for connection, time_ns, cdr in reader.messages():
             assert stamp_of(cdr) == time_ns
             message = typestore().deserialize_cdr(cdr, connection.msgtype)
