@@ -45,7 +45,8 @@ from vl4ad_workshop.scenes.drive import Drive
 FIRST_SEED = 800
 """Seed of the first drive; nothing was trained, chosen or tuned on it and those after it."""
 SEEDS_COMPOSED = (0, 1)
-COMPOSED = {'speed': 25.0, 'camera_height_m': 1.5}
+SPEED, HEIGHT_M = 25.0, 1.5
+"""Speed in metres per second and height of the camera that the composed recordings are given."""
 CUT_OFF = 'cut off by the lower border'
 SHIPPED = 'lower edge of the box'
 
@@ -133,7 +134,8 @@ def composed(video: Path, folder: Path) -> Iterator[Path]:
     write_video_bag(video, folder / 'source', compressed=True)
     source = CameraBag(folder / 'source')
     for seed in tqdm(SEEDS_COMPOSED, 'composed recordings'):
-        plan = make_plan(source, read_objects(SHIPPED_OBJECTS), ComposeOptions(seed=seed, **COMPOSED))
+        plan = make_plan(source, read_objects(SHIPPED_OBJECTS),
+                         ComposeOptions(seed=seed, speed=SPEED, camera_height_m=HEIGHT_M))
         write_composed_bag(plan, folder / f'composed_{seed}')
         yield folder / f'composed_{seed}'
 
@@ -152,8 +154,9 @@ def summary(pairs: list[DistancePair]) -> list[str]:
 
 def show(title: str, found: list[dict[str, list[DistancePair]]]) -> None:
     """Print the table of some recordings."""
-    print(f'\n{title}: {len(found)} recordings\n\n| foot | true distance | obstacles | error, median '
-          '| p95 | median with sign | within 10 % |\n|---|---|---|---|---|---|---|')
+    print(f'\n{title}: {len(found)} recordings\n\n| foot | true distance | obstacles '
+          '| error, median | p95 | median with sign | within 10 % |\n'
+          '|---|---|---|---|---|---|---|')
     for name in (*FEET, CUT_OFF):
         for row in summary([pair for one in found for pair in one[name]]):
             print(f'| {name} | {row}')

@@ -344,8 +344,8 @@ class CameraBag:
             cure = ('. If 255 stands for an anomaly, say so: --label-map 0:0,255:1'
                     if ignored else '')
             self.note(f'{self._maps.source} has no pixel with the value 1 (anomaly) in its '
-                       f'{len(frames)} labels, which have 0{what} only, so average precision and '
-                       f'recall are undefined{cure}')
+                      f'{len(frames)} labels, which have 0{what} only, so average precision and '
+                      f'recall are undefined{cure}')
         return Truth(frames, self.times_ns, self._maps.object_names, self._maps.has_objects)
 
     def messages_of(self, kind: str, name: str | None = None) -> Iterator[tuple[str, int, Any]]:

@@ -63,7 +63,6 @@ class Frames:
         """
         return {index: labels[i] for index, i in enumerate(self.kept) if i in labels}
 
-
     def match(self, stamps_ns: Sequence[int], times_ns: Sequence[int]) -> list[int | None]:
         """
         Return the position in the whole recording of the frame that each message belongs to.

@@ -17,8 +17,7 @@ from vl4ad_ros.evaluation.bag_reader import CameraBag, COMPRESSED, LABEL_TOPIC, 
 from vl4ad_ros.evaluation.message_types import typestore
 from vl4ad_ros.evaluation.offline import EvaluatedFrame
 from vl4ad_ros.evaluation.result_bag import CAMERA_TOPIC, JPEG_QUALITY
-from vl4ad_ros.evaluation.vision_messages import (
-    detections, DETECTIONS, obstacles, OBSTACLES)
+from vl4ad_ros.evaluation.vision_messages import DETECTIONS, detections, OBSTACLES, obstacles
 from vl4ad_ros.settings import NODE_NAME, Settings
 
 MASK_TOPIC, SCORE_TOPIC, DETECTIONS_TOPIC, ALERTS_TOPIC, OBSTACLES_TOPIC = (

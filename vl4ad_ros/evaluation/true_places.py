@@ -56,7 +56,7 @@ def true_distances(bag: CameraBag, frame_id: str) -> Distances:
     distances: dict[int, dict[int, float]] = {}
     indices = bag.frames_of(stamps, [time_ns for time_ns, _ in found])
     for index, (_, message) in zip(indices, found):
-        for one in message.detections if index is not None else ():
-            if one.id.isdecimal():
+        for one in message.detections:
+            if index is not None and one.id.isdecimal():
                 distances.setdefault(int(one.id), {})[index] = box_of(one).distance_m
     return distances
