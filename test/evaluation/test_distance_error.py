@@ -19,6 +19,7 @@ from vl4ad_ros.evaluation.true_places import true_distances, TRUE_PLACES_TOPIC, 
 from vl4ad_ros.evaluation.vehicle_messages import true_places
 from vl4ad_ros.evaluation.vision_messages import OBSTACLES
 from vl4ad_ros.obstacles.box import Box
+from vl4ad_ros.obstacles.ground_view import Placement
 
 LEFT, RIGHT, BOTH, NONE = (10, 10, 20, 20), (30, 10, 40, 40), (12, 10, 40, 30), (10, 80, 15, 15)
 
@@ -33,9 +34,14 @@ def truth(frames=4):
 
 
 def pairs(boxes, published, true):
+    """Return the pairs of alerts with the given boxes and published distances."""
+    def alert(name, box, metres):
+        place = None if metres is None else Placement(metres, 0.0, (1.0, 0.0, 1.0), 0.0, 1.0, 1.0)
+        return Alert(name, 0.9, box, place=place)
     results = [FrameResult(i, 0, None if frame is None else tuple(
-        Alert(name, 0.9, box) for name, box in frame.items())) for i, frame in enumerate(boxes)]
-    return [(p.published_m, p.true_m) for p in distance_pairs(results, truth(), published, true)]
+        alert(name, box, published.get(i, {}).get(name)) for name, box in frame.items()))
+        for i, frame in enumerate(boxes)]
+    return [(p.published_m, p.true_m) for p in distance_pairs(results, truth(), true)]
 
 
 def test_an_alert_has_the_distance_of_its_object():
