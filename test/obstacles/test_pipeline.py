@@ -14,9 +14,10 @@ import pytest
 from vl4ad_ros.obstacles.camera_model import CameraModel
 from vl4ad_ros.obstacles.ground_view import CameraPose, GroundView
 from vl4ad_ros.obstacles.motion import Motion
-from vl4ad_ros.obstacles.pipeline import Limits, Pipeline, Result, SizeLimits
+from vl4ad_ros.obstacles.pipeline import Limits, Pipeline, Result
 from vl4ad_ros.obstacles.regions import RegionLimits
 from vl4ad_ros.obstacles.scene_time import TimeLimits
+from vl4ad_ros.obstacles.sizes import SizeLimits
 from vl4ad_ros.obstacles.tracks import TrackLimits
 
 BOX, OTHER = (60, 40, 20, 12), (100, 60, 12, 12)
@@ -289,3 +290,15 @@ def test_sizes_are_limited_where_they_are_known():
     assert max(one.place.width_m for one in most) < 1.0 and len(most) == 2
     with pytest.raises(ValueError, match='must not exceed max_size_m'):
         SizeLimits(2.0, 1.0)
+    with pytest.raises(ValueError, match='min_area_bottom must be from 0 to 1, not 2'):
+        SizeLimits(min_area_bottom=2)
+
+
+def test_areas_are_limited_by_row_where_sizes_are_not_known():
+    """Boxes of the same size from the middle row down; the last one touches the border."""
+    boxes = ((40, 32, 8, 12), (80, 60, 8, 12), (20, 76, 8, 12), (100, 84, 8, 12))
+    limits = Limits(sizes=SizeLimits(min_area_bottom=0.02))
+    assert len(play(boxes)[0].detections) == 4
+    kept = play(boxes, limits=limits)[0].detections
+    assert sorted(one.region.box[0] // 20 for one in kept) == [2, 4, 5]  # all but the third
+    assert len(play(boxes, limits=limits, view=VIEW)[0].detections) == 4

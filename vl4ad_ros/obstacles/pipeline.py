@@ -15,49 +15,11 @@ from vl4ad_ros.obstacles.motion import Motion
 from vl4ad_ros.obstacles.regions import find_regions, Region, RegionLimits
 from vl4ad_ros.obstacles.scene_time import Moment, SceneTime, TimeLimits
 from vl4ad_ros.obstacles.severity import judge, Severity, SeverityLimits
+from vl4ad_ros.obstacles.sizes import SizeLimits
 from vl4ad_ros.obstacles.tracks import Track, Tracker, TrackLimits
 
 MAX_MOVE_DIAGONALS = 0.1
 """Largest move of an obstacle from one frame to the next, as a fraction of the image diagonal."""
-
-
-@dataclass(frozen=True)
-class SizeLimits:
-    """
-    How large something must be, where its size in metres is known.
-
-    The size is the larger one of width and height. Something that the border of the image cuts off
-    may be larger than it looks, so it is never too small.
-
-    :ivar min_size_m: smallest size that is reported, in metres, 0 or more.
-    :ivar max_size_m: largest size that is reported, in metres; 0 stands for no limit.
-    :raises ValueError: if a limit is negative, or if the smallest size exceeds the largest.
-    """
-
-    min_size_m: float = 0.0
-    max_size_m: float = 0.0
-
-    def __post_init__(self) -> None:
-        """Check the ranges."""
-        for name in ('min_size_m', 'max_size_m'):
-            if not 0 <= getattr(self, name) < math.inf:
-                raise ValueError(f'{name} must be 0 or more, not {getattr(self, name)}')
-        if 0 < self.max_size_m < self.min_size_m:
-            raise ValueError(f'min_size_m ({self.min_size_m}) must not exceed max_size_m '
-                             f'({self.max_size_m})')
-
-    def allow(self, place: Placement | None) -> bool:
-        """
-        Tell whether something is neither too small nor too large.
-
-        :param place: its size; None if it is not known, which is allowed.
-        """
-        if place is None:
-            return True
-        size_m = max(place.width_m, place.height_m)
-        if self.max_size_m and size_m > self.max_size_m:
-            return False
-        return bool(place.cut_off) or size_m >= self.min_size_m
 
 
 @dataclass(frozen=True)
@@ -70,7 +32,7 @@ class Limits:
     :ivar time: which frames belong to the same scene.
     :ivar name_floor: smallest mean mass, 0 to 1, with which an anomaly class names a region. The
         mass of a class is the share of probability that the network gives to it.
-    :ivar sizes: which regions are reported where their size in metres is known.
+    :ivar sizes: which regions are reported by their size in metres, or by their area in the image.
     :ivar severity: what makes an obstacle severe.
     :ivar drivable: names of known classes or of their concepts that are drivable: a region counts
         only if it stands where these are, see `DrivableRegion`. If nothing is drivable in a frame,
@@ -274,7 +236,8 @@ class Pipeline:
                     if limits.drivable and regions else None)
         for region in regions:
             place = view.place(region) if view else None
-            if limits.sizes.allow(place) and (drivable is None or drivable.has(region)):
+            if (limits.sizes.allow(region, place, prediction.image_size)
+                    and (drivable is None or drivable.has(region))):
                 name, mass = prediction.anomaly_class_in(region.box, limits.regions.threshold)
                 named = bool(name) and mass >= limits.name_floor
                 found[region] = Finding(

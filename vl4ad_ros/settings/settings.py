@@ -17,10 +17,11 @@ from vl4ad_ros.images import MAX_PIXELS
 from vl4ad_ros.inference.backend import BackendOptions, PROVIDERS, REGISTRY
 from vl4ad_ros.obstacles.ground_view import CameraPose, GroundLimits
 from vl4ad_ros.obstacles.mounting import FixedPose, Mounting
-from vl4ad_ros.obstacles.pipeline import Limits, SizeLimits
+from vl4ad_ros.obstacles.pipeline import Limits
 from vl4ad_ros.obstacles.regions import RegionLimits
 from vl4ad_ros.obstacles.scene_time import TimeLimits
 from vl4ad_ros.obstacles.severity import SeverityLimits
+from vl4ad_ros.obstacles.sizes import SizeLimits
 from vl4ad_ros.obstacles.tracks import TrackLimits
 from vl4ad_ros.prompts.reader import BUNDLE, check_entries, names_file, read
 from vl4ad_ros.prompts.vocabulary import Vocabulary
@@ -137,6 +138,10 @@ class Settings:
     region_min_area: float = parameter(
         'region.min_area', 0.0005, 'smallest region that counts, as a share of the image',
         (0.0, 1.0))
+    region_min_area_bottom: float = parameter(
+        'region.min_area_bottom', 0.0, 'the same for a region near the lower border of the image, '
+        'where its size in metres is not known; up to the middle row it falls to 0 with the '
+        'square of the distance from this row, because far objects look smaller', (0.0, 1.0))
     region_max_count: int = parameter(
         'region.max_count', 100, 'how many of the largest regions are reported and tracked; '
         'diagnostics count the others', (1, 10000))
@@ -281,7 +286,8 @@ class Settings:
             TrackLimits(self.alert_confirm_hits, self.alert_confirm_window,
                         self.alert_release_after),
             TimeLimits(self.alert_late_s, self.alert_max_gap_s), self.alert_name_floor,
-            SizeLimits(self.region_min_size_m, self.region_max_size_m), self._severity,
+            SizeLimits(self.region_min_size_m, self.region_max_size_m,
+                       self.region_min_area_bottom), self._severity,
             tuple(name for name in self.region_drivable if name.strip()))
 
     @property
