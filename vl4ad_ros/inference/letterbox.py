@@ -10,6 +10,11 @@ import math
 import cv2
 import numpy as np
 
+_SMALL_ODD = (3, 5)
+"""Sides of blocks for which OpenCV's box filter is faster than its INTER_AREA."""
+_STRIP = 40
+"""Rows of blocks that are filtered at once, so that the filtered pixels stay in the cache."""
+
 
 @dataclass(frozen=True)
 class Letterbox:
@@ -87,9 +92,7 @@ class Letterbox:
             while block > 1:
                 # OpenCV is five times as fast with blocks of 2 x 2 pixels as with other blocks.
                 factor = block if block % 2 else 2
-                image = cv2.resize(
-                    image, (image.shape[1] // factor, image.shape[0] // factor),
-                    interpolation=cv2.INTER_AREA)
+                image = _block_means(image, factor)
                 block //= factor
         cv2.resize(image, size, dst=content, interpolation=cv2.INTER_LINEAR)
 
@@ -150,3 +153,24 @@ class Letterbox:
             end = int(np.ceil((start + extent) * cells))
             slices.append(slice(first, min(max(end, first + 1), last + 1)))
         return slices[0], slices[1]
+
+
+def _block_means(image: np.ndarray, side: int) -> np.ndarray:
+    """
+    Return the means of square blocks of pixels.
+
+    :param image: uint8 (H, W, 3).
+    :param side: of a block in pixels, at least 2; divides H and W.
+    :returns: uint8 (H / side, W / side, 3), rounded.
+    """
+    rows, columns = (n // side for n in image.shape[:2])
+    if side not in _SMALL_ODD:
+        return cv2.resize(image, (columns, rows), interpolation=cv2.INTER_AREA)
+    means = np.empty((rows, columns, 3), np.uint8)
+    for first in range(0, rows, _STRIP):
+        strip = image[first * side:(first + _STRIP) * side]
+        # The means around all pixels, of which the middle one of each block is taken.
+        around = cv2.blur(strip, (side, side))
+        cv2.resize(around[side // 2:, side // 2:], None, dst=means[first:first + _STRIP],
+                   fx=1 / side, fy=1 / side, interpolation=cv2.INTER_NEAREST)
+    return means
