@@ -23,6 +23,7 @@ from vl4ad_ros.bundle.tokenizer import Tokenizer
 from vl4ad_ros.inference.backend import Backend, BackendOptions, open_backend
 from vl4ad_ros.inference.errors import BackendError
 from vl4ad_ros.inference.letterbox import Letterbox
+from vl4ad_ros.inference.thresholding import pixels_above
 from vl4ad_ros.prompts.vocabulary import Vocabulary
 
 
@@ -84,8 +85,7 @@ class Prediction:
         :param threshold: score, 0 to 1.
         :returns: uint8 (H, W), 255 where the score is above `threshold`, else 0.
         """
-        mask = np.greater(self.score, threshold).view(np.uint8)
-        return np.negative(mask, out=mask)
+        return pixels_above(self.score, threshold)
 
     def anomaly_class_in(self, box: tuple[float, float, float, float],
                          threshold: float) -> tuple[str, float]:

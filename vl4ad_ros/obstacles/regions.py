@@ -10,8 +10,11 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from vl4ad_ros.inference.thresholding import pixels_above
+
 _BLOCK = 8  # pixels: side of the blocks that are labelled first
 _MANY = 200  # windows: with more of them, labelling the whole map at once is faster
+_FEW = 8  # labels: with more of them, OpenCV's statistics are faster than a look for each
 
 
 @dataclass(frozen=True)
@@ -195,6 +198,14 @@ def _components(part: _Window, least: float) -> _Components:
         x, y, width, height = cv2.boundingRect(part.inside)
         table = np.array([(cv2.countNonZero(part.inside), x, y, width, height, 1)])
         labels = None
+    elif count <= _FEW:
+        found = []
+        for label in range(1, count):
+            own = (labels == label).view(np.uint8)
+            area = cv2.countNonZero(own)
+            if area >= least:
+                found.append((area, *cv2.boundingRect(own), label))
+        table = np.array(found, int).reshape(-1, 6)
     else:
         # Statistics take most of the time, so they are computed only where they are needed.
         count, labels, stats, _ = cv2.connectedComponentsWithStatsWithAlgorithm(
@@ -214,8 +225,12 @@ def _parts(score: np.ndarray, threshold: float, least: float) -> Iterator[_Windo
     pixels only in the windows around connected blocks. Eight pixels of a row are one 64-bit word.
     """
     rows, columns = (-(-n // _BLOCK) for n in score.shape)
-    above = np.zeros((rows * _BLOCK, columns * _BLOCK), bool)
-    np.greater(score, threshold, out=above[:score.shape[0], :score.shape[1]])
+    above = pixels_above(score, threshold)
+    above &= 1
+    if above.shape != (rows * _BLOCK, columns * _BLOCK):
+        above = cv2.copyMakeBorder(
+            above, 0, rows * _BLOCK - score.shape[0], 0, columns * _BLOCK - score.shape[1],
+            cv2.BORDER_CONSTANT, value=0)
     words = above.view(np.uint64).reshape(rows, _BLOCK, columns)
     blocks = (np.bitwise_or.reduce(words, axis=1) != 0).view(np.uint8)
     count, labels, stats, _ = cv2.connectedComponentsWithStatsWithAlgorithm(
@@ -225,7 +240,7 @@ def _parts(score: np.ndarray, threshold: float, least: float) -> Iterator[_Windo
     # Windows that overlap, such as those of rings, and very many windows take more time than the
     # whole map at once.
     if boxes.sum() > blocks.size or len(found) > _MANY:
-        yield _Window(0, 0, above[:score.shape[0], :score.shape[1]].view(np.uint8))
+        yield _Window(0, 0, above[:score.shape[0], :score.shape[1]])
         return
     for label in found:
         x, y, width, height = map(int, stats[label, :4])
@@ -233,4 +248,4 @@ def _parts(score: np.ndarray, threshold: float, least: float) -> Iterator[_Windo
         if np.count_nonzero(blocks[y:y + height, x:x + width]) > stats[label, cv2.CC_STAT_AREA]:
             own = labels[y:y + height, x:x + width] == label
             window = window & own.repeat(_BLOCK, 0).repeat(_BLOCK, 1)
-        yield _Window(_BLOCK * x, _BLOCK * y, window.view(np.uint8))
+        yield _Window(_BLOCK * x, _BLOCK * y, window)
