@@ -244,7 +244,9 @@ class GroundView:
                                      [0, 1 / ray[2], -ray[1] / ray[2] ** 2]])
         near = self._rays(pixel + np.array([[0.5, 0], [-0.5, 0], [0, 0.5], [0, -0.5]]))
         by_pixel = by_ray @ np.stack([near[0] - near[1], near[2] - near[3]], axis=1)
-        by_angle = by_ray @ np.cross(np.eye(3), ray).T
+        # The cross products of the axes with the ray; np.cross would take a third of `place`.
+        rx, ry, rz = ray
+        by_angle = by_ray @ np.array([[0, -rz, ry], [rz, 0, -rx], [-ry, rx, 0]]).T
         angle_sigma = math.radians(self.limits.angle_sigma_deg)
         return (self.limits.pixel_sigma ** 2 * by_pixel @ by_pixel.T
                 + angle_sigma ** 2 * by_angle @ by_angle.T)
