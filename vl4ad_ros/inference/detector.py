@@ -83,9 +83,20 @@ class Prediction:
         Return which pixels are anomalous.
 
         :param threshold: score, 0 to 1.
-        :returns: uint8 (H, W), 255 where the score is above `threshold`, else 0.
+        :returns: uint8 (H, W), 255 where the score is above `threshold`, else 0. It is read-only,
+            and the next call with this threshold returns it again.
         """
-        return pixels_above(self.score, threshold)
+        if threshold not in self._last_mask:
+            mask = pixels_above(self.score, threshold)
+            mask.setflags(write=False)
+            self._last_mask.clear()
+            self._last_mask[threshold] = mask
+        return self._last_mask[threshold]
+
+    @cached_property
+    def _last_mask(self) -> dict[float, np.ndarray]:
+        """The newest mask by its threshold."""
+        return {}
 
     def anomaly_class_in(self, box: tuple[float, float, float, float],
                          threshold: float) -> tuple[str, float]:

@@ -136,7 +136,7 @@ class Pipeline:
     a reset, and for a frame that came late.
 
     Two frames that show the same object confirm it here, because the limits ask for two. A
-    stand-in takes the place of the `Prediction` that `Detector.detect` returns; it has the three
+    stand-in takes the place of the `Prediction` that `Detector.detect` returns; it has the four
     members that the pipeline reads.
 
     >>> from types import SimpleNamespace
@@ -144,6 +144,7 @@ class Pipeline:
     >>> score = np.zeros((90, 160), np.float32)
     >>> score[40:60, 80:110] = 0.9
     >>> prediction = SimpleNamespace(score=score, image_size=(90, 160),
+    ...                              mask=lambda threshold: 255 * (score > threshold).astype('u1'),
     ...                              anomaly_class_in=lambda box, threshold: ('cow', 0.8))
     >>> limits = Limits(tracks=TrackLimits(confirm_hits=2, confirm_window=2))
     >>> pipeline = Pipeline()
@@ -184,7 +185,8 @@ class Pipeline:
         :returns: detections and alerts in pixels of the image, with their places in metres.
         """
         moment = self._time.judge(stamp_ns, received_ns, limits.time)
-        regions = find_regions(prediction.score, limits.regions)
+        regions = find_regions(prediction.score, limits.regions,
+                               prediction.mask(limits.regions.threshold))
         found = self._find(regions.kept, prediction, limits, view, motion)
         detections = tuple(found.values())
         if moment.step == 'late':

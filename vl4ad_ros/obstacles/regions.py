@@ -12,6 +12,7 @@ import numpy as np
 
 from vl4ad_ros.inference.thresholding import pixels_above
 
+_INSIDE = 255  # of a mask
 _BLOCK = 8  # pixels: side of the blocks that are labelled first
 _MANY = 200  # windows: with more of them, labelling the whole map at once is faster
 _FEW = 8  # labels: with more of them, OpenCV's statistics are faster than a look for each
@@ -101,13 +102,16 @@ class Regions:
     left_over: int = 0
 
 
-def find_regions(score: np.ndarray, limits: RegionLimits) -> Regions:
+def find_regions(score: np.ndarray, limits: RegionLimits,
+                 mask: np.ndarray | None = None) -> Regions:
     """
     Find the regions of a score map. Pixels that touch at a corner are connected.
 
     :param score: float32 or float64 (H, W), 0 to 1, where (H, W) is the size of the image in
         pixels.
     :param limits: which regions are reported.
+    :param mask: uint8 (H, W), 255 where `score` is above `limits.threshold`, else 0; it is not
+        changed. None has it computed.
     :returns: the regions that are reported, and the number of those that exceed the limit.
     :raises ValueError: if `score` is not two-dimensional.
     """
@@ -116,7 +120,8 @@ def find_regions(score: np.ndarray, limits: RegionLimits) -> Regions:
     least = max(limits.min_area * score.size, 1)
     corners = np.array(limits.roi, float).reshape(-1, 2) * (score.shape[1], score.shape[0])
     polygon = corners.astype(np.float32)
-    parts = [_components(window, least) for window in _parts(score, limits.threshold, least)]
+    above = pixels_above(score, limits.threshold) if mask is None else mask
+    parts = [_components(window, least) for window in _parts(above, least)]
     if not parts:
         return Regions(())
     # Noise can cause a hundred thousand regions, so only those that are kept become objects.
@@ -141,7 +146,7 @@ class _Window:
 
     :ivar x: its first column in the image.
     :ivar y: its first row in the image.
-    :ivar inside: uint8 (rows, columns); 1 for the pixels that are meant, else 0.
+    :ivar inside: uint8 (rows, columns); 255 for the pixels that are meant, else 0.
     """
 
     x: int
@@ -152,8 +157,9 @@ class _Window:
 def _measure(window: _Window, score: np.ndarray) -> Region:
     """Return all pixels of a window as one region; much faster than OpenCV's statistics."""
     (x, y), inside = (window.x, window.y), window.inside
-    columns, rows = (cv2.reduce(inside, axis, cv2.REDUCE_SUM, dtype=cv2.CV_32S).ravel()
-                     for axis in (0, 1))
+    columns, rows = (
+        cv2.reduce(inside, axis, cv2.REDUCE_SUM, dtype=cv2.CV_32S).ravel() // _INSIDE
+        for axis in (0, 1))
     (left, right), (top, bottom) = (np.flatnonzero(n)[[0, -1]] for n in (columns, rows))
     area = int(columns.sum())
     return Region(
@@ -185,7 +191,7 @@ class _Components:
         rows = slice(y - self.whole.y, y - self.whole.y + height)
         columns = slice(x - self.whole.x, x - self.whole.x + width)
         inside = self.whole.inside[rows, columns] if self.labels is None else (
-            self.labels[rows, columns] == label).view(np.uint8)
+            cv2.inRange(self.labels[rows, columns], label, label))
         return _Window(x, y, inside)
 
 
@@ -201,7 +207,7 @@ def _components(part: _Window, least: float) -> _Components:
     elif count <= _FEW:
         found = []
         for label in range(1, count):
-            own = (labels == label).view(np.uint8)
+            own = cv2.inRange(labels, label, label)
             area = cv2.countNonZero(own)
             if area >= least:
                 found.append((area, *cv2.boundingRect(own), label))
@@ -217,21 +223,18 @@ def _components(part: _Window, least: float) -> _Components:
     return _Components(part, table + (0, part.x, part.y, 0, 0, 0), labels)
 
 
-def _parts(score: np.ndarray, threshold: float, least: float) -> Iterator[_Window]:
+def _parts(above: np.ndarray, least: float) -> Iterator[_Window]:
     """
-    Yield windows that together contain each region of at least `least` pixels exactly once.
+    Yield windows of a mask, each region of at least `least` pixels in exactly one of them.
 
     Labelling takes most of the time. Therefore blocks of 8 x 8 pixels are labelled first, and
     pixels only in the windows around connected blocks. Eight pixels of a row are one 64-bit word.
     """
-    rows, columns = (-(-n // _BLOCK) for n in score.shape)
-    above = pixels_above(score, threshold)
-    above &= 1
-    if above.shape != (rows * _BLOCK, columns * _BLOCK):
-        above = cv2.copyMakeBorder(
-            above, 0, rows * _BLOCK - score.shape[0], 0, columns * _BLOCK - score.shape[1],
-            cv2.BORDER_CONSTANT, value=0)
-    words = above.view(np.uint64).reshape(rows, _BLOCK, columns)
+    rows, columns = (-(-n // _BLOCK) for n in above.shape)
+    below, right = rows * _BLOCK - above.shape[0], columns * _BLOCK - above.shape[1]
+    padded = above if not below and not right else cv2.copyMakeBorder(
+        above, 0, below, 0, right, cv2.BORDER_CONSTANT, value=0)
+    words = padded.view(np.uint64).reshape(rows, _BLOCK, columns)
     blocks = (np.bitwise_or.reduce(words, axis=1) != 0).view(np.uint8)
     count, labels, stats, _ = cv2.connectedComponentsWithStatsWithAlgorithm(
         blocks, 8, cv2.CV_32S, cv2.CCL_GRANA)
@@ -240,12 +243,12 @@ def _parts(score: np.ndarray, threshold: float, least: float) -> Iterator[_Windo
     # Windows that overlap, such as those of rings, and very many windows take more time than the
     # whole map at once.
     if boxes.sum() > blocks.size or len(found) > _MANY:
-        yield _Window(0, 0, above[:score.shape[0], :score.shape[1]])
+        yield _Window(0, 0, above)
         return
     for label in found:
         x, y, width, height = map(int, stats[label, :4])
-        window = above[_BLOCK * y:_BLOCK * (y + height), _BLOCK * x:_BLOCK * (x + width)]
+        window = padded[_BLOCK * y:_BLOCK * (y + height), _BLOCK * x:_BLOCK * (x + width)]
         if np.count_nonzero(blocks[y:y + height, x:x + width]) > stats[label, cv2.CC_STAT_AREA]:
             own = labels[y:y + height, x:x + width] == label
-            window = window & own.repeat(_BLOCK, 0).repeat(_BLOCK, 1)
+            window = window * own.repeat(_BLOCK, 0).repeat(_BLOCK, 1)
         yield _Window(_BLOCK * x, _BLOCK * y, window)
