@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 import math
 
 import cv2
@@ -32,7 +33,7 @@ class Letterbox:
     network_size: tuple[int, int]
     stride: int
 
-    @property
+    @cached_property
     def content_size(self) -> tuple[int, int]:
         """Number of rows and columns of the network's input that the image fills, at least 1."""
         scale = self._scale
@@ -40,7 +41,7 @@ class Letterbox:
                          for n, most in zip(self.image_size, self.network_size))
         return rows, columns
 
-    @property
+    @cached_property
     def map_size(self) -> tuple[int, int]:
         """Number of rows and columns of the cells that contain any part of the image."""
         rows, columns = (-(-n // self.stride) for n in self.content_size)

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from copy import copy
 import math
 import sys
 
@@ -14,7 +15,7 @@ import numpy as np
 from sensor_msgs.msg import Image, PointCloud2, PointField
 from std_msgs.msg import Header
 from vision_msgs.msg import (
-    Detection2D, Detection2DArray, Detection3D, Detection3DArray, LabelInfo,
+    Detection2D, Detection2DArray, Detection3D, Detection3DArray, LabelInfo, ObjectHypothesis,
     ObjectHypothesisWithPose, VisionClass)
 from visualization_msgs.msg import Marker, MarkerArray
 
@@ -30,6 +31,8 @@ MARKER_S = 1
 """Seconds after which a viewer removes a marker that no newer message renews."""
 _TEXT_M = 0.4
 """Height of the text of a marker."""
+_EMPTY_HYPOTHESIS = ObjectHypothesisWithPose()
+"""Is copied; the copies share its empty pose, which is replaced and never changed."""
 
 
 def image(header: Header, array: np.ndarray, encoding: str) -> Image:
@@ -245,7 +248,7 @@ def _hypotheses(found: Finding) -> list[ObjectHypothesisWithPose]:
 
 
 def _hypothesis(name: str, score: float) -> ObjectHypothesisWithPose:
-    hypothesis = ObjectHypothesisWithPose()
-    hypothesis.hypothesis.class_id = name
-    hypothesis.hypothesis.score = float(score)
+    # A new one would make an empty pose with 36 numbers, and all messages in it, each time.
+    hypothesis = copy(_EMPTY_HYPOTHESIS)
+    hypothesis.hypothesis = ObjectHypothesis(class_id=name, score=float(score))
     return hypothesis
