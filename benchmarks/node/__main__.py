@@ -3,11 +3,11 @@
 """
 What the node costs around the model, over DDS: docs/benchmarks.md.
 
-    python -m benchmarks.node [--frames 300] [--rounds 3] [--size 1080x1920]
+    python -m benchmarks.node [--frames 300] [--rounds 3] [--size 1080x1920] [--rate 30]
     python -m benchmarks.node --memory [--frames 100000] [--size 1080x1920]
 
-This process is the camera: it publishes one rgb8 picture with new stamps at 30 Hz, and CameraInfo,
-and subscribes to masks, alerts and obstacles. The node runs in a process of its own. Its backend
+This process is the camera: it publishes one rgb8 picture with new stamps, and CameraInfo, and
+subscribes to masks, alerts and obstacles. The node runs in a process of its own. Its backend
 answers at once with what the image network of the street model answered to a reference frame. In
 turns with it, a plain rclpy subscriber takes the same images and copies their data.
 
@@ -29,16 +29,15 @@ from benchmarks.node.camera import Camera, RESULTS
 from benchmarks.node.process import CLOCKS, KINDS, Measured
 from vl4ad_ros.node.dds import use_profile
 
-RATE_HZ = 30.0
 ROWS = 11
 
 
-def costs(camera: Camera, frames: int, rounds: int) -> None:
+def costs(camera: Camera, frames: int, rounds: int, rate_hz: float) -> None:
     """Print the costs of both kinds of processes."""
     found: dict[str, list[Measured]] = {kind: [] for kind in KINDS}
     for _ in range(rounds):
         for kind in KINDS:
-            found[kind].append(camera.measure(kind, frames, 1 / RATE_HZ))
+            found[kind].append(camera.measure(kind, frames, 1 / rate_hz))
             print(f'{kind}: load average {os.getloadavg()[0]:.1f}, received '
                   + ', '.join(f'{n} {name}' for name, n in camera.received.items()), flush=True)
     print(f'\n| p50 / p95, ms | {" | ".join(KINDS)} |\n|---|---|---|')
@@ -79,6 +78,7 @@ def main() -> None:
     parser.add_argument('--frames', type=int, help='default: 300, with --memory 100000')
     parser.add_argument('--rounds', type=int, default=3)
     parser.add_argument('--size', default='1080x1920', help="the camera's rows x columns")
+    parser.add_argument('--rate', type=float, default=30.0, help='images per second')
     parser.add_argument('--memory', action='store_true')
     args = parser.parse_args()
     rows, columns = map(int, args.size.split('x'))
@@ -89,7 +89,7 @@ def main() -> None:
         if args.memory:
             memory(camera, args.frames or 100000)
         else:
-            costs(camera, args.frames or 300, args.rounds)
+            costs(camera, args.frames or 300, args.rounds, args.rate)
     finally:
         camera.close()
         rclpy.shutdown()

@@ -33,6 +33,7 @@ from vl4ad_ros.node.dds import use_profile
 from vl4ad_ros.node.detector_node import DetectorNode
 from vl4ad_ros.node.mailbox import Mailbox
 from vl4ad_ros.node.outputs import Outputs
+from vl4ad_ros.node.process import tune
 from vl4ad_ros.processes import end_with
 
 KINDS = ('node', 'copy')
@@ -162,6 +163,8 @@ def main() -> None:
     """Measure, and print the figures."""
     kind, namespace, frames, parent = sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4]
     end_with(int(parent))
+    if kind == 'node':
+        tune()  # as the node's own program does
     use_profile()
     rclpy.init()
     meter = Meter(frames)

@@ -40,9 +40,11 @@ def main(args: list[str] | None = None) -> int:
     from vl4ad_ros.node.background import is_busy
     from vl4ad_ros.node.dds import use_profile
     from vl4ad_ros.node.detector_node import DetectorNode
-    from vl4ad_ros.settings import ParameterError
+    from vl4ad_ros.node.process import tune
     from vl4ad_ros.prompts.vocabulary import VocabularyError
+    from vl4ad_ros.settings import ParameterError
 
+    tune()
     use_profile()
     running = True
     try:
