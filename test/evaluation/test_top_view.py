@@ -95,8 +95,7 @@ def test_alerts_are_read_as_the_node_publishes_them():
     found = [Finding(Region(one.box, 9, one.score, (0.0, 0.0)), one.name, one.mass, one.id,
                      one.place, one.severity) for one in sent]
     header = Header(frame_id='base_link')
-    read = alerts_of(messages.detections(header, found), messages.obstacles(header, found),
-                     messages.markers(header, found))
+    read = alerts_of(messages.detections(header, found), messages.obstacles(header, found))
     for one, other in zip(sent, read, strict=True):
         assert (one.id, one.caption, one.box) == (other.id, other.caption, other.box)
         if one.place:

@@ -80,20 +80,20 @@ def test_diagnostics_have_a_status_for_each_camera(bench):
 
 
 def test_a_camera_may_have_values_of_its_own_which_can_be_taken_away_again(bench):
-    assert bench.set(**{'front__threshold': 1.0}).successful
+    assert bench.set(front__threshold=1.0).successful
     assert not any(bench.ask(scene(), 'front/mask').data)
     assert any(ask_left(bench, scene()).data)
     assert bench.set(threshold=0.999999).successful
     assert not any(ask_left(bench, scene(thing=BLUE)).data)
-    refused = bench.set(**{'left__alert__confirm_hits': 50})
+    refused = bench.set(left__alert__confirm_hits=50)
     assert not refused.successful and "camera 'left': alert.confirm_hits 50" in refused.reason
-    assert not bench.set(**{'left__threshold': 'high'}).successful
+    assert not bench.set(left__threshold='high').successful
     assert bench.set(threshold=0.5).successful
     assert not any(bench.ask(scene(), 'front/mask').data)
-    assert bench.set(**{'front__threshold': None}).successful
+    assert bench.set(front__threshold=None).successful
     assert any(bench.ask(scene(), 'front/mask').data)
-    bench.until(lambda: bench.set(**{'front__threshold': 0.6}).successful, 'a value once more')
-    assert bench.set(**{'front__threshold': None}).successful
+    bench.until(lambda: bench.set(front__threshold=0.6).successful, 'a value once more')
+    assert bench.set(front__threshold=None).successful
 
 
 def all_done(status) -> bool:
@@ -221,14 +221,14 @@ def test_what_two_cameras_see_is_one_obstacle_with_both_cameras(bench):
             ('front', front), ('left', left))]
     scores = [result.hypothesis.score for result in obstacle.results]
     assert max(scores[-2:]) <= scores[0] and len(left.detections) == 1
-    assert bench.set(**{'left__camera__y_m': 30.0}).successful  # another pose: another place
+    assert bench.set(left__camera__y_m=30.0).successful  # another pose: another place
     for _ in range(8):  # until the obstacle at its old place has ended
         bench.ask(scene(), 'front/mask')
         header = ask_left(bench, scene(at=(62, 40))).header
     message = bench.until(lambda: next((m for m in bench.received['obstacles']
                                         if m.header.stamp == header.stamp), None), 'obstacles')
     assert len(message.detections) == 2
-    assert bench.set(**{'left__camera__y_m': None}).successful
+    assert bench.set(left__camera__y_m=None).successful
 
 
 def test_cameras_that_ask_for_more_than_there_is_share_it_evenly(ros, mock_bundle, monkeypatch):

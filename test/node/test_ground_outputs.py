@@ -62,7 +62,9 @@ def test_obstacles_stand_where_the_pinhole_says(bench):
     assert pose.position.z == pytest.approx(size.z / 2)
     assert 2 * math.atan2(pose.orientation.z, pose.orientation.w) == pytest.approx(bearing)
     named = [r.hypothesis.class_id for r in obstacle.results]
-    assert named == [r.hypothesis.class_id for r in alert.results] and named[0] == 'anomaly'
+    assert named[:-1] == [r.hypothesis.class_id for r in alert.results] and named[0] == 'anomaly'
+    assert named[-1] == 'severity:critical' and obstacle.results[-1].hypothesis.score == (
+        obstacle.results[0].hypothesis.score)
     covariance = np.reshape(obstacle.results[0].pose.covariance, (6, 6))
     assert np.allclose(covariance, covariance.T) and (np.linalg.eigvalsh(covariance) > -1e-9).all()
     by_pixel = 3.0 * ahead ** 2 / (HEIGHT_M * FOCAL)

@@ -109,7 +109,7 @@ def test_what_another_camera_saw_before_is_moved_as_the_vehicle_moved():
     turned = replace(start, stamp_ns=SECOND // 2, x_m=4.0, y_m=2.5, yaw_rad=1.0)
     run('front', finding(1, 12, 1), motion=start)
     run('left')
-    one, = run('left', motion=turned)
+    one, = run('left', motion=turned, after_s=0.48)
     place = one.finding.place
     assert math.isclose(place.x_m, 8 * math.cos(1) - 1.5 * math.sin(1))
     assert math.isclose(place.y_m, -1.5 * math.cos(1) - 8 * math.sin(1))
@@ -122,6 +122,6 @@ def test_the_covariance_turns_with_the_vehicle():
     seen = finding(1, 12, 0)
     seen = replace(seen, place=replace(seen.place, covariance=(9.0, 0.0, 1.0)))
     run('front', seen, motion=start)
-    one, = run('left', motion=start.later(SECOND // 2))
+    one, = run('left', motion=start.later(SECOND // 2), after_s=0.5)
     xx, xy, yy = one.finding.place.covariance
     assert math.isclose(xx, 1) and math.isclose(yy, 9) and math.isclose(xy, 0, abs_tol=1e-9)

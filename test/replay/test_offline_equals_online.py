@@ -152,7 +152,7 @@ def published(bag):
     found = {'detections': [], 'alerts': [], 'obstacles': [], 'mask': []}
     with Reader(bag) as reader:
         counts = {c.topic.rpartition('/')[2]: c.msgcount for c in reader.connections}
-        assert counts.get('markers', 0) == counts.get('obstacles', 0)
+        assert counts.get('markers') in (None, counts.get('obstacles'))  # None offline
         for connection, _, cdr in reader.messages():
             name = connection.topic.rpartition('/')[2]
             if connection.topic.startswith('/vl4ad_detector/') and name in found:

@@ -14,30 +14,42 @@ from typing import Any
 
 from vl4ad_ros.evaluation.alert_metrics import Alert
 from vl4ad_ros.obstacles.ground_view import Placement
-from vl4ad_ros.obstacles.severity import LEVELS, Severity
+from vl4ad_ros.obstacles.merging import CAMERA_CLASS
+from vl4ad_ros.obstacles.severity import Severity, SEVERITY_CLASS
 
 
-def alerts_of(alerts: Any, obstacles: Any | None = None, markers: Any | None = None
+def alerts_of(alerts: Any, obstacles: Any | None = None, camera: str = ''
               ) -> tuple[Alert, ...]:
     """
     Return the alerts of a frame.
 
     :param alerts: what the node published on ``~/alerts``.
     :param obstacles: what it published about the same frame on ``~/obstacles``; None for nothing,
-        and then no alert has a place.
-    :param markers: the same for ``~/markers``, whose namespaces are the severities; None for
-        nothing, and then no alert has a severity.
+        and then no alert has a place and a severity.
+    :param camera: name of the camera among several; '' for the only one.
     :returns: the alerts, in the order of the message. Their severities have no time to collision,
         and their places do not say what the border of the image cuts off.
     """
-    placed = obstacles.detections if obstacles is not None else ()
-    places = {one.id: _place(one) for one in placed}
-    boxes = [one for one in (markers.markers if markers is not None else ())
-             if one.ns in LEVELS and one.type == one.CUBE]
-    # The node makes one box for each obstacle, in their order.
-    levels = {one.id: Severity(box.ns) for one, box in zip(placed, boxes)}
-    return tuple(replace(_alert(one), place=places.get(one.id), severity=levels.get(one.id))
-                 for one in alerts.detections)
+    placed = {known: one for one in (obstacles.detections if obstacles is not None else ())
+              for known in (_known_to(camera, one) if camera else [one.id])}
+    return tuple(_placed(_alert(one), placed.get(one.id)) for one in alerts.detections)
+
+
+def _known_to(camera: str, obstacle: Any) -> list[str]:
+    """Return the ids of the alerts by which a camera knows an obstacle, one at most."""
+    prefix = f'{CAMERA_CLASS}{camera}/'
+    return [name.removeprefix(prefix) for result in obstacle.results
+            for name in [result.hypothesis.class_id] if name.startswith(prefix)]
+
+
+def _placed(alert: Alert, obstacle: Any | None) -> Alert:
+    """Return an alert with what its obstacle says."""
+    if obstacle is None:
+        return alert
+    levels = [name.removeprefix(SEVERITY_CLASS) for result in obstacle.results
+              for name in [result.hypothesis.class_id] if name.startswith(SEVERITY_CLASS)]
+    return replace(alert, place=_place(obstacle),
+                   severity=Severity(levels[0]) if levels else None)
 
 
 def _alert(detection: Any) -> Alert:

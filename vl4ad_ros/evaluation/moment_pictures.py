@@ -65,9 +65,9 @@ def write_moments(moments: Sequence[Moment], run: OfflineRun, bag: CameraBag, se
             captions.draw_box(picture, moment.box, text + moment.caption, WIDTH / image.shape[1],
                               colour)
         above = top_view(shown, partial(run.path_ahead, frame), canvas.shape[:2])
-        for name, picture in zip(file_names(number), (canvas, heat, above)):
-            if picture is not None:
-                (folder / name).write_bytes(jpeg(picture))
+        for name, found in zip(file_names(number), (canvas, heat, above)):
+            if found is not None:
+                (folder / name).write_bytes(jpeg(found))
 
 
 def jpeg(picture: np.ndarray) -> bytes:

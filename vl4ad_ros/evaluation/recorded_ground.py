@@ -85,6 +85,11 @@ class RecordedGround:
             # The node gets these parameters in a replay, so that both see the same pose.
             self._mounting = settings.changed(self.parameters).mounting
 
+    @property
+    def has_odometry(self) -> bool:
+        """Whether there is odometry, and positions that it serves."""
+        return bool(self._motions)
+
     def info(self, time_ns: int) -> Any | None:
         """
         Return the CameraInfo of a time; None if the recording has none.

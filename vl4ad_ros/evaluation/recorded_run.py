@@ -26,6 +26,20 @@ from vl4ad_ros.evaluation.recorded_ground import RecordedGround
 from vl4ad_ros.evaluation.streaming import streaming_scores, StreamingScores
 from vl4ad_ros.images import MAX_PIXELS
 
+IN_METRES = ('obstacles', 'markers')
+"""Outputs of the node for all cameras."""
+
+
+def output_topic(node: str, camera: str, name: str) -> str:
+    """
+    Return the topic of an output of the node; those in metres exist once for all cameras.
+
+    :param node: full name of the node.
+    :param camera: name of the camera among several; '' for the only one.
+    :param name: such as `mask`.
+    """
+    return f'{node}/{camera}/{name}' if camera and name not in IN_METRES else f'{node}/{name}'
+
 
 @dataclass(frozen=True)
 class ParameterCall:
@@ -74,6 +88,7 @@ class RecordedRun:
     :ivar max_value: value of full brightness of 16-bit values (`image.max_value`); 0 if the node
         found it out.
     :ivar ground: CameraInfo and odometry of the recording; None if nothing asked for them.
+    :ivar camera: name of the camera among several; '' for the only one.
     """
 
     bag: CameraBag
@@ -89,6 +104,15 @@ class RecordedRun:
     max_pixels: int = MAX_PIXELS
     max_value: int = 0
     ground: RecordedGround | None = None
+    camera: str = ''
+
+    def topic(self, name: str) -> str:
+        """
+        Return the topic of an output of the node.
+
+        :param name: such as `mask`.
+        """
+        return output_topic(self.namespace, self.camera, name)
 
     @cached_property
     def by_index(self) -> dict[int, FrameResult]:
@@ -167,7 +191,7 @@ class RecordedRun:
         answer = self.answers.get(index)
         if answer is None:
             return None
-        cdr = self.messages.of_same_frame(answer, f'{self.namespace}/{name}')
+        cdr = self.messages.of_same_frame(answer, self.topic(name))
         if cdr is None:
             return None
         message: Any = typestore().deserialize_cdr(cdr, RAW)

@@ -37,7 +37,7 @@ def write_result_bag(run: RecordedRun, path: Path) -> Path:
     :raises BagError: if the recording is damaged.
     :raises rosbags.rosbag2.WriterError: if `path` exists already.
     """
-    types = {f'{run.namespace}/{name}': kind for name, kind in (
+    types = {run.topic(name): kind for name, kind in (
         ('mask', RAW), ('score', RAW), ('detections', DETECTIONS), ('alerts', DETECTIONS),
         ('obstacles', OBSTACLES), ('markers', MARKERS))}
     types |= {'/diagnostics': DIAGNOSTICS, CAMERA_TOPIC: COMPRESSED}

@@ -12,6 +12,7 @@ import numpy as np
 from vl4ad_ros.evaluation.message_types import typestore
 from vl4ad_ros.obstacles.box import Box
 from vl4ad_ros.obstacles.pipeline import ANOMALY, Finding
+from vl4ad_ros.obstacles.severity import SEVERITY_CLASS
 
 DETECTIONS, OBSTACLES = 'vision_msgs/msg/Detection2DArray', 'vision_msgs/msg/Detection3DArray'
 _NOWHERE = Box((0.0, 0.0, 0.0), (0.0, 1.0), (0.0, 0.0, 0.0), np.zeros(36))
@@ -35,7 +36,7 @@ def obstacles(header: Any, found: Iterable[Finding]) -> Any:
     :param found: the obstacles; those without a place are left out.
     """
     return typestore().types[OBSTACLES](header, [
-        detection_3d(header, one.id, _scores(one), Box.of(one.place))
+        detection_3d(header, one.id, _scores(one) | _severity(one), Box.of(one.place))
         for one in found if one.place is not None])
 
 
@@ -78,6 +79,11 @@ def _detection(header: Any, found: Finding) -> Any:
 
 def _scores(found: Finding) -> dict[str, float]:
     return {ANOMALY: found.region.score, **({found.name: found.mass} if found.name else {})}
+
+
+def _severity(found: Finding) -> dict[str, float]:
+    severity = found.severity
+    return {SEVERITY_CLASS + severity.level: found.region.score} if severity else {}
 
 
 def _hypothesis(name: str, score: float, box: Box) -> Any:

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
 
@@ -18,4 +20,5 @@ def pixels_above(score: np.ndarray, threshold: float) -> np.ndarray:
     """
     if score.size == 1:  # which OpenCV takes for a number
         return np.where(score > threshold, 255, 0).astype(np.uint8)
-    return cv2.compare(score, float(threshold), cv2.CMP_GT)
+    limit: Any = float(threshold)  # which OpenCV takes, but not its type annotations
+    return cv2.compare(score, limit, cv2.CMP_GT)

@@ -22,9 +22,9 @@ from visualization_msgs.msg import Marker, MarkerArray
 from vl4ad_ros.obstacles.box import Box
 from vl4ad_ros.obstacles.ground_view import Placement
 from vl4ad_ros.obstacles.labels import label_names
-from vl4ad_ros.obstacles.merging import Obstacle
+from vl4ad_ros.obstacles.merging import CAMERA_CLASS, Obstacle
 from vl4ad_ros.obstacles.pipeline import ANOMALY, Finding
-from vl4ad_ros.obstacles.severity import COLOURS, Severity
+from vl4ad_ros.obstacles.severity import COLOURS, Severity, SEVERITY_CLASS
 from vl4ad_ros.prompts.vocabulary import Vocabulary
 
 MARKER_S = 1
@@ -84,7 +84,8 @@ def obstacles(header: Header, found: Iterable[Finding]) -> Detection3DArray:
 
     A box stands on the ground and is turned so that its x axis points away from the camera. The
     camera does not see how deep an obstacle is, so the box is as deep as it is wide. The
-    hypotheses are those of `detections`; each has the pose of the box, with the covariance of the
+    hypotheses are those of `detections` and one more, whose class is such as ``severity:warning``
+    and whose score is that of the first. Each has the pose of the box, with the covariance of the
     foot.
 
     :param header: with the stamp of the input and the frame of the vehicle.
@@ -113,7 +114,7 @@ def merged_obstacles(header: Header, merged: Iterable[Obstacle]) -> Detection3DA
             continue
         entry = _obstacle(header, finding, finding.place)
         for sighting in obstacle.sightings:
-            seen = _hypothesis(f'camera:{sighting.camera}/{sighting.finding.id}',
+            seen = _hypothesis(f'{CAMERA_CLASS}{sighting.camera}/{sighting.finding.id}',
                                min(sighting.finding.region.score, finding.region.score))
             seen.pose = pose_of(sighting.place)
             entry.results.append(seen)
@@ -231,6 +232,8 @@ def _markers_of(header: Header, number: int, found: Finding, place: Placement,
 def _obstacle(header: Header, found: Finding, place: Placement) -> Detection3D:
     pose = pose_of(place)
     results = _hypotheses(found)
+    if found.severity is not None:
+        results.append(_hypothesis(SEVERITY_CLASS + found.severity.level, found.region.score))
     for result in results:
         result.pose = pose
     obstacle = Detection3D(header=header, id=found.id, results=results)

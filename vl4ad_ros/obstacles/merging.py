@@ -26,6 +26,10 @@ from vl4ad_ros.obstacles.pipeline import Finding, Result
 from vl4ad_ros.obstacles.severity import LEVELS, Severity
 
 
+CAMERA_CLASS = 'camera:'
+"""In messages, this, a camera and the id of its alert form the class of a hypothesis."""
+
+
 @dataclass(frozen=True)
 class Sighting:
     """
@@ -83,7 +87,8 @@ class Merger:
         """
         Take the result of one camera, and return the obstacles that all cameras see.
 
-        What other cameras saw before is moved as the vehicle has moved since, if odometry says how.
+        What other cameras saw before is moved as the vehicle has moved since, if odometry says
+        how.
 
         :param camera: whose result it is.
         :param received_ns: when its image was received, on a clock that all cameras share, in ns.
@@ -95,12 +100,12 @@ class Merger:
             tuple says that no camera sees an obstacle. None says that this is not known, because
             a camera knows nothing and no other one sees an obstacle.
         """
-        self._seen[camera] = _Seen(received_ns, motion, result.obstacles)
+        self._seen[camera] = now = _Seen(received_ns, motion, result.obstacles)
         oldest_ns = received_ns - int(max_age_s * 1e9)
         known = {name: seen for name, seen in self._seen.items()
                  if seen is not None and seen.found is not None and seen.received_ns >= oldest_ns}
         groups = _groups([sighting for name, seen in known.items()
-                          for sighting in _sightings(name, seen, motion)])
+                          for sighting in _sightings(name, seen, now)])
         ids = self._named(groups)
         if not groups and len(known) < len(self._seen):
             return None
@@ -129,13 +134,14 @@ def _own(sighting: Sighting) -> str:
     return f'{sighting.camera}/{sighting.finding.id}'
 
 
-def _sightings(camera: str, seen: _Seen, now: Motion | None) -> Iterator[Sighting]:
-    """Yield what a camera saw, with places at another time."""
+def _sightings(camera: str, seen: _Seen, now: _Seen) -> Iterator[Sighting]:
+    """Yield what a camera saw, with places where they are in the frame of the vehicle now."""
     for finding in seen.found or ():
         if finding.place is not None:
             place = finding.place
-            if seen.motion is not None and now is not None:
-                place = _moved(place, seen.motion.shift_to(now))
+            if seen.motion is not None and now.motion is not None:
+                place = _moved(place, seen.motion.shift_to(
+                    now.motion, (now.received_ns - seen.received_ns) / 1e9))
             yield Sighting(camera, finding, place)
 
 

@@ -84,16 +84,17 @@ class Motion:
         return replace(self, stamp_ns=stamp_ns, x_m=self.x_m + way * math.cos(middle),
                        y_m=self.y_m + way * math.sin(middle), yaw_rad=yaw)
 
-    def shift_to(self, second: Motion) -> Shift:
+    def shift_to(self, second: Motion, seconds: float) -> Shift:
         """
-        Return how the vehicle moved from this moment to a later one.
+        Return how the vehicle moved from this moment to another one.
 
         The poses of odometry say it if they agree with its speeds. Otherwise the mean of the
         speeds says it, so odometry that jumps, that is reset, or that has no poses does no harm.
 
-        :param second: the motion at the later moment.
+        :param second: the motion at the other moment.
+        :param seconds: time between the moments. It is not taken from the stamps, because those of
+            a camera may be wrong.
         """
-        seconds = (second.stamp_ns - self.stamp_ns) / 1e9
         way = (self.speed_mps + second.speed_mps) / 2 * seconds
         turn = (self.turn_rate_rps + second.turn_rate_rps) / 2 * seconds
         by_speed = Shift(way * math.cos(turn / 2), way * math.sin(turn / 2), turn)

@@ -59,6 +59,10 @@ class SeverityLimits:
                              f'({self.critical_m})')
 
 
+SEVERITY_CLASS = 'severity:'
+"""In messages, this and a level form the class of a hypothesis that says how severe it is."""
+
+
 @dataclass(frozen=True)
 class Severity:
     """

@@ -149,7 +149,7 @@ class Tracker:
         shift, before = None, self._motion
         if before is not None:
             shift = before.shift_to(
-                motion or before.later(before.stamp_ns + round(1e9 * seconds)))
+                motion or before.later(before.stamp_ns + round(1e9 * seconds)), seconds)
         states = ground_tracks.predict([t.ground for t, _ in self._tracks], seconds, shift)
         if (motion is None) != (before is None):
             states = [state and ground_tracks.restart_velocity(state, motion is not None)

@@ -1,9 +1,11 @@
 # Copyright 2026 vl4ad_ros contributors
 # SPDX-License-Identifier: Apache-2.0
-"""Publishes the camera topic of a bag, and a clock that shows the recorded time, over DDS."""
+"""Publishes the cameras of a bag, and a clock that shows the recorded time, over DDS."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+import heapq
 from threading import Event
 import time
 
@@ -13,10 +15,10 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
-from vl4ad_ros.evaluation.answer_matcher import AnswerMatcher
-from vl4ad_ros.evaluation.bag_reader import BagFrame, CameraBag
+from vl4ad_ros.evaluation.bag_reader import BagFrame
 from vl4ad_ros.evaluation.message_types import typestore
-from vl4ad_ros.evaluation.recorded_ground import ODOMETRY, RecordedGround
+from vl4ad_ros.evaluation.recorded_ground import ODOMETRY
+from vl4ad_ros.replay.lane import Lane
 
 _TICK_S = 0.02
 """Longest time between two messages of the clock, in seconds."""
@@ -36,16 +38,13 @@ class Player:
     the time at which the bag recorded them, so their age is what a recorder on the vehicle saw.
     """
 
-    def __init__(self, node: Node, bag: CameraBag, ground: RecordedGround,
-                 matcher: AnswerMatcher, rate: float | None,
+    def __init__(self, node: Node, lanes: Sequence[Lane], rate: float | None,
                  patience_s: float | None, max_gap_s: float = 2.0) -> None:
         """
-        Create publishers for `image` or `image/compressed`, the other inputs and `clock`.
+        Create publishers for the images of each camera, the other inputs and `clock`.
 
         :param node: the node of this process; the topics are in its namespace.
-        :param bag: the recording.
-        :param ground: has CameraInfo and odometry of the recording.
-        :param matcher: is told of each frame before it is published.
+        :param lanes: the cameras. Odometry is that of the first one that has any.
         :param rate: speed of the replay, above 0; 1 is the speed of the recording. None sends each
             frame at once.
         :param patience_s: wait after each frame until `go_on` is called, at most so many seconds;
@@ -55,17 +54,11 @@ class Player:
         """
         self._node = node
         self._max_gap_ns = int(max_gap_s * 1e9)
-        self._bag, self._ground, self._matcher, self._rate = bag, ground, matcher, rate
-        self._info: bytes | None = None
+        self._rate = rate
         self._patience_s, self._may_go_on = patience_s, Event()
-        # Images may only be lost when the replay runs in real time.
-        reliability = (ReliabilityPolicy.BEST_EFFORT if patience_s is None else
-                       ReliabilityPolicy.RELIABLE)
-        self.images = node.create_publisher(
-            CompressedImage if bag.compressed else Image,
-            'image/compressed' if bag.compressed else 'image',
-            QoSProfile(depth=5, reliability=reliability))
-        self.infos = node.create_publisher(CameraInfo, 'camera_info', QoSProfile(depth=5))
+        self._feeds = [_Feed(node, lane, patience_s is not None) for lane in lanes]
+        self._start_ns = min(lane.camera.bag.times_ns[0] for lane in lanes)
+        self._moving = next((lane for lane in lanes if lane.ground.has_odometry), lanes[0])
         self.odometry = node.create_publisher(Odometry, 'odometry', QoSProfile(depth=1000))
         self.clock = node.create_publisher(Clock, 'clock', QoSProfile(depth=1))
 
@@ -73,7 +66,8 @@ class Player:
     def has_listeners(self) -> bool:
         """Whether all inputs of the node have a subscriber."""
         return all(publisher.get_subscription_count()
-                   for publisher in (self.images, self.infos, self.odometry, self.clock))
+                   for publisher in (self.odometry, self.clock, *(
+                       one for feed in self._feeds for one in (feed.images, feed.infos))))
 
     @property
     def has_rivals(self) -> bool:
@@ -82,8 +76,9 @@ class Player:
 
     def show_start(self) -> None:
         """Publish the record time of the first frame on the clock, and what belongs to it."""
-        self._show(self._bag.times_ns[0])
-        self._publish_info(self._bag.times_ns[0])
+        self._show(self._start_ns)
+        for feed in self._feeds:
+            feed.publish_info(feed.lane.camera.bag.times_ns[0])
         self._publish_odometry(0)
 
     def go_on(self) -> None:
@@ -98,8 +93,9 @@ class Player:
         :raises UnansweredError: if `go_on` is not called in time.
         :raises BagError: if the bag is damaged.
         """
-        start_ns, previous_ns, due_ns = time.monotonic_ns(), self._bag.times_ns[0], 0
-        for frame in self._bag.frames():
+        start_ns, previous_ns, due_ns = time.monotonic_ns(), self._start_ns, 0
+        for feed, frame in heapq.merge(*(feed.frames() for feed in self._feeds),
+                                       key=lambda pair: pair[1].time_ns):
             due_ns += min(frame.time_ns - previous_ns, self._max_gap_ns)
             previous_ns = frame.time_ns
             while self._rate and not stop.is_set():
@@ -111,12 +107,13 @@ class Player:
             if stop.is_set():
                 return
             self._show(frame.time_ns)
-            if self._publish_info(frame.time_ns) and self._patience_s is not None:
+            if feed.publish_info(frame.time_ns) and self._patience_s is not None:
                 stop.wait(_ARRIVAL_S)
-            self._publish_odometry(frame.index)
+            if feed.lane is self._moving:
+                self._publish_odometry(frame.index)
             self._may_go_on.clear()
-            self._matcher.send(frame.index, frame.stamp_ns, time.time_ns())
-            self.images.publish(frame.cdr)
+            feed.lane.matcher.send(frame.index, frame.stamp_ns, time.time_ns())
+            feed.images.publish(frame.cdr)
             if self._patience_s is not None:
                 self._wait_for_answer(frame, self._patience_s, stop)
 
@@ -128,20 +125,42 @@ class Player:
                     f'the node did not answer frame {frame.index} (stamp '
                     f'{frame.stamp_ns / 1e9:.3f}) within {patience_s:.0f} s')
 
-    def _publish_info(self, time_ns: int) -> bool:
-        """Publish the CameraInfo of a time, if there is any; return whether it is a new one."""
-        info = self._ground.serialised(time_ns)
-        if info is None:
-            return False
-        self.infos.publish(info)
-        new, self._info = info != self._info, info
-        return new
-
     def _publish_odometry(self, index: int) -> None:
-        for message in self._ground.odometry(index):
+        for message in self._moving.ground.odometry(index):
             self.odometry.publish(bytes(typestore().serialize_cdr(message, ODOMETRY)))
 
     def _show(self, time_ns: int) -> None:
         message = Clock()
         message.clock.sec, message.clock.nanosec = divmod(time_ns, 10**9)
         self.clock.publish(message)
+
+
+class _Feed:
+    """The images and the CameraInfo of one camera."""
+
+    def __init__(self, node: Node, lane: Lane, reliable: bool) -> None:
+        """Create the publishers; images may only be lost when the replay runs in real time."""
+        self.lane = lane
+        self._info: bytes | None = None
+        prefix = f'{lane.camera.name}/' if lane.camera.name else ''
+        compressed = lane.camera.bag.compressed
+        self.images = node.create_publisher(
+            CompressedImage if compressed else Image,
+            f'{prefix}image/compressed' if compressed else f'{prefix}image',
+            QoSProfile(depth=5, reliability=ReliabilityPolicy.RELIABLE if reliable
+                       else ReliabilityPolicy.BEST_EFFORT))
+        self.infos = node.create_publisher(CameraInfo, f'{prefix}camera_info', QoSProfile(depth=5))
+
+    def frames(self) -> Iterator[tuple[_Feed, BagFrame]]:
+        """Yield each frame with this feed."""
+        for frame in self.lane.camera.bag.frames():
+            yield self, frame
+
+    def publish_info(self, time_ns: int) -> bool:
+        """Publish the CameraInfo of a time, if there is any; return whether it is a new one."""
+        info = self.lane.ground.serialised(time_ns)
+        if info is None:
+            return False
+        self.infos.publish(info)
+        new, self._info = info != self._info, info
+        return new

@@ -18,6 +18,7 @@ from visualization_msgs.msg import MarkerArray
 from vl4ad_ros.evaluation.alert_messages import alerts_of
 from vl4ad_ros.evaluation.alert_metrics import Alert
 from vl4ad_ros.evaluation.message_store import MessageStore, StoredMessage
+from vl4ad_ros.evaluation.recorded_run import output_topic
 from vl4ad_ros.evaluation.storage.stored import stamp_of
 
 DETECTOR = '/vl4ad_detector'
@@ -31,13 +32,14 @@ class Recorder:
     """
     Subscribes to the detector's outputs and stores them as they arrive, not deserialised.
 
-    :ivar facts: the latest value of each key that the detector has reported in its diagnostics.
+    :ivar facts: the latest value of each key that the detector has reported in its diagnostics of
+        the model and of this camera.
     :ivar reports: number of diagnostics messages that have arrived.
     """
 
     def __init__(self, node: Node, messages: MessageStore, with_score: bool,
                  on_detections: Callable[[StoredMessage], None],
-                 on_facts: Callable[[], None]) -> None:
+                 on_facts: Callable[[], None], camera: str = '') -> None:
         """
         Create the subscriptions; messages arrive while the executor of `node` spins.
 
@@ -48,8 +50,9 @@ class Recorder:
         :param on_detections: called with each detections message; the detector publishes one for
             every frame that it processes.
         :param on_facts: called after each update of `facts`.
+        :param camera: name of the camera among several; '' for the only one.
         """
-        self._node, self._messages = node, messages
+        self._node, self._messages, self._camera = node, messages, camera
         self._on_detections, self._on_facts = on_detections, on_facts
         self.facts: dict[str, str] = {}
         self.reports = 0
@@ -73,26 +76,31 @@ class Recorder:
         :returns: its alerts, with places and severities if these have arrived; None if no alerts
             message of this frame has arrived.
         """
-        found = [cdr and deserialize_message(cdr, TYPES[name])
-                 for name in ('alerts', 'obstacles', 'markers') for cdr in [
-                     self._messages.of_same_frame(detections, f'{DETECTOR}/{name}')]]
-        return alerts_of(*found) if found[0] is not None else None
+        alerts, obstacles = (cdr and deserialize_message(cdr, TYPES[name])
+                             for name in ('alerts', 'obstacles') for cdr in [
+                                 self._messages.of_same_frame(detections, self._output(name))])
+        return alerts_of(alerts, obstacles, self._camera) if alerts is not None else None
+
+    def _output(self, name: str) -> str:
+        return output_topic(DETECTOR, self._camera, name)
 
     def _topic(self, name: str) -> str:
-        return f'{self._node.get_namespace()}{DETECTOR}/{name}'
+        return f'{self._node.get_namespace()}{self._output(name)}'
 
     def _keeper(self, name: str) -> Callable[[bytes], None]:
         def keep(cdr: bytes) -> None:
             # A MarkerArray begins with the number of its markers, and these with their headers.
             stamp_ns = stamp_of(cdr[:4] + cdr[8:16]) if name == 'markers' else None
-            entry = self._messages.append(f'{DETECTOR}/{name}', time.time_ns(), cdr, stamp_ns)
+            entry = self._messages.append(self._output(name), time.time_ns(), cdr, stamp_ns)
             if name == 'detections':
                 self._on_detections(entry)
         return keep
 
     def _diagnose(self, cdr: bytes) -> None:
         self._messages.append('/diagnostics', time.time_ns(), cdr)
+        image = f'{self._camera} image' if self._camera else 'image'
         for status in deserialize_message(cdr, DiagnosticArray).status:
-            self.facts.update((v.key, v.value) for v in status.values)
+            if status.name.endswith((': model', f': {image}')):
+                self.facts.update((v.key, v.value) for v in status.values)
         self.reports += 1
         self._on_facts()

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -31,16 +30,16 @@ from rclpy.signals import SignalHandlerOptions
 
 from vl4ad_ros.bundle.installed import DEFAULT
 from vl4ad_ros.evaluation.alert_metrics import FrameResult, Truth
-from vl4ad_ros.evaluation.answer_matcher import AnswerMatcher
 from vl4ad_ros.evaluation.bag_reader import CameraBag
-from vl4ad_ros.evaluation.message_store import MessageStore, StoredMessage
+from vl4ad_ros.evaluation.message_store import MessageStore
 from vl4ad_ros.evaluation.recorded_ground import RecordedGround
-from vl4ad_ros.evaluation.recorded_run import ParameterCall, RecordedRun
+from vl4ad_ros.evaluation.recorded_run import output_topic, ParameterCall, RecordedRun
 from vl4ad_ros.node.dds import use_profile
+from vl4ad_ros.replay.lane import Lane, RecordedCamera
 from vl4ad_ros.replay.parameter_setter import ParameterSetter
 from vl4ad_ros.replay.player import Player, UnansweredError
-from vl4ad_ros.replay.recorder import DETECTOR, Recorder, TYPES
-from vl4ad_ros.settings import Settings
+from vl4ad_ros.replay.recorder import DETECTOR, TYPES
+from vl4ad_ros.settings import own_name, Settings
 from vl4ad_ros.signals import check, undisturbed
 
 START_TIMEOUT_S = 60.0
@@ -49,11 +48,6 @@ LAST_ANSWER_TIMEOUT_S = 2.0
 """Longest time to wait for the answers to the last frame and to parameter calls, in seconds."""
 ANSWER_TIMEOUT_S = 60.0
 """Longest time that the node may take for one frame in lockstep, in seconds."""
-_ALERTS_TIMEOUT_S = 0.25
-"""
-Time after the detections of a frame when its alerts, and what is published after them, are no
-longer expected, in seconds.
-"""
 _REPORT_TIMEOUT_S = 5.0
 """Longest time to wait for a diagnostics message, in seconds; the node sends one each second."""
 _DISTROS = {'3': 'humble', '7': 'jazzy', '10': 'lyrical'}
@@ -125,51 +119,68 @@ def replay(bag: CameraBag, truth: Truth | None, messages: MessageStore, log: Pat
     :raises BagError: if the bag is damaged.
     :raises ParameterError: if the node would refuse a parameter of `options`.
     """
+    return replay_cameras([RecordedCamera(bag, truth, messages, '', on_result)], log, options,
+                          on_progress)[0]
+
+
+def replay_cameras(cameras: Sequence[RecordedCamera], log: Path, options: SessionOptions,
+                   on_progress: Callable[[int], None] = lambda published: None
+                   ) -> list[RecordedRun]:
+    """
+    Play several cameras of a recording through one new node, as `replay` does with one.
+
+    :param cameras: at least one. If there are several, each has a name, and all have compressed
+        images or none.
+    :param log: as of `replay`.
+    :param options: as of `replay`. The names of the cameras replace the parameter `cameras`.
+    :param on_progress: called several times a second with the number of frames published.
+    :returns: what the node published about each camera, in their order.
+    :raises SessionError: as `replay`, and if only some cameras have compressed images.
+    """
     prepare_environment()
+    compressed = [camera.bag.compressed for camera in cameras]
+    if len(set(compressed)) > 1:
+        raise SessionError('some of the cameras have compressed images and others do not, which '
+                           'one node cannot take; replay them one by one')
     namespace = options.namespace or f'/vl4ad_replay_{secrets.token_hex(8)}'
-    ground = RecordedGround(bag, options.settings)
-    options = replace(options, parameters={**options.parameters, **ground.parameters})
-    with _process(bag, namespace, log, options) as process, (
+    names = [camera.name for camera in cameras]
+    own = options.settings.changed({'cameras': names})
+    grounds = [RecordedGround(camera.bag, own.of_camera(camera.name)) for camera in cameras]
+    poses = {own_name(name, key) if name else key: value
+             for name, ground in zip(names, grounds) for key, value in ground.parameters.items()}
+    options = replace(options, parameters={**options.parameters, 'cameras': names, **poses})
+    with _process(compressed[0], namespace, log, options) as process, (
             _ros_node(namespace)) as (node, executor):
-        return _Session(bag, truth, messages, options, ground, on_result, on_progress, process,
-                        node, executor).run()
+        return _Session(cameras, grounds, options, on_progress, process, node, executor).run()
 
 
 class _Session:
     """One replay; the process of the detector and the node of this process exist already."""
 
-    def __init__(self, bag: CameraBag, truth: Truth | None, messages: MessageStore,
-                 options: SessionOptions, ground: RecordedGround,
-                 on_result: Callable[[FrameResult], None],
-                 on_progress: Callable[[int], None],
+    def __init__(self, cameras: Sequence[RecordedCamera], grounds: Sequence[RecordedGround],
+                 options: SessionOptions, on_progress: Callable[[int], None],
                  process: _NodeProcess, node: Node, executor: SingleThreadedExecutor) -> None:
-        self._bag, self._truth, self._messages = bag, truth, messages
-        self._options, self._settings = options, options.settings
-        self._on_result, self._on_progress = on_result, on_progress
+        self._options, self._on_progress = options, on_progress
         self._process, self._node, self._executor = process, node, executor
-        self._matcher = AnswerMatcher()
-        self._ground = ground
-        self._player = Player(node, bag, ground, self._matcher, options.rate,
+        settings = options.settings
+        self._lanes = [
+            Lane(node, camera, ground, settings.of_camera(camera.name), self._go_on)
+            for camera, ground in zip(cameras, grounds)]
+        self._player = Player(node, self._lanes, options.rate,
                               ANSWER_TIMEOUT_S if options.lockstep else None,
                               options.max_gap_s)
-        self._recorder = Recorder(node, messages, truth is not None, self._receive,
-                                  self._pass_over)
         self._setter = ParameterSetter(node, f'{node.get_namespace()}{DETECTOR}', options.calls,
                                        options.rate or 1.0)
-        self._answers: dict[int, StoredMessage] = {}
-        self._incomplete: deque[int] = deque()
-        self._results: list[FrameResult] = []
-        self._refused = 0
 
-    def run(self) -> RecordedRun:
+    def run(self) -> list[RecordedRun]:
         """Activate the node, play the bag, wait for the last answers, and return the results."""
-        sent, facts, setter = self._matcher.sent_ns, self._recorder.facts, self._setter
+        lanes, setter = self._lanes, self._setter
         self._activate()
-        # The recorder subscribes to diagnostics last. So once they arrive, the detector has
+        # A recorder subscribes to diagnostics last. So once they arrive, the detector has
         # discovered all subscriptions of this process, and the first answer is not lost either.
-        if not self._spin(lambda: (setter.ready and self._player.has_listeners
-                                   and self._recorder.is_connected and 'backend' in facts),
-                          START_TIMEOUT_S):
+        if not self._spin(lambda: (setter.ready and self._player.has_listeners and all(
+                lane.recorder.is_connected and 'bad' in lane.recorder.facts for lane in lanes)),
+                START_TIMEOUT_S):
             raise SessionError('the node is active, but it does not subscribe to the images or '
                                f'does not publish results; {self._process.tail()}')
         if self._player.has_rivals:
@@ -178,31 +189,32 @@ class _Session:
         self._player.show_start()
         self._spin(lambda: False, 0.5)
         self._play()
-        self._spin(lambda: max(sent) in self._answers, LAST_ANSWER_TIMEOUT_S)
+        self._spin(lambda: all(lane.done for lane in lanes), LAST_ANSWER_TIMEOUT_S)
         self._spin(lambda: False, 0.3)
-        self._complete(final=True)
+        for lane in lanes:
+            lane.complete(final=True)
         if not self._spin(lambda: setter.done, LAST_ANSWER_TIMEOUT_S) or setter.refusals:
             raise SessionError('the node did not accept parameters during the replay: '
                                f'{"; ".join(setter.refusals) or "no answer"}; '
                                f'{self._process.tail()}')
-        if not self._results:
-            raise SessionError(f'the node answered 0 of {len(sent)} frames; '
-                               f'{self._process.tail()}')
+        for lane in lanes:
+            if not lane.answered:
+                raise SessionError(f'the node answered 0 of {len(lane.matcher.sent_ns)} frames of '
+                                   f'{lane.camera.bag.topic}; {self._process.tail()}')
         # Only the diagnostics say how many frames the node refused. A report that arrives from
         # here on includes all frames.
-        reports = self._recorder.reports
-        if not self._spin(lambda: self._recorder.reports > reports, _REPORT_TIMEOUT_S):
+        reports = [lane.recorder.reports for lane in lanes]
+        if not self._spin(lambda: all(lane.recorder.reports > earlier for lane, earlier in
+                                      zip(lanes, reports)), _REPORT_TIMEOUT_S):
             raise SessionError('the node does not publish diagnostics any more; '
                                f'{self._process.tail()}')
+        facts = lanes[0].recorder.facts
         about: dict[str, Any] = {
             'model': facts['bundle'], 'backend': facts['backend'], 'ros_distro': ros_distro()}
         about |= {'rate': self._options.rate} if self._options.rate else {}
         about |= {'lockstep': True} if self._options.lockstep else {}
         about |= {'notice': facts['notice']} if facts.get('notice') else {}
-        return RecordedRun(self._bag, self._truth, tuple(self._results), dict(sent), self._answers,
-                           self._messages, DETECTOR, about, tuple(setter.made),
-                           int(facts.get('bad', 0)), self._settings.image_max_pixels,
-                           self._settings.image_max_value, self._ground)
+        return [lane.run(about, tuple(setter.made)) for lane in lanes]
 
     def _activate(self) -> None:
         client = self._node.create_client(
@@ -217,14 +229,14 @@ class _Session:
                 raise SessionError(f'the node failed to {name}; {self._process.tail()}')
 
     def _play(self) -> None:
-        sent, stop = self._matcher.sent_ns, Event()
+        stop = Event()
         pool = ThreadPoolExecutor(1, 'player')
         try:
             playing = pool.submit(self._player.play, stop)
-            self._spin(lambda: bool(sent) or playing.done(), START_TIMEOUT_S)
+            self._spin(lambda: self._sent > 0 or playing.done(), START_TIMEOUT_S)
             self._setter.start()
             while not self._spin(playing.done, 0.2):
-                self._on_progress(len(sent))
+                self._on_progress(self._sent)
         finally:
             with undisturbed():
                 stop.set()
@@ -233,7 +245,15 @@ class _Session:
             playing.result()
         except UnansweredError as error:
             raise SessionError(f'{error}; {self._process.tail()}') from error
-        self._on_progress(len(sent))
+        self._on_progress(self._sent)
+
+    @property
+    def _sent(self) -> int:
+        """The number of frames that were sent, of all cameras."""
+        return sum(len(lane.matcher.sent_ns) for lane in self._lanes)
+
+    def _go_on(self) -> None:
+        self._player.go_on()
 
     def _spin(self, until: Callable[[], bool], seconds: float) -> bool:
         """Receive messages until a condition holds or the time is over; return the condition."""
@@ -242,40 +262,9 @@ class _Session:
             check()
             self._process.check()
             self._executor.spin_once(timeout_sec=0.05)
-            self._complete()
+            for lane in self._lanes:
+                lane.complete()
         return until()
-
-    def _receive(self, detections: StoredMessage) -> None:
-        index = self._matcher.answer(detections.stamp_ns, detections.received_ns)
-        if index is not None:
-            self._answers[index] = detections
-            self._incomplete.append(index)
-            self._player.go_on()
-
-    def _pass_over(self) -> None:
-        """In lockstep, go on after a frame that the node has counted as refused or failed."""
-        refused = sum(int(self._recorder.facts.get(name, 0)) for name in ('bad', 'faults'))
-        latest = max(self._matcher.sent_ns, default=None)
-        if (self._options.lockstep and refused > self._refused and latest is not None
-                and latest not in self._answers):
-            self._matcher.refuse(latest)
-            self._player.go_on()
-        self._refused = refused
-
-    def _complete(self, final: bool = False) -> None:
-        """Turn answers into results once alerts and severities are there or not expected."""
-        while self._incomplete:
-            index = self._incomplete[0]
-            answer = self._answers[index]
-            alerts = self._recorder.alerts(answer)
-            waited_s = (time.time_ns() - answer.received_ns) / 1e9
-            whole = alerts is not None and (not alerts or any(a.severity for a in alerts))
-            if not whole and waited_s < _ALERTS_TIMEOUT_S and not final:
-                return
-            self._incomplete.popleft()
-            age_ns = answer.received_ns - self._matcher.sent_ns[index]
-            self._results.append(FrameResult(index, age_ns, alerts))
-            self._on_result(self._results[-1])
 
 
 def prepare_environment() -> None:
@@ -332,10 +321,10 @@ class _NodeProcess:
 
 
 @contextmanager
-def _process(bag: CameraBag, namespace: str, log: Path,
+def _process(compressed: bool, namespace: str, log: Path,
              options: SessionOptions) -> Iterator[_NodeProcess]:
     command = [sys.executable, '-m', 'vl4ad_ros.node.child', str(os.getpid()), '--ros-args',
-               '--params-file', str(_write_parameters(bag, namespace, log, options)),
+               '--params-file', str(_write_parameters(compressed, namespace, log, options)),
                '--disable-rosout-logs', '-r', f'__ns:={namespace}']
     for topic in ('/clock', '/diagnostics'):
         command += ['-r', f'{topic}:={namespace}{topic}']
@@ -351,18 +340,21 @@ def _process(bag: CameraBag, namespace: str, log: Path,
                 process.stop()
 
 
-def _write_parameters(bag: CameraBag, namespace: str, log: Path, options: SessionOptions) -> Path:
+def _write_parameters(compressed: bool, namespace: str, log: Path,
+                      options: SessionOptions) -> Path:
     """Write the parameter file of the node and return its path."""
     parameters = {**options.parameters, 'model.bundle': options.bundle, 'use_sim_time': True,
-                  'image_transport': 'compressed' if bag.compressed else 'raw'}
+                  'image_transport': 'compressed' if compressed else 'raw'}
     if options.lockstep:
         # No message may be lost, or be replaced by a newer one before it is sent.
-        image = f'{namespace}/image{"/compressed" if bag.compressed else ""}'
-        parameters[f'qos_overrides.{image}.subscription.reliability'] = 'reliable'
         parameters |= {f'qos_overrides.{namespace}/odometry.subscription.{name}': value
                        for name, value in (('reliability', 'reliable'), ('depth', 1000))}
-        parameters |= {f'qos_overrides.{namespace}{DETECTOR}/{name}.publisher.depth': 10
-                       for name in TYPES}
+        for camera in options.parameters['cameras']:
+            image = f'{namespace}/{camera and camera + "/"}image{"/compressed" * compressed}'
+            parameters[f'qos_overrides.{image}.subscription.reliability'] = 'reliable'
+            parameters |= {
+                f'qos_overrides.{namespace}{output_topic(DETECTOR, camera, name)}.publisher.depth':
+                10 for name in TYPES}
     path = log.with_suffix('.yaml')
     # JSON is a subset of YAML.
     path.write_text(json.dumps({'/**': {'ros__parameters': parameters}}, ensure_ascii=False),

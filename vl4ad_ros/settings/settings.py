@@ -58,7 +58,8 @@ class Settings:
         'for this bundle and GPU, else the CPU', choices=('auto', *REGISTRY), fixed=True)
     model_threads: int = parameter(
         'model.threads', 2, 'CPU threads of one inference', (1, 64), fixed=True)
-    model_device: int = parameter('model.device', 0, 'index of the NVIDIA GPU', (0, 15), fixed=True)
+    model_device: int = parameter(
+        'model.device', 0, 'index of the NVIDIA GPU', (0, 15), fixed=True)
     model_precision: str = parameter(
         'model.precision', 'auto', 'precision on a GPU; `auto` takes the first of these that the '
         'bundle has; a CPU always computes in fp32', choices=('auto', *DTYPES), fixed=True)

@@ -31,7 +31,7 @@ PHASES = (Phase(''), Phase('', also_known=('cow',)), Phase('', ('cow',), ('truck
 class Squares:
     """The second act for a model that sees colours: an orange truck and a red cow, on grey."""
 
-    anomalies = tuple(Anomaly(i, kind, '', 0., 0., 0., FRAMES / 10)
+    anomalies = tuple(Anomaly(i, kind, '', 0., 0., 0., FRAMES / 10, (1., 1., 1.))
                       for i, kind in enumerate(SCRIPT.kinds, 1))
 
     def __len__(self):
