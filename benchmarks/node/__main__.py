@@ -49,15 +49,16 @@ def costs(camera: Camera, frames: int, rounds: int, rate_hz: float) -> None:
         + ' |')
 
 
-def memory(camera: Camera, frames: int) -> Measured:
-    """Print the memory of the node over the images."""
+def memory(camera: Camera, frames: int) -> float:
+    """Print the memory of the node over the images; return its growth in MiB."""
     found = camera.measure('node', frames, 0)
     rows = found.memory
     print('| images | resident, MiB | not shared, MiB |\n|---|---|---|')
     for i in np.linspace(0, len(rows) - 1, min(ROWS, len(rows))).astype(int):
         print('| {} | {:.1f} | {:.1f} |'.format(*rows[i]))
-    print(f'growth from the second tenth to the last one: {growth_mib(found):.2f} MiB')
-    return found
+    growth = growth_mib(found)
+    print(f'growth from the second tenth to the last one: {growth:.2f} MiB')
+    return growth
 
 
 def growth_mib(found: Measured) -> float:
@@ -80,6 +81,8 @@ def main() -> None:
     parser.add_argument('--size', default='1080x1920', help="the camera's rows x columns")
     parser.add_argument('--rate', type=float, default=30.0, help='images per second')
     parser.add_argument('--memory', action='store_true')
+    parser.add_argument('--most-growth', type=float, default=np.inf, metavar='MIB',
+                        help='with --memory: fail if the memory grows by more')
     args = parser.parse_args()
     rows, columns = map(int, args.size.split('x'))
     use_profile()
@@ -87,7 +90,9 @@ def main() -> None:
     camera = Camera((rows, columns))
     try:
         if args.memory:
-            memory(camera, args.frames or 100000)
+            growth = memory(camera, args.frames or 100000)
+            if growth > args.most_growth:
+                raise SystemExit(f'this is more than {args.most_growth} MiB')
         else:
             costs(camera, args.frames or 300, args.rounds, args.rate)
     finally:

@@ -10,7 +10,7 @@ It ends after so many images, and writes a `Measured` as JSON to its standard ou
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 import json
 import os
 from pathlib import Path
@@ -24,7 +24,6 @@ import rclpy
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.parameter import Parameter
-from rclpy.task import Future
 from sensor_msgs.msg import Image
 
 from benchmarks.node import null_backend
@@ -46,7 +45,7 @@ PARAMETERS = {'model.backend': null_backend.NAME, 'camera.height_m': 1.5,
               'camera.pitch_deg': 4.0}
 
 
-@dataclass
+@dataclass(frozen=True)
 class Measured:
     """
     What a process found.
@@ -60,9 +59,9 @@ class Measured:
         not shared with other processes, in MiB.
     """
 
-    cpu_ms: list[tuple[float, ...]] = field(default_factory=list)
-    age_ms: list[float] = field(default_factory=list)
-    memory: list[tuple[int, float, float]] = field(default_factory=list)
+    cpu_ms: list[list[float]]
+    age_ms: list[float]
+    memory: list[tuple[int, float, float]]
 
 
 class Meter:
@@ -74,8 +73,10 @@ class Meter:
 
         :param frames: how many images are measured, after the warm-up.
         """
-        self.found = Measured()
-        self.done: Future = Future()
+        self._memory: list[tuple[int, float, float]] = []
+        self.done = False
+        # In memory from the start, so that it does not look like growth of the node.
+        self._figures = np.full((frames, len(CLOCKS) + 1), np.nan)
         self._frames = frames
         self._seen = 0
         self._began: dict[int, float] = {}
@@ -94,15 +95,21 @@ class Meter:
         # Images that the mailbox replaced never end.
         self._began = {ns: at for ns, at in self._began.items() if ns > _ns(stamp)}
         self._seen += 1
-        if self._seen > WARM_UP and not self.done.done():
-            self.found.cpu_ms.append(
-                (1e3 * (now[2] - began), *(1e3 * (now - self._before)).tolist()))
-            self.found.age_ms.append(1e3 * age_s)
-            if self._seen % max(1, self._frames // SAMPLES) == 0:
-                self.found.memory.append((self._seen - WARM_UP, *resident_mib()))
-            if self._seen == WARM_UP + self._frames:
-                self.done.set_result(None)
+        measured = self._seen - WARM_UP
+        if 0 < measured <= self._frames:
+            self._figures[measured - 1] = (
+                1e3 * (now[2] - began), *(1e3 * (now - self._before)), 1e3 * age_s)
+            if measured % max(1, self._frames // SAMPLES) == 0:
+                self._memory.append((measured, *resident_mib()))
+            if measured == self._frames:
+                self.done = True
         self._before = self._clocks()  # so that the meter does not measure itself
+
+    @property
+    def found(self) -> Measured:
+        """What was found."""
+        return Measured(self._figures[:, :-1].tolist(), self._figures[:, -1].tolist(),
+                        self._memory)
 
     def _clocks(self) -> np.ndarray:
         return np.array((time.thread_time(), time.clock_gettime(self._executor),
@@ -173,7 +180,10 @@ def main() -> None:
     node = detector(namespace) if kind == 'node' else copier(namespace, meter)
     executor = SingleThreadedExecutor()
     executor.add_node(node)
-    executor.spin_until_future_complete(meter.done)
+    # Not spin_until_future_complete, which keeps a new callback for each message. The camera goes
+    # on after the last image, so this ends.
+    while not meter.done:
+        executor.spin_once()
     if isinstance(node, DetectorNode):
         node.release()
     node.destroy_node()

@@ -128,6 +128,14 @@ def test_fast_resize_is_close_to_means_over_fractions_of_pixels(size, network):
         assert np.abs(fast - slow).max() <= 2  # rounded thrice
 
 
+@pytest.mark.parametrize('side', [3, 5])
+def test_means_of_small_odd_blocks_are_those_of_opencv(side):
+    size = (side * 100, side * 160)
+    image = np.random.default_rng(side).integers(0, 256, (*size, 3), np.uint8)
+    shrunk = Letterbox(size, (100, 160), 4).to_network(image, PADDING)
+    assert np.array_equal(shrunk, cv2.resize(image, (160, 100), interpolation=cv2.INTER_AREA))
+
+
 def test_image_of_the_right_size_is_not_copied():
     image = np.zeros((*NETWORK, 3), np.uint8)
     assert Letterbox(NETWORK, NETWORK, 4).to_network(image, PADDING) is image
