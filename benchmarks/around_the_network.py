@@ -75,7 +75,7 @@ def frame(box: Letterbox, image: np.ndarray, u: np.ndarray, plain: bool) -> list
     marks.append(time.perf_counter())
     mask = plain_mask(score) if plain else prediction.mask(LIMITS.threshold)
     marks.append(time.perf_counter())
-    found = plain_regions(score) if plain else find_regions(score, LIMITS).kept
+    found = plain_regions(score) if plain else find_regions(score, LIMITS, mask).kept
     marks.append(time.perf_counter())
     assert len(found) and mask.any() and resized.shape[:2] == box.network_size
     return [1e3 * (b - a) for a, b in zip(marks, marks[1:])]

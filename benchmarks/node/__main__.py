@@ -22,11 +22,10 @@ from __future__ import annotations
 import argparse
 import os
 
+from benchmarks.node.camera import Camera
+from benchmarks.node.process import CLOCKS, KINDS, Measured
 import numpy as np
 import rclpy
-
-from benchmarks.node.camera import Camera, RESULTS
-from benchmarks.node.process import CLOCKS, KINDS, Measured
 from vl4ad_ros.node.dds import use_profile
 
 ROWS = 11

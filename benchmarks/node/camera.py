@@ -14,20 +14,18 @@ import tempfile
 import time
 from typing import Any
 
+from benchmarks.node.process import Measured, WARM_UP
 import cv2
-import numpy as np
 import rclpy
 from rclpy.executors import SingleThreadedExecutor
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
 from vision_msgs.msg import Detection2DArray, Detection3DArray
-
-from benchmarks.node.process import Measured, WARM_UP
 from vl4ad_ros.bundle import Bundle
 from vl4ad_ros.bundle.reference import load_reference
 from vl4ad_ros.node import messages, qos
 
-DISCOVERY_S, SILENCE_S = 60.0, 20.0
+DISCOVERY_S, SILENCE_S = 120.0, 60.0
 """Longest time until both processes see each other, and until something is answered."""
 LOST_S = 0.5
 """An image that is not answered within this time counts as lost, and the next one is published."""

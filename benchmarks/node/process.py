@@ -19,14 +19,13 @@ import threading
 import time
 from typing import Any
 
+from benchmarks.node import null_backend
 import numpy as np
 import rclpy
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import Image
-
-from benchmarks.node import null_backend
 from vl4ad_ros.node import qos
 from vl4ad_ros.node.dds import use_profile
 from vl4ad_ros.node.detector_node import DetectorNode
