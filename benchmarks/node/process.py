@@ -29,8 +29,8 @@ from sensor_msgs.msg import Image
 from vl4ad_ros.node import qos
 from vl4ad_ros.node.dds import use_profile
 from vl4ad_ros.node.detector_node import DetectorNode
+from vl4ad_ros.node.frames import FrameProcessor
 from vl4ad_ros.node.mailbox import Mailbox
-from vl4ad_ros.node.outputs import Outputs
 from vl4ad_ros.node.process import tune
 from vl4ad_ros.processes import end_with
 
@@ -124,17 +124,19 @@ def resident_mib() -> tuple[float, float]:
 
 def watch_node(meter: Meter) -> None:
     """Have every node of this process report to a meter when an image comes and is done."""
-    put, publish = Mailbox.put, Outputs.publish
+    put, process = Mailbox.put, FrameProcessor.process
 
-    def measured_put(self: Any, item: Any) -> None:
+    def measured_put(self: Any, sender: str, item: Any) -> None:
         meter.begin(item.message.header.stamp)
-        put(self, item)
+        put(self, sender, item)
 
-    def measured_publish(self: Any, header: Any, *results: Any) -> None:
-        publish(self, header, *results)
-        meter.end(header.stamp)
+    def measured_process(self: Any, received: Any, configuration: Any) -> bool:
+        published = process(self, received, configuration)
+        if published:
+            meter.end(received.message.header.stamp)
+        return published
 
-    Mailbox.put, Outputs.publish = measured_put, measured_publish
+    Mailbox.put, FrameProcessor.process = measured_put, measured_process
 
 
 def detector(namespace: str) -> DetectorNode:
