@@ -15,14 +15,17 @@ from vl4ad_ros.replay import replay_and_report  # noqa: E402
 @pytest.fixture
 def replay(mock_bundle, tmp_path, capsys, monkeypatch):
     """Return a function that runs the verb; it returns exit status, output folder and stderr."""
-    def stand_in(bag, folder, title, options):
-        assert bag.path.exists() and options.settings.model_bundle == str(mock_bundle)
-        file = folder / 'metrics.json'
+    def stand_in(parts, options):
+        assert options.settings.model_bundle == str(mock_bundle)
+        return [written(part.bag, part.folder / 'metrics.json') for part in parts]
+
+    def written(bag, file):
+        assert bag.path.exists()
         file.write_text(json.dumps({
             'frames_recorded': len(bag.times_ns), 'frames_processed': len(bag.times_ns),
             'frames_refused': 0, 'duration_s': bag.duration_s, 'alerts': 1}))
         return {'metrics': file}
-    monkeypatch.setattr(replay_and_report, 'replay_and_report', stand_in)
+    monkeypatch.setattr(replay_and_report, 'replay_cameras_and_report', stand_in)
 
     def run(*recordings):
         code = cli.main(['replay', *map(str, recordings), '--bundle', str(mock_bundle),
@@ -54,3 +57,9 @@ def test_a_recording_that_cannot_be_read_does_not_stop_the_others(tmp_path, repl
 def test_one_recording_has_its_report_in_the_folder_itself(tmp_path, replay):
     code, out, _ = replay(write_bag(tmp_path / 'one', 12))
     assert code == 0 and [path.name for path in out.iterdir()] == ['metrics.json']
+
+
+def test_a_video_has_one_camera(tmp_path, replay):
+    code, _, said = replay(write_video(tmp_path / 'clip.mp4', 6), '--topic', 'a=/x', '--topic',
+                           'b=/y')
+    assert code == 1 and 'has one camera only' in said

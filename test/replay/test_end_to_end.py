@@ -57,6 +57,28 @@ def test_replay_writes_the_report(bag, mock_bundle, tmp_path, capsys):
     assert names == {'metrics.json', 'overlay.mp4', 'contact_sheet.png', 'result_bag', 'node.log'}
 
 
+def test_two_cameras_go_through_one_node_and_have_a_report_each(mock_bundle, tmp_path, capsys):
+    bag = write_bag(tmp_path / 'bag', 15, topics=('/front/image_raw', '/left/image_raw'),
+                    truth_of='left')
+    (tmp_path / 'own.yaml').write_text('/**: {ros__parameters: {front: {threshold: 1.0}}}')
+    out = tmp_path / 'out'
+    assert cli.main(['replay', str(bag), '--topic', '/front/image_raw', '--topic',
+                     '/left/image_raw', '--bundle', str(mock_bundle), '--lockstep', '--params',
+                     str(tmp_path / 'own.yaml'), '--out', str(out)]) == 0
+    assert 'left:' in capsys.readouterr().out
+    front, left = (json.loads((out / name / 'metrics.json').read_text())
+                   for name in ('front', 'left'))
+    assert front['frames_processed'] == left['frames_processed'] == 15
+    assert (front['alerts'], left['alerts']) == (0, 1)  # by the front camera's own threshold
+    assert left['anomalies_alerted'] == 1 and 'anomalies' not in front
+    assert (out / 'front' / 'node.log').read_bytes() == (out / 'left' / 'node.log').read_bytes()
+    with Reader(out / 'left' / 'result_bag') as reader:
+        counts = {c.topic: c.msgcount for c in reader.connections}
+    assert counts['/vl4ad_detector/left/mask'] == 15
+    assert '/vl4ad_detector/front/mask' not in counts and '/vl4ad_detector/obstacles' in counts
+    assert len(json.loads((out / 'summary.json').read_text())['recordings']) == 2
+
+
 def test_compressed_bag_without_truth(mock_bundle, tmp_path, capsys):
     bag = write_bag(tmp_path / 'bag', 15, compressed=True, truth=False, storage='sqlite3')
     arguments = ['replay', str(bag), '--bundle', str(mock_bundle), '--out', str(tmp_path / 'out')]

@@ -5,7 +5,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 import shutil
 
@@ -23,6 +24,7 @@ from vl4ad_ros.outputs import keep_apart, replaced
 from vl4ad_ros.prompts.vocabulary import Vocabulary
 from vl4ad_ros.replay import session
 from vl4ad_ros.replay.alert_printer import AlertPrinter
+from vl4ad_ros.replay.lane import RecordedCamera
 from vl4ad_ros.settings import Settings
 
 
@@ -81,19 +83,62 @@ def replay_and_report(
     :raises ParameterError: if the node would refuse a parameter.
     :raises ReportError: if a file cannot be written.
     """
-    truth = bag.truth()
-    print(f'playing {bag.topic} of {title}: {len(bag.times_ns)} frames, '
-          f'{bag.duration_s:.1f} s', flush=True)
-    with closing(MessageStore(folder)) as messages:
-        printer = AlertPrinter(bag.times_ns, truth, tqdm.write)
-        with progress_bar(len(bag.times_ns)) as bar:
-            run = session.replay(bag, truth, messages, folder / 'node.log', options, printer.add,
-                                 progress_callback(bar))
-        print(f'{table(run.metrics())}\nwriting the report', flush=True)
+    return replay_cameras_and_report([Part(bag, folder, title)], options)[0]
+
+
+@dataclass(frozen=True)
+class Part:
+    """
+    One camera of a replay, and where its report is written.
+
+    :ivar bag: the recording.
+    :ivar folder: an existing folder, as `new_report` gives it.
+    :ivar title: heading of the contact sheet; names the recording in the output, too.
+    :ivar camera: name of the camera among several; '' for the only one.
+    """
+
+    bag: CameraBag
+    folder: Path
+    title: str
+    camera: str = ''
+
+
+def replay_cameras_and_report(parts: Sequence[Part], options: session.SessionOptions
+                              ) -> list[dict[str, Path]]:
+    """
+    Replay several cameras through one node, as `replay_and_report` does with one.
+
+    :param parts: the cameras, at least one.
+    :param options: how they are replayed.
+    :returns: the files written for each.
+    """
+    with ExitStack() as stores:
+        cameras = []
+        for part in parts:
+            bag, truth = part.bag, part.bag.truth()
+            print(f'playing {bag.topic} of {part.title}: {len(bag.times_ns)} frames, '
+                  f'{bag.duration_s:.1f} s', flush=True)
+            messages = stores.enter_context(closing(MessageStore(part.folder)))
+            printer = AlertPrinter(bag.times_ns, truth, _writer(part.camera))
+            cameras.append(RecordedCamera(bag, truth, messages, part.camera, printer.add))
+        log = parts[0].folder / 'node.log'
+        with progress_bar(sum(len(part.bag.times_ns) for part in parts)) as bar:
+            runs = session.replay_cameras(cameras, log, options, progress_callback(bar))
+        found = []
         with closing(FrameScorer(options.settings)) as score:
-            files = write_report(run, folder, title, score)
-        files['result bag'] = write_result_bag(run, folder / 'result_bag')
-    return files
+            for part, run in zip(parts, runs):
+                print(f'{table(run.metrics())}\nwriting the report', flush=True)
+                files = write_report(run, part.folder, part.title, score)
+                files['result bag'] = write_result_bag(run, part.folder / 'result_bag')
+                if part.folder != log.parent:
+                    shutil.copy(log, part.folder)
+                found.append(files)
+    return found
+
+
+def _writer(camera: str) -> Callable[[str], None]:
+    """Return a function that prints a line about a camera beside a progress bar."""
+    return lambda line: tqdm.write(f'{camera}: {line}' if camera else line)
 
 
 def print_files(files: Mapping[str, Path], out: Path) -> None:

@@ -49,7 +49,7 @@ def test_a_video_is_read_by_the_default_bundle_and_drawings_by_their_own(
     video = write_video(tmp_path / 'drive.mp4', 2)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
-    options = last_argument(monkeypatch, replay_and_report, 'replay_and_report',
+    options = last_argument(monkeypatch, replay_and_report, 'replay_cameras_and_report',
                             '--video', str(video))
     assert options.bundle == DEFAULT == 'street'
     monkeypatch.setattr(sample_drive, 'sample_drive', lambda *given: video)

@@ -19,6 +19,7 @@ from vl4ad_ros.replay import session  # noqa: E402
 from vl4ad_workshop.demo.second_act import Phase, SCRIPT, settings  # noqa: E402
 from vl4ad_workshop.demo.show_second_act import show_second_act  # noqa: E402
 from vl4ad_workshop.scenes.bag import write_drive  # noqa: E402
+from vl4ad_workshop.scenes.camera import Camera  # noqa: E402
 from vl4ad_workshop.scenes.drive import Anomaly, DriveFrame, label_things  # noqa: E402
 from vl4ad_workshop.scenes.frame import Frame  # noqa: E402
 
@@ -33,6 +34,10 @@ class Squares:
 
     anomalies = tuple(Anomaly(i, kind, '', 0., 0., 0., FRAMES / 10, (1., 1., 1.))
                       for i, kind in enumerate(SCRIPT.kinds, 1))
+    rate_hz = 10.0
+
+    def ego(self, seconds):
+        return Camera((96, 160), 100.0, 79.5, 30.0, 1.4)
 
     def __len__(self):
         return FRAMES

@@ -24,7 +24,7 @@ def drawn(monkeypatch):
     """Return the list of drives written by a stand-in for the slow drawing."""
     drives = []
 
-    def write(drive, path, on_frame):
+    def write(drive, path, on_frame, views):
         drives.append(drive)
         path.mkdir()
         (path / 'metadata.yaml').write_text(str(drive.seed))

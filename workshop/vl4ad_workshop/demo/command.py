@@ -3,7 +3,7 @@
 """
 The verb `vl4ad demo`: replay a drawn drive, change the prompts in a second one, and report.
 
-With ``--video`` it replays a clip of the user instead.
+With ``--video`` it replays a clip of the user instead, with ``--cameras 2`` two cameras at once.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 from vl4ad_ros.bundle.installed import DEFAULT
 from vl4ad_ros.commands import replay, Verb
 from vl4ad_ros.commands.arguments import (
-    add_bundle_argument, add_replay_arguments, node_parameters, replay_inputs)
+    add_bundle_argument, add_replay_arguments, CameraTopic, node_parameters, replay_inputs)
 from vl4ad_ros.commands.replay import session_options
 
 DRAWN = 'tiny'
@@ -25,6 +25,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `vl4ad demo` to its parser."""
     add_bundle_argument(parser, f"'{DRAWN}', with --video '{DEFAULT}'")
     add_replay_arguments(parser, 'out/demo')
+    parser.add_argument('--cameras', type=int, choices=(1, 2), default=1,
+                        help='with 2, two cameras whose views overlap go through one node, '
+                        'without the second part (default: %(default)s)')
     scene = parser.add_mutually_exclusive_group()
     scene.add_argument('--seed', type=int, metavar='N',
                        help='number from which the drive is drawn (default: 7)')
@@ -35,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """
-    Replay both parts of the demo, or the given video, and print where the report is.
+    Replay both parts of the demo, two cameras, or the given video; print where the report is.
 
     :param options: the arguments that `add_arguments` has declared.
     :return: the exit status: 1 if frames of the given video could not be used.
@@ -44,10 +47,9 @@ def run(options: argparse.Namespace) -> int:
     :raises VideoError: if the given video cannot be read.
     """
     if options.video is not None:
-        parser = argparse.ArgumentParser()
-        replay.add_arguments(parser)
-        defaults = parser.parse_args([str(options.video)])
-        return replay.run(argparse.Namespace(**{**vars(defaults), **vars(options)}))
+        if options.cameras > 1:
+            raise ValueError('--cameras is for the drawn drive, because a video has one camera')
+        return replay.run(_replay_options(options, options.video))
     if options.bundle is None:
         options = argparse.Namespace(**{**vars(options), 'bundle': DRAWN})
     # Imported here, so that the help of the verb needs no ROS 2.
@@ -57,6 +59,7 @@ def run(options: argparse.Namespace) -> int:
     from vl4ad_workshop.demo import sample_drive
     from vl4ad_workshop.demo.second_act import SCRIPT
     from vl4ad_workshop.demo.show_second_act import FILES, show_second_act
+    from vl4ad_workshop.scenes.bag import TWO
     seed = sample_drive.SEED if options.seed is None else options.seed
 
     def draw(drawn: int, total: int) -> None:
@@ -66,6 +69,14 @@ def run(options: argparse.Namespace) -> int:
         bar.update(drawn - bar.n)
 
     parameters = node_parameters(options)
+    if options.cameras > 1:
+        with tqdm(unit='frame', disable=None, leave=False) as bar:
+            bag = sample_drive.sample_drive(seed, draw, TWO)
+        asked = _replay_options(options, bag)
+        asked.topics = [CameraTopic(view.name, view.topic) for view in TWO]
+        results = replay.replay_recording(
+            bag, options.out, asked, {**parameters, **sample_drive.parameters_of(TWO)})
+        return 0 if all(result.enough for result in results) else 1
     inputs = [sample_drive.cache_folder(), *replay_inputs(options, parameters)]
     with new_report(options.out, inputs, FILES) as folder:
         with tqdm(unit='frame', disable=None, leave=False) as bar:
@@ -81,6 +92,13 @@ def run(options: argparse.Namespace) -> int:
                                  session_options(options, parameters))
     print_files(files, options.out)
     return 0
+
+
+def _replay_options(options: argparse.Namespace, recording: Path) -> argparse.Namespace:
+    """Return the arguments with which `vl4ad replay` replays a recording as the demo does."""
+    parser = argparse.ArgumentParser()
+    replay.add_arguments(parser)
+    return argparse.Namespace(**{**vars(parser.parse_args([str(recording)])), **vars(options)})
 
 
 VERB = Verb(add_arguments, run)

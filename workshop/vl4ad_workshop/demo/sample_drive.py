@@ -4,19 +4,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 import hashlib
 from pathlib import Path
 import shutil
+from typing import Any
 
 from vl4ad_ros import __version__
 
 from vl4ad_ros.files import cache_folder
 from vl4ad_ros.obstacles.tracks import TrackLimits
 from vl4ad_ros.outputs import beside
+from vl4ad_ros.settings import own_name
 from vl4ad_workshop import scenes
 from vl4ad_workshop.demo.second_act import SCRIPT, Script
-from vl4ad_workshop.scenes.bag import write_drive
+from vl4ad_workshop.scenes.bag import ONE, View, write_drive
 from vl4ad_workshop.scenes.drive import Drive
 from vl4ad_workshop.scenes.halt import Halt
 
@@ -33,19 +35,33 @@ PARAMETERS = {
     'alert.confirm_window': TRACK_LIMITS.confirm_window}
 
 
+def parameters_of(views: Sequence[View]) -> dict[str, Any]:
+    """Return the parameters of the node for a drawn drive with these cameras."""
+    if views == ONE:
+        return PARAMETERS
+    limits = {name: value for name, value in PARAMETERS.items() if name != 'region.roi'}
+    return {'cameras': [view.name for view in views], **limits, **{
+        own_name(view.name, 'region.roi'): [
+            n for x, y in ROAD_AHEAD for n in ((x - view.left) / (view.right - view.left), y)]
+        for view in views}}
+
+
 OnFrame = Callable[[int, int], None]
 """Called with the number of frames drawn so far and in total; not called if all are cached."""
 
 
-def sample_drive(seed: int = SEED, on_frame: OnFrame = lambda drawn, total: None) -> Path:
+def sample_drive(seed: int = SEED, on_frame: OnFrame = lambda drawn, total: None,
+                 views: Sequence[View] = ONE) -> Path:
     """
     Return the bag of a test drive of 24 s at 640 x 360 and 10 Hz with four anomalies.
 
     :param seed: the same seed gives the same drive.
     :param on_frame: reports progress.
+    :param views: the cameras.
     """
-    return kept(f'drive-{{}}-{seed}', lambda: Drive(
-        seed, seconds=SECONDS, split='test', anomalies=ANOMALIES), on_frame)
+    cameras = '' if views == ONE else f'-{len(views)}-cameras'
+    return kept(f'drive-{{}}-{seed}{cameras}', lambda: Drive(
+        seed, seconds=SECONDS, split='test', anomalies=ANOMALIES), on_frame, views)
 
 
 def second_scene(script: Script = SCRIPT,
@@ -60,7 +76,8 @@ def second_scene(script: Script = SCRIPT,
     return kept(f'halt-{{}}-{digest}', script.scene, on_frame)
 
 
-def kept(name: str, scene: Callable[[], Drive | Halt], on_frame: OnFrame) -> Path:
+def kept(name: str, scene: Callable[[], Drive | Halt], on_frame: OnFrame,
+         views: Sequence[View] = ONE) -> Path:
     """
     Return the bag of a scene, which is drawn only if it is not in the cache.
 
@@ -71,6 +88,7 @@ def kept(name: str, scene: Callable[[], Drive | Halt], on_frame: OnFrame) -> Pat
     :param name: name of the bag, with ``{}`` in place of version and digest.
     :param scene: returns the scene to draw.
     :param on_frame: reports progress.
+    :param views: the cameras.
     """
     folder = cache_folder()
     path = folder / name.format(f'{__version__}-{_digest()}')
@@ -81,7 +99,8 @@ def kept(name: str, scene: Callable[[], Drive | Halt], on_frame: OnFrame) -> Pat
             drawn = scene()
             on_frame(0, len(drawn))
             write_drive(drawn, partial,
-                        on_frame=lambda index, frame: on_frame(index + 1, len(drawn)))
+                        on_frame=lambda index, frame: on_frame(index + 1, len(drawn)),
+                        views=views)
     for other in folder.glob(name.format('*')):
         if other != path:
             shutil.rmtree(other, ignore_errors=True)

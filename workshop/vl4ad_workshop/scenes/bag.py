@@ -5,9 +5,9 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 import json
 from pathlib import Path
 
@@ -31,8 +31,36 @@ _QUALITY = 92
 _TYPES = typestore()
 
 
+@dataclass(frozen=True)
+class View:
+    """
+    The part of the picture that one camera shows, as if the rest of its sensor were not read.
+
+    `name` is that of the camera, '' for the only one; `left` and `right` are fractions of the
+    width of the picture.
+    """
+
+    name: str = ''
+    left: float = 0.0
+    right: float = 1.0
+
+    @property
+    def topic(self) -> str:
+        """The topic of the images, without ``/compressed``."""
+        return f'/{self.name or "camera"}/image'
+
+    def columns(self, width: int) -> slice:
+        """Return the columns of a picture that this camera shows."""
+        return slice(round(self.left * width), round(self.right * width))
+
+
+ONE, TWO = (View(),), (View('left', 0.0, 0.6), View('right', 0.4, 1.0))
+"""One camera that shows all of the picture, and two whose views overlap in its middle."""
+
+
 def write_drive(drive: Drive, path: str | Path, storage: str = 'mcap', image_format: str = 'raw',
-                on_frame: Callable[[int, DriveFrame], None] = lambda index, frame: None) -> Path:
+                on_frame: Callable[[int, DriveFrame], None] = lambda index, frame: None,
+                views: Sequence[View] = ONE) -> Path:
     """
     Write a drive to the new bag directory `path` and return it; it appears once it is complete.
 
@@ -41,9 +69,11 @@ def write_drive(drive: Drive, path: str | Path, storage: str = 'mcap', image_for
     `/ground_truth/anomaly` (Image mono8: 0, 1, 255 = ignore), `/ground_truth/object_id` (Image
     mono16, 0 = none), `/tf_static`, `/odom` (nav_msgs/Odometry) and `/ground_truth/obstacles`
     (vision_msgs/Detection3DArray), see `whereabouts`. The bag's custom data `vl4ad_anomalies`
-    lists the anomalies as JSON.
+    lists the anomalies as JSON. Of several cameras, the topics begin with `/<camera>` in place of
+    `/camera`, and those of labels with `/ground_truth/<camera>`.
 
     :param on_frame: called with index and frame after each is written.
+    :param views: the cameras.
     :raises ValueError: for an unknown storage or image format.
     :raises FileExistsError: if `path` exists.
     """
@@ -59,38 +89,47 @@ def write_drive(drive: Drive, path: str | Path, storage: str = 'mcap', image_for
         if storage == 'mcap':  # labels shrink a thousandfold; sqlite3 knows no such chunks
             writer.set_compression(CompressionMode.STORAGE, CompressionFormat.ZSTD)
         with writer:
-            _write(writer, drive, image_format, on_frame)
+            _write(writer, drive, image_format, on_frame, views)
     return path
 
 
-def _write(writer, drive, image_format, on_frame):
-    image_type = 'Image' if image_format == 'raw' else 'CompressedImage'
-    image_topic = '/camera/image' + ('' if image_format == 'raw' else '/compressed')
+def _write(writer, drive, image_format, on_frame, views):
+    raw = image_format == 'raw'
+    image_type = 'Image' if raw else 'CompressedImage'
+    kinds = dict(KINDS)
+    for view in views:
+        labels = f'/ground_truth/{view.name and view.name + "/"}'
+        kinds |= {view.topic + ('' if raw else '/compressed'): f'sensor_msgs/msg/{image_type}',
+                  view.topic.replace('image', 'camera_info'): 'sensor_msgs/msg/CameraInfo',
+                  f'{labels}anomaly': 'sensor_msgs/msg/Image',
+                  f'{labels}object_id': 'sensor_msgs/msg/Image'}
     topics = {topic: (kind, writer.add_connection(topic, kind, typestore=_TYPES))
-              for topic, kind in ((image_topic, f'sensor_msgs/msg/{image_type}'),
-                                  ('/camera/camera_info', 'sensor_msgs/msg/CameraInfo'),
-                                  ('/ground_truth/anomaly', 'sensor_msgs/msg/Image'),
-                                  ('/ground_truth/object_id', 'sensor_msgs/msg/Image'),
-                                  *KINDS.items())}
+              for topic, kind in kinds.items()}
     way = Way(drive)
     writer.set_custom_data('vl4ad_anomalies', json.dumps(
         [asdict(anomaly) for anomaly in drive.anomalies]))
     for index, frame in enumerate(_draw_ahead(drive)):
         stamp = START_NS + frame.stamp_ns
         header = _header(stamp)
-        image = frame.frame.image
-        messages = (_image(header, image, 'rgb8') if image_format == 'raw'
-                    else _jpeg(header, image),
-                    _camera_info(header, image.shape[:2], frame.camera_matrix),
-                    _image(header, frame.anomaly, 'mono8'),
-                    _image(header, frame.anomaly_ids, 'mono16'),
-                    camera_transform(header, optical_frame(way.camera(index).height)),
-                    odometry(header, *way.motion(index)),
-                    true_places(header, way.things(index)))
+        messages = [camera_transform(header, optical_frame(way.camera(index).height)),
+                    odometry(header, *way.motion(index)), true_places(header, way.things(index))]
+        for view in views:
+            messages += _camera_messages(header, frame, view, raw)
         for (topic, (kind, connection)), message in zip(topics.items(), messages):
             if topic != TF_STATIC_TOPIC or not index:
                 writer.write(connection, stamp, _TYPES.serialize_cdr(message, kind))
         on_frame(index, frame)
+
+
+def _camera_messages(header, frame: DriveFrame, view: View, raw: bool) -> list:
+    """Return image, CameraInfo, labels and object ids of one camera."""
+    whole = frame.frame.image
+    columns = view.columns(whole.shape[1])
+    image = whole[:, columns]
+    return [_image(header, image, 'rgb8') if raw else _jpeg(header, image),
+            _camera_info(header, whole.shape[:2], frame.camera_matrix, columns),
+            _image(header, frame.anomaly[:, columns], 'mono8'),
+            _image(header, frame.anomaly_ids[:, columns], 'mono16')]
 
 
 def _draw_ahead(drive: Drive) -> Iterator[DriveFrame]:
@@ -125,10 +164,14 @@ def _jpeg(header, image: np.ndarray):
         header=header, format='rgb8; jpeg compressed bgr8', data=data.reshape(-1))
 
 
-def _camera_info(header, size: tuple[int, int], matrix: np.ndarray):
+def _camera_info(header, size: tuple[int, int], matrix: np.ndarray, columns: slice):
     projection = np.hstack([matrix, np.zeros((3, 1))])
+    height, width = size
+    shown = columns.stop - columns.start
+    whole = shown == width  # which zeros stand for
     region = _TYPES.types['sensor_msgs/msg/RegionOfInterest'](
-        x_offset=0, y_offset=0, height=0, width=0, do_rectify=False)
+        x_offset=columns.start, y_offset=0, height=0 if whole else height,
+        width=0 if whole else shown, do_rectify=False)
     return _TYPES.types['sensor_msgs/msg/CameraInfo'](
         header=header, height=size[0], width=size[1], distortion_model='plumb_bob',
         d=np.zeros(5), k=matrix.reshape(-1), r=np.eye(3).reshape(-1),
