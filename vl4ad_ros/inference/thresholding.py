@@ -20,5 +20,5 @@ def pixels_above(score: np.ndarray, threshold: float) -> np.ndarray:
     """
     if score.size == 1:  # which OpenCV takes for a number
         return np.where(score > threshold, 255, 0).astype(np.uint8)
-    limit: Any = float(threshold)  # which OpenCV takes, but not its type annotations
-    return cv2.compare(score, limit, cv2.CMP_GT)
+    number: Any = float(threshold)  # OpenCV's annotations know arrays only
+    return cv2.compare(score, number, cv2.CMP_GT)
