@@ -114,6 +114,7 @@ def test_two_that_cross_keep_their_ids(in_image):
 
 @pytest.mark.parametrize('wrong, ways', [
     pytest.param({'x_m': 900.0, 'y_m': -40.0, 'yaw_rad': 2.0}, (0.9, 1.8), id='jumps'),
+    pytest.param({'stamp_ns': 0}, (0.9, 1.8), id='has no stamps'),
     pytest.param({'motion': None}, (0.9, 0.9), id='stops')])
 def test_odometry_that_jumps_or_stops_does_no_harm(wrong, ways):
     """Where it stops, the vehicle is taken to go on up to this frame, and is unknown after it."""
