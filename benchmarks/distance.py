@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 import json
 from pathlib import Path
 import shutil
@@ -29,13 +30,14 @@ from tqdm import tqdm
 from vl4ad_ros.composing.composed_bag import write_composed_bag
 from vl4ad_ros.composing.objects import read_objects, SHIPPED as SHIPPED_OBJECTS
 from vl4ad_ros.composing.planning import ComposeOptions, make_plan
-from vl4ad_ros.evaluation.alert_metrics import FrameResult
+from vl4ad_ros.evaluation.alert_metrics import Alert, FrameResult
 from vl4ad_ros.evaluation.bag_reader import CameraBag
 from vl4ad_ros.evaluation.distance_error import distance_pairs, DistancePair, RANGES_M
 from vl4ad_ros.evaluation.offline import EvaluatedFrame, OfflineRun
 from vl4ad_ros.evaluation.true_places import true_distances
 from vl4ad_ros.evaluation.video_bag import write_video_bag
 from vl4ad_ros.inference.detector import Detector
+from vl4ad_ros.obstacles.pipeline import Result
 from vl4ad_ros.obstacles.regions import Region
 from vl4ad_ros.settings import Settings
 from vl4ad_workshop.demo.sample_drive import PARAMETERS
@@ -86,38 +88,52 @@ def measure(path: Path, detector: Detector, settings: Settings) -> dict[str, lis
     :param detector: the model.
     :param settings: the parameters of the node.
     :returns: published and true distances by `CUT_OFF` and, of obstacles that the lower border
-        does not cut off, by the definition of the foot. An obstacle that the frame does not show
-        counts with the shipped definition.
+        does not cut off, by the definition of the foot.
     """
     bag = CameraBag(path)
-    results: list[FrameResult] = []
-    published: dict[str, dict[int, dict[str, float]]] = defaultdict(lambda: defaultdict(dict))
+    results: dict[str, list[FrameResult]] = defaultdict(list)
 
     def add(done: EvaluatedFrame) -> None:
-        results.append(FrameResult.of(done.frame.index, done.result))
-        shown = {one.region for one in done.result.detections}
-        view = done.result.view
-        for one in done.result.obstacles or ():
-            if one.place is None or view is None:
-                continue
-            x, _, width, _ = one.region.box
-            for name, row_of in FEET.items():
-                distance = one.place.distance_m
-                if 'bottom' in one.place.cut_off:
-                    name = CUT_OFF
-                elif row_of is not lower_edge and one.region in shown:
-                    row = row_of(one.region, done.prediction.score, settings.threshold)
-                    distance = float(np.hypot(*view.points(
-                        np.array([[x + width / 2, row]]) - 0.5)[0]))
-                if np.isfinite(distance):
-                    published[name][done.frame.index][one.id] = distance
+        result = FrameResult.of(done.frame.index, done.result)
+        for name, one in with_feet(result, done.result, done.prediction.score,
+                                   settings.threshold).items():
+            results[name].append(one)
 
     OfflineRun(bag, detector, settings).run(add)
     truth = bag.truth()
     if truth is None:
         raise ValueError(f"'{path}' has no ground truth")
     true = true_distances(bag, settings.ground_frame_id)
-    return {name: distance_pairs(results, truth, published[name], true)
+    return {name: distance_pairs(results[name], truth, true) for name in (*FEET, CUT_OFF)}
+
+
+def with_feet(result: FrameResult, found: Result, score: np.ndarray, threshold: float
+              ) -> dict[str, FrameResult]:
+    """
+    Return the alerts of a frame with places by each definition of the foot.
+
+    :param result: the alerts.
+    :param found: the same, as the pipeline returned it.
+    :param score: (H, W) float32, the score of each pixel.
+    :param threshold: of the score.
+    :returns: the same alerts under `CUT_OFF` and each name of `FEET`; those that do not belong
+        there have no place. One that the frame does not show has its expected place everywhere.
+    """
+    shown = {one.region for one in found.detections}
+    alerts: dict[str, list[Alert]] = defaultdict(list)
+    for alert, one in zip(result.alerts or (), found.alerts or ()):
+        cut_off = alert.place is not None and 'bottom' in alert.place.cut_off
+        alerts[CUT_OFF].append(alert if cut_off else replace(alert, place=None))
+        x, _, width, _ = alert.box
+        for name, row_of in FEET.items():
+            place = None if cut_off else alert.place
+            if place is not None and one.region in shown and found.view is not None:
+                foot = x + width / 2, row_of(one.region, score, threshold)
+                (ahead, left), = found.view.points(np.array([foot]) - 0.5)
+                place = replace(place, x_m=float(ahead), y_m=float(left)
+                                ) if np.isfinite(ahead) else None
+            alerts[name].append(replace(alert, place=place))
+    return {name: replace(result, alerts=None if result.alerts is None else tuple(alerts[name]))
             for name in (*FEET, CUT_OFF)}
 
 

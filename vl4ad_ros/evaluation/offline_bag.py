@@ -30,7 +30,7 @@ class OfflineBag:
     """
     An mcap bag with the frames, their results and their labels, in the time of the recording.
 
-    Topics and types are those of a replay, without diagnostics. Every
+    Topics and types are those of a replay, without markers and diagnostics. Every
     message carries the header of its frame and is written at the record time of the frame. Scores
     are rounded to multiples of 1/256, so that the file compresses well. The bag depends only on
     the recording, on the parameters and on the scores: the same ones give the same bytes.

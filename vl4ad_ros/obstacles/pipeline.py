@@ -202,7 +202,8 @@ class Pipeline:
         self._tracker.limits = limits.tracks
         tracks = self._tracker.update(
             tuple(found), MAX_MOVE_DIAGONALS * math.hypot(*prediction.image_size),
-            [one.place for one in detections], moment.seconds, motion)
+            [one.place for one in detections], moment.seconds,
+            None if moment.unusable else motion)  # Odometry is found by the stamp.
         confirmed = [track for track in tracks if track.confirmed]
         self._named = {
             track.id: self._missed(track, limits, view, motion) if track.missed
