@@ -62,6 +62,7 @@ def test_the_path_reaches_as_far_as_the_rings_and_without_places_there_is_no_pic
     changed = np.flatnonzero((with_path != without).any(axis=(1, 2)))
     assert changed.min() < 30 and changed.max() > 330
     assert top_view([Alert('1', 0.9, (0.0, 0.0, 5.0, 5.0))], path, SIZE) is None
+    assert top_view([alert(1e10, 0)], path, SIZE) is None
 
 
 def test_captions_and_colours_follow_severity_and_place():

@@ -17,6 +17,7 @@ from vl4ad_ros.evaluation.message_types import typestore  # noqa: E402
 from vl4ad_ros.evaluation.offline import OfflineRun  # noqa: E402
 from vl4ad_ros.evaluation.offline_bag import OfflineBag  # noqa: E402
 from vl4ad_ros.evaluation.recorded_pose import TF  # noqa: E402
+from vl4ad_ros.evaluation.result_reader import ResultReader  # noqa: E402
 from vl4ad_ros.evaluation.vehicle_messages import camera_transform, optical_frame  # noqa: E402
 from vl4ad_ros.inference.detector import Detector  # noqa: E402
 from vl4ad_ros.settings import read_parameter_file, Settings  # noqa: E402
@@ -219,6 +220,9 @@ def test_the_report_shows_where_alerts_stand(recording, parameters, mock_bundle,
     assert any(row['severity'] and row['first_m'] >= row['nearest_m'] > 1
                for row in result['alerts'])
     assert any(' m, ' in moment['caption'] for moment in result['moments'])
+    with ResultReader(folder / 'result_bag') as reader:
+        alerts = [one for time_ns, *_ in reader.masks() for one in reader.frame(time_ns).alerts]
+    assert any(one.place is not None and one.place.x_m > 1 for one in alerts)
     page = (tmp_path / 'out' / 'report.html').read_text()
     above = [path for path in (folder / 'pictures').iterdir() if path.name.endswith('.top.jpg')]
     assert page.count('from above" width') == len(above) > 0

@@ -17,7 +17,7 @@ from vl4ad_ros.evaluation.alert_messages import alerts_of
 from vl4ad_ros.evaluation.alert_metrics import Alert
 from vl4ad_ros.evaluation.bag_reader import LABEL_TOPIC
 from vl4ad_ros.evaluation.message_types import typestore
-from vl4ad_ros.evaluation.offline_bag import ALERTS_TOPIC, MASK_TOPIC
+from vl4ad_ros.evaluation.offline_bag import ALERTS_TOPIC, MASK_TOPIC, OBSTACLES_TOPIC
 from vl4ad_ros.evaluation.picture_writer import ReportError
 from vl4ad_ros.evaluation.result_bag import CAMERA_TOPIC
 from vl4ad_ros.images import compressed_to_rgb
@@ -30,7 +30,7 @@ class ResultFrame:
 
     :ivar image: (H, W, 3) uint8 RGB.
     :ivar mask: (H, W) uint8, 255 where the score is above the threshold.
-    :ivar alerts: the alerts; empty if they were unknown.
+    :ivar alerts: the alerts, with their places; empty if they were unknown.
     :ivar label: (H, W) uint8 with 0, 1 or 255; None without ground truth.
     """
 
@@ -94,7 +94,8 @@ class ResultReader:
                  in self._reader.messages(start=time_ns, stop=time_ns + 1)}
         return ResultFrame(
             compressed_to_rgb(found[CAMERA_TOPIC]), _array(found[MASK_TOPIC]),
-            alerts_of(found[ALERTS_TOPIC]) if ALERTS_TOPIC in found else (),
+            alerts_of(found[ALERTS_TOPIC], found.get(OBSTACLES_TOPIC))
+            if ALERTS_TOPIC in found else (),
             _array(found[LABEL_TOPIC]) if LABEL_TOPIC in found else None)
 
     def _message(self, connection: Any, cdr: bytes) -> Any:

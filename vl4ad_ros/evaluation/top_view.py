@@ -29,17 +29,18 @@ def top_view(alerts: Sequence[Alert], path_ahead: Callable[[float], np.ndarray],
     The vehicle is at the lower border. A bar is as wide as its alert, and the ellipse around it is
     the standard deviation of its place.
 
-    :param alerts: the alerts; those without a place are left out.
+    :param alerts: the alerts; those without a place, and those beyond 160 m, are left out.
     :param path_ahead: called with a distance in metres; it returns where the vehicle goes up to
         that distance, (N, 2) x and y in metres, with N = 0 if this is not known.
     :param size: height and width of the picture in pixels.
-    :returns: (H, W, 3) uint8 RGB; None if no alert has a place.
+    :returns: (H, W, 3) uint8 RGB; None if no alert is left.
     """
-    placed = [(alert, alert.place) for alert in alerts if alert.place is not None]
+    placed = [(alert, alert.place) for alert in alerts
+              if alert.place is not None and alert.place.distance_m <= _REACHES_M[-1]]
     if not placed:
         return None
     farthest = max(place.distance_m for _, place in placed)
-    reach = next((metres for metres in _REACHES_M if metres >= farthest), _REACHES_M[-1])
+    reach = next(metres for metres in _REACHES_M if metres >= farthest)
     height, width = size
     scale = (height - 2 * _MARGIN) / reach
     origin = np.array([width / 2, height - _MARGIN])
