@@ -80,7 +80,7 @@ def test_two_at_once_draw_once(cache, drawn):
 def test_the_second_scene_is_kept_by_its_script(cache, monkeypatch):
     written = []
 
-    def write(scene, path, on_frame):
+    def write(scene, path, on_frame, views):
         written.append(scene)
         path.mkdir()
     monkeypatch.setattr(sample_drive, 'write_drive', write)
