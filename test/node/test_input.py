@@ -120,7 +120,7 @@ def test_compressed_topic_follows_the_remapped_image(ros, mock_bundle):
             'last refusal'])
         bad = CompressedImage(header=bench.header(), format='jpeg', data=array('B', b'\xff\xd8'))
         bench.send(bad)
-        bench.status('image', lambda s: 'is cut off' in s.message)
+        bench.status('image', lambda s: 'is cut off' in values(s)['last refusal'])
         message.header = bench.header()
         bench.ask(message)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 from dataclasses import replace
 import math
 
+import numpy as np
 from vl4ad_ros.obstacles.ground_view import Placement
 from vl4ad_ros.obstacles.merging import Merger
 from vl4ad_ros.obstacles.motion import Motion
@@ -125,3 +126,17 @@ def test_the_covariance_turns_with_the_vehicle():
     one, = run('left', motion=start.later(SECOND // 2), after_s=0.5)
     xx, xy, yy = one.finding.place.covariance
     assert math.isclose(xx, 1) and math.isclose(yy, 9) and math.isclose(xy, 0, abs_tol=1e-9)
+
+
+def test_ids_are_unique_however_obstacles_meet_and_part():
+    rng, run = np.random.default_rng(3), Run('front', 'left', 'right')
+    for _ in range(2000):
+        camera = ('front', 'left', 'right')[rng.integers(3)]
+        seen = [finding(int(number), *rng.integers(0, 3, 2) * 2.0)
+                for number in rng.choice(5, rng.integers(4), replace=False)]
+        merged = run(camera, *seen) or ()
+        names = [one.finding.id for one in merged]
+        assert len(set(names)) == len(names)
+        pairs = [(s.camera, s.finding.id) for one in merged for s in one.sightings]
+        assert len(set(pairs)) == len(pairs)
+        assert {number for owner, number in pairs if owner == camera} == {s.id for s in seen}

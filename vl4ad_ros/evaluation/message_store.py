@@ -100,6 +100,18 @@ class MessageStore:
             return None
         return self.read(found)
 
+    def next_of_stamp(self, answer: StoredMessage, topic: str) -> bytes | None:
+        """
+        Find the first message of a topic with the stamp of another message that came after it.
+
+        :param answer: a stored message.
+        :param topic: the topic of the other message.
+        :returns: the serialised message; None if none was stored.
+        """
+        entries = self._by_stamp.get((topic, answer.stamp_ns), [])
+        place = bisect_left(entries, answer.received_ns, key=lambda e: e.received_ns)
+        return self.read(entries[place]) if place < len(entries) else None
+
     def __iter__(self) -> Iterator[tuple[StoredMessage, bytes]]:
         """Yield every message with its place, in the order of arrival."""
         for entry in self._entries:

@@ -4,9 +4,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from rclpy.lifecycle import LifecycleNode, LifecyclePublisher
+from rclpy.lifecycle import LifecycleNode
 from sensor_msgs.msg import PointCloud2
 from std_msgs.msg import Header
 from vision_msgs.msg import Detection3DArray
@@ -14,6 +12,7 @@ from visualization_msgs.msg import MarkerArray
 
 from vl4ad_ros.node import messages, qos
 from vl4ad_ros.node.autoware import detected_objects_format
+from vl4ad_ros.node.publisher_group import PublisherGroup
 from vl4ad_ros.obstacles.contact_points import contact_points
 from vl4ad_ros.obstacles.merging import Merger
 from vl4ad_ros.obstacles.motion import Motion
@@ -36,21 +35,16 @@ class ObstacleOutputs:
         :raises Exception: what rclpy raises, such as for an unusable `qos_overrides` parameter;
             no publisher is left behind.
         """
-        self._node = node
         self._cameras = cameras
-        self._publishers: list[LifecyclePublisher] = []
         self._autoware = detected_objects_format()
         self.forget()
-        try:
-            self._obstacles = self._create(Detection3DArray, 'obstacles', qos.event())
-            self._markers = self._create(MarkerArray, 'markers', qos.event())
-            self._points = self._create(PointCloud2, 'obstacle_points', qos.image_result())
-            if self._autoware:
-                self._objects = self._create(self._autoware.type, 'objects', qos.event())
-                node.get_logger().info(self._autoware.about)
-        except Exception:
-            self.close()
-            raise
+        self._group = group = PublisherGroup(node, '~/')
+        self._obstacles = group.create(Detection3DArray, 'obstacles', qos.event())
+        self._markers = group.create(MarkerArray, 'markers', qos.event())
+        self._points = group.create(PointCloud2, 'obstacle_points', qos.image_result())
+        if self._autoware:
+            self._objects = group.create(self._autoware.type, 'objects', qos.event())
+            node.get_logger().info(self._autoware.about)
 
     def forget(self) -> None:
         """Forget what the cameras saw, as when images are taken anew."""
@@ -92,12 +86,4 @@ class ObstacleOutputs:
 
     def close(self) -> None:
         """Destroy the publishers; may be called twice."""
-        for publisher in self._publishers:
-            self._node.destroy_lifecycle_publisher(publisher)
-        self._publishers.clear()
-
-    def _create(self, kind: type, name: str, profile: Any) -> LifecyclePublisher:
-        publisher = self._node.create_lifecycle_publisher(
-            kind, f'~/{name}', profile, qos_overriding_options=qos.overridable())
-        self._publishers.append(publisher)
-        return publisher
+        self._group.close()

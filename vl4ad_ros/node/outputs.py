@@ -4,16 +4,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from rclpy.lifecycle import LifecycleNode, LifecyclePublisher
+from rclpy.lifecycle import LifecycleNode
 from sensor_msgs.msg import Image, PointCloud2
 from std_msgs.msg import Header
 from vision_msgs.msg import Detection2DArray
 
 from vl4ad_ros.inference.detector import Prediction
 from vl4ad_ros.node import messages, overlay, qos
+from vl4ad_ros.node.publisher_group import PublisherGroup
 from vl4ad_ros.obstacles.ground_points import GroundPoints
 from vl4ad_ros.obstacles.labels import confidence_map, ground_mask, label_map
 from vl4ad_ros.obstacles.pipeline import Result
@@ -36,22 +35,16 @@ class Outputs:
         :raises Exception: what rclpy raises, such as for an unusable `qos_overrides` parameter;
             no publisher is left behind.
         """
-        self._node = node
-        self._prefix = f'~/{camera}/' if camera else '~/'
-        self._publishers: list[LifecyclePublisher] = []
         self._ground_points = GroundPoints()
-        try:
-            self._mask = self._create(Image, 'mask', qos.image_result())
-            self._score = self._create(Image, 'score', qos.image_result())
-            self._overlay = self._create(Image, 'overlay', qos.image_result())
-            self._labels = self._create(Image, 'labels', qos.image_result())
-            self._confidence = self._create(Image, 'confidence', qos.image_result())
-            self._points = self._create(PointCloud2, 'points', qos.image_result())
-            self._detections = self._create(Detection2DArray, 'detections', qos.event())
-            self._alerts = self._create(Detection2DArray, 'alerts', qos.event())
-        except Exception:
-            self.close()
-            raise
+        self._group = group = PublisherGroup(node, f'~/{camera}/' if camera else '~/')
+        self._mask = group.create(Image, 'mask', qos.image_result())
+        self._score = group.create(Image, 'score', qos.image_result())
+        self._overlay = group.create(Image, 'overlay', qos.image_result())
+        self._labels = group.create(Image, 'labels', qos.image_result())
+        self._confidence = group.create(Image, 'confidence', qos.image_result())
+        self._points = group.create(PointCloud2, 'points', qos.image_result())
+        self._detections = group.create(Detection2DArray, 'detections', qos.event())
+        self._alerts = group.create(Detection2DArray, 'alerts', qos.event())
 
     def publish(self, header: Header, image: np.ndarray, prediction: Prediction, result: Result,
                 settings: Settings) -> None:
@@ -89,12 +82,4 @@ class Outputs:
 
     def close(self) -> None:
         """Destroy the publishers; may be called twice."""
-        for publisher in self._publishers:
-            self._node.destroy_lifecycle_publisher(publisher)
-        self._publishers.clear()
-
-    def _create(self, kind: type, name: str, profile: Any) -> LifecyclePublisher:
-        publisher = self._node.create_lifecycle_publisher(
-            kind, f'{self._prefix}{name}', profile, qos_overriding_options=qos.overridable())
-        self._publishers.append(publisher)
-        return publisher
+        self._group.close()

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from itertools import combinations
+from itertools import combinations, count
 import math
 
 import numpy as np
@@ -121,9 +121,16 @@ class Merger:
             free = [name for name in map(self._ids.get, map(_key, group))
                     if name is not None and name not in ids.values()]
             ids[group] = free[0] if free else next(
-                name for name in map(_own, group) if name not in ids.values())
+                name for name in _new_names(group) if name not in ids.values())
         self._ids = {_key(one): ids[group] for group in groups for one in group}
         return [ids[group] for group in groups]
+
+
+def _new_names(group: tuple[Sighting, ...]) -> Iterator[str]:
+    """Yield ids for a group: those that its cameras give, then these with a number."""
+    for number in count(1):
+        for sighting in group:
+            yield _own(sighting) if number == 1 else f'{_own(sighting)}-{number}'
 
 
 def _key(sighting: Sighting) -> tuple[str, str]:

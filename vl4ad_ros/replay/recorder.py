@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 import time
+from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.node import Node
@@ -76,10 +77,16 @@ class Recorder:
         :returns: its alerts, with places and severities if these have arrived; None if no alerts
             message of this frame has arrived.
         """
-        alerts, obstacles = (cdr and deserialize_message(cdr, TYPES[name])
-                             for name in ('alerts', 'obstacles') for cdr in [
-                                 self._messages.of_same_frame(detections, self._output(name))])
+        alerts = self._read(self._messages.of_same_frame(detections, self._output('alerts')),
+                            'alerts')
+        # A frame of another camera may have the same stamp; what it shows came before.
+        find = self._messages.next_of_stamp if self._camera else self._messages.of_same_frame
+        obstacles = self._read(find(detections, self._output('obstacles')), 'obstacles')
         return alerts_of(alerts, obstacles, self._camera) if alerts is not None else None
+
+    @staticmethod
+    def _read(cdr: bytes | None, name: str) -> Any | None:
+        return None if cdr is None else deserialize_message(cdr, TYPES[name])
 
     def _output(self, name: str) -> str:
         return output_topic(DETECTOR, self._camera, name)

@@ -6,10 +6,13 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import replace
 from threading import Event
 
+import cv2
+import numpy as np
 import pytest
-
+from vl4ad_ros.settings import Settings
 from vl4ad_workshop.demo import sample_drive
 from vl4ad_workshop.demo.second_act import SCRIPT
+from vl4ad_workshop.scenes.bag import ONE, TWO
 
 
 @pytest.fixture
@@ -88,3 +91,21 @@ def test_the_second_scene_is_kept_by_its_script(cache, monkeypatch):
     assert sample_drive.second_scene() == first and len(written[0]) == 100
     other = sample_drive.second_scene(replace(SCRIPT, phase_s=1.0))
     assert other != first and first.is_dir() and len(written[1]) == 50
+
+
+def test_each_camera_has_its_part_of_the_road_ahead():
+    values = sample_drive.parameters_of(TWO)
+    settings = Settings().changed(values)
+    assert settings.cameras == ('left', 'right')
+    road = np.float32(sample_drive.ROAD_AHEAD)
+    for view in TWO:
+        own = settings.of_camera(view.name)
+        assert own.alert_confirm_hits == sample_drive.TRACK_LIMITS.confirm_hits
+        corners = np.float32(own.region_roi).reshape(-1, 2)
+        for x, y in np.random.default_rng(0).random((200, 2)):
+            whole = view.left + x * (view.right - view.left), y
+            distance = cv2.pointPolygonTest(road, tuple(map(float, whole)), True)
+            if abs(distance) > 1e-3:
+                assert (cv2.pointPolygonTest(corners, (float(x), float(y)), False) > 0) == (
+                    distance > 0)
+    assert sample_drive.parameters_of(ONE) == sample_drive.PARAMETERS

@@ -10,8 +10,9 @@ from pathlib import Path
 import shutil
 from typing import Any
 
+import cv2
+import numpy as np
 from vl4ad_ros import __version__
-
 from vl4ad_ros.files import cache_folder
 from vl4ad_ros.obstacles.tracks import TrackLimits
 from vl4ad_ros.outputs import beside
@@ -41,9 +42,17 @@ def parameters_of(views: Sequence[View]) -> dict[str, Any]:
         return PARAMETERS
     limits = {name: value for name, value in PARAMETERS.items() if name != 'region.roi'}
     return {'cameras': [view.name for view in views], **limits, **{
-        own_name(view.name, 'region.roi'): [
-            n for x, y in ROAD_AHEAD for n in ((x - view.left) / (view.right - view.left), y)]
-        for view in views}}
+        own_name(view.name, 'region.roi'): _road_in(view) for view in views}}
+
+
+def _road_in(view: View) -> list[float]:
+    """Return the part of `ROAD_AHEAD` that a camera shows, in fractions of its picture."""
+    shown = [(x, y) for x in (view.left, view.right) for y in (0.0, 1.0)]
+    _, corners = cv2.intersectConvexConvex(np.float32(ROAD_AHEAD), cv2.convexHull(
+        np.float32(shown)))
+    corners = corners.reshape(-1, 2).astype(float)
+    corners[:, 0] = (corners[:, 0] - view.left) / (view.right - view.left)
+    return np.clip(corners, 0.0, 1.0).ravel().tolist()
 
 
 OnFrame = Callable[[int, int], None]
