@@ -91,8 +91,9 @@ class Meter:
         now = self._clocks()
         age_s = (time.time_ns() - _ns(stamp)) / 1e9
         began = self._began.pop(_ns(stamp))
-        # Images that the mailbox replaced never end.
-        self._began = {ns: at for ns, at in self._began.items() if ns > _ns(stamp)}
+        # Images that the mailbox replaced never end. The other thread may add one meanwhile.
+        for earlier in [ns for ns in self._began.copy() if ns < _ns(stamp)]:
+            del self._began[earlier]
         self._seen += 1
         measured = self._seen - WARM_UP
         if 0 < measured <= self._frames:
