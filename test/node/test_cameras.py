@@ -79,6 +79,17 @@ def test_diagnostics_have_a_status_for_each_camera(bench):
     assert values(bench.status('front image'))['topic'] == '/front/image'
 
 
+def test_a_camera_that_nobody_publishes_is_named_with_the_topic_to_remap(ros, mock_bundle):
+    parameters = {'model.bundle': str(mock_bundle), 'cameras': ['front', 'rear'],
+                  'health.stall_timeout_s': 0.5}
+    with Bench(ros, parameters, name='one_of_two', topic='front/image', camera='front') as bench:
+        assert bench.change('configure') and bench.change('activate')
+        bench.wait_for_match()
+        status = bench.status('rear image', lambda s: s.level != b'\x00')
+        assert 'nothing publishes /rear/image' in status.message
+        assert 'remap rear/image:=' in status.message
+
+
 def test_a_camera_may_have_values_of_its_own_which_can_be_taken_away_again(bench):
     assert bench.set(front__threshold=1.0).successful
     assert not any(bench.ask(scene(), 'front/mask').data)

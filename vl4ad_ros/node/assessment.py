@@ -29,6 +29,7 @@ class Observations:
     What was seen of the images of one camera.
 
     :ivar topic: of the images.
+    :ivar remap: the name by which this topic is remapped.
     :ivar source: what keeps images away, or None.
     :ivar publishers: how many publishers the topic has.
     :ivar replaced: images that a newer one replaced before they were processed.
@@ -56,6 +57,7 @@ class Observations:
     """
 
     topic: str
+    remap: str
     source: SourceProblem | None
     publishers: int
     replaced: int
@@ -177,7 +179,7 @@ def _about_picture(seen: Observations) -> str:
 
 def _nothing_published(seen: Observations) -> str:
     return (f'nothing publishes {seen.topic} (no image for {seen.since_received_s:.1f} s); remap '
-            'image:=<topic of the camera>')
+            f'{seen.remap}:=<topic of the camera>')
 
 
 def _about_stamps(kinds: list[str], last_reset: str) -> str:

@@ -88,7 +88,8 @@ class Camera:
         self._stream: _Stream | None = None
         # The compressed topic is built from the remapped one: 'image/compressed' itself would not
         # follow a remapping of 'image'.
-        self._raw_topic: str = node.resolve_topic_name(f'{name}/image' if name else 'image')
+        self._remap = f'{name}/image' if name else 'image'
+        self._raw_topic: str = node.resolve_topic_name(self._remap)
         self._topic = self._raw_topic
         self._type: type = Image
         self._convert = shared.convert_raw
@@ -108,7 +109,7 @@ class Camera:
         :param take: is called with the name of the camera and each message; must return at once.
         :raises Exception: what rclpy raises if it cannot subscribe; no images are taken then.
         """
-        health = Health(self._topic)
+        health = Health(self._topic, self._remap)
         ground = GroundSource(self._node, self.name, self._raw_topic, vehicle)
 
         def receive(message: Any) -> None:
@@ -165,6 +166,6 @@ class Camera:
         stream = self._stream
         if stream is None:
             return None
-        source = source_problem(self._node, self._topic, self._type, stream.profile)
+        source = source_problem(self._node, self._topic, self._type, stream.profile, self._remap)
         return stream.health.report(self.configuration.settings, source,
                                     self._node.count_publishers(self._topic), replaced, hung_s)

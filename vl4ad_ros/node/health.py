@@ -41,13 +41,14 @@ class Health:
     the caller gives ages by the node's clock. All methods may be called from any thread.
 
     :ivar topic: of the images.
+    :ivar remap: the name by which this topic is remapped.
     :ivar depth: what is taken for full brightness of 16-bit values; '' for other images.
     :ivar no_ground: why the last frame has no positions in metres, a sentence; '' if it has.
     """
 
-    def __init__(self, topic: str) -> None:
+    def __init__(self, topic: str, remap: str = 'image') -> None:
         """Start with all counts at zero."""
-        self.topic = topic
+        self.topic, self.remap = topic, remap
         self._lock = Lock()
         self._counts: Counter[str] = Counter()
         self._reported: Counter[str] = Counter()
@@ -195,7 +196,8 @@ class Health:
             self._last_looks, self._looks = self._looks, []
         looks = self._last_looks
         return Observations(
-            topic=self.topic, source=source, publishers=publishers, replaced=replaced,
+            topic=self.topic, remap=self.remap, source=source, publishers=publishers,
+            replaced=replaced,
             received=self._counts['received'], new=new,
             since_received_s=now - self._last_received, since_good_s=now - self._last_good,
             hung_s=hung_s,
