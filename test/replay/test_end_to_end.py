@@ -14,7 +14,7 @@ pytest.importorskip('rclpy', reason='needs ROS 2')
 from vl4ad_ros import cli  # noqa: E402
 from vl4ad_ros.evaluation.bag_reader import CameraBag  # noqa: E402
 from vl4ad_ros.evaluation.message_store import MessageStore  # noqa: E402
-from vl4ad_ros.replay import session  # noqa: E402
+from vl4ad_ros.replay import node_process, session  # noqa: E402
 
 FRAMES = 30
 
@@ -96,7 +96,7 @@ def test_a_node_that_dies_is_reported_with_its_last_words(
         def __init__(self, *args, **kwargs):
             super().__init__(*args, **kwargs)
             started.append(self)
-    monkeypatch.setattr(session.subprocess, 'Popen', Popen)
+    monkeypatch.setattr(node_process.subprocess, 'Popen', Popen)
     messages = MessageStore(tmp_path)
     with pytest.raises(session.SessionError,
                        match='(?s)ended unexpectedly .signal 9.*Sees colours'):

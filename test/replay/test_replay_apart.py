@@ -26,7 +26,8 @@ from vision_msgs.msg import Detection2DArray  # noqa: E402
 from vl4ad_ros import cli  # noqa: E402
 from vl4ad_ros.evaluation.bag_reader import stamp_of  # noqa: E402
 from vl4ad_ros.evaluation.message_types import typestore  # noqa: E402
-from vl4ad_ros.replay import lane, replay_and_report, session  # noqa: E402
+from vl4ad_ros.replay import (  # noqa: E402
+    lane, node_process, replay_and_report, session)
 
 FRAMES = 24
 
@@ -216,7 +217,7 @@ def children():
 
 
 @pytest.mark.parametrize('owner, name, old', [
-    (session._NodeProcess, 'stop', True), (replay_and_report, 'write_report', True),
+    (node_process.NodeProcess, 'stop', True), (replay_and_report, 'write_report', True),
     (replay_and_report.Path, 'rename', False)])
 def test_a_signal_in_the_last_second(domain, bags, mock_bundle, tmp_path, capsys, monkeypatch,
                                      owner, name, old):

@@ -8,15 +8,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from importlib import metadata
-import json
-import os
 from pathlib import Path
-import random
 import secrets
-import signal
-import subprocess
-import sys
 from threading import Event
 import time
 from typing import Any
@@ -34,8 +27,9 @@ from vl4ad_ros.evaluation.bag_reader import CameraBag
 from vl4ad_ros.evaluation.message_store import MessageStore
 from vl4ad_ros.evaluation.recorded_ground import RecordedGround
 from vl4ad_ros.evaluation.recorded_run import output_topic, ParameterCall, RecordedRun
-from vl4ad_ros.node.dds import use_profile
 from vl4ad_ros.replay.lane import Lane, RecordedCamera
+from vl4ad_ros.replay.node_process import (
+    node_process, NodeProcess, prepare_environment, ros_distro, SessionError)
 from vl4ad_ros.replay.parameter_setter import ParameterSetter
 from vl4ad_ros.replay.player import Player, UnansweredError
 from vl4ad_ros.replay.recorder import DETECTOR, TYPES
@@ -50,12 +44,6 @@ ANSWER_TIMEOUT_S = 60.0
 """Longest time that the node may take for one frame in lockstep, in seconds."""
 _REPORT_TIMEOUT_S = 5.0
 """Longest time to wait for a diagnostics message, in seconds; the node sends one each second."""
-_DISTROS = {'3': 'humble', '7': 'jazzy', '10': 'lyrical'}
-"""ROS 2 distribution by the major version of rclpy."""
-
-
-class SessionError(RuntimeError):
-    """The node failed; the message says how, and has the end of the node's log."""
 
 
 @dataclass(frozen=True)
@@ -149,7 +137,8 @@ def replay_cameras(cameras: Sequence[RecordedCamera], log: Path, options: Sessio
     poses = {own_name(name, key) if name else key: value
              for name, ground in zip(names, grounds) for key, value in ground.parameters.items()}
     options = replace(options, parameters={**options.parameters, 'cameras': names, **poses})
-    with _process(compressed[0], namespace, log, options) as process, (
+    parameters = _parameters(compressed[0], namespace, options)
+    with node_process(parameters, namespace, log) as process, (
             _ros_node(namespace)) as (node, executor):
         return _Session(cameras, grounds, options, on_progress, process, node, executor).run()
 
@@ -159,7 +148,7 @@ class _Session:
 
     def __init__(self, cameras: Sequence[RecordedCamera], grounds: Sequence[RecordedGround],
                  options: SessionOptions, on_progress: Callable[[int], None],
-                 process: _NodeProcess, node: Node, executor: SingleThreadedExecutor) -> None:
+                 process: NodeProcess, node: Node, executor: SingleThreadedExecutor) -> None:
         self._options, self._on_progress = options, on_progress
         self._process, self._node, self._executor = process, node, executor
         settings = options.settings
@@ -267,82 +256,8 @@ class _Session:
         return until()
 
 
-def prepare_environment() -> None:
-    """
-    Restrict the DDS traffic of this process and its child processes to this machine.
-
-    Sets a random ROS domain unless ROS_DOMAIN_ID is set, and the Fast DDS profile for large
-    images. Call it before rclpy is used for the first time.
-    """
-    os.environ.setdefault('ROS_DOMAIN_ID', str(random.randint(1, 100)))
-    os.environ.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
-    use_profile()
-
-
-def ros_distro() -> str:
-    """Return the name of the ROS 2 distribution in use, such as `jazzy`."""
-    if os.environ.get('ROS_DISTRO'):
-        return os.environ['ROS_DISTRO']
-    try:
-        version = metadata.version('ros-rclpy')
-    except metadata.PackageNotFoundError:
-        return 'unknown'
-    return _DISTROS.get(version.partition('.')[0], f'rclpy {version}')
-
-
-class _NodeProcess:
-    """The process of the detector."""
-
-    def __init__(self, popen: subprocess.Popen, log: Path) -> None:
-        self._popen, self._log = popen, log
-
-    def check(self) -> None:
-        """Raise SessionError if the process has ended."""
-        code = self._popen.poll()
-        if code is not None:
-            how = f'signal {-code}' if code < 0 else f'exit code {code}'
-            raise SessionError(f'the node ended unexpectedly ({how}); {self.tail()}')
-
-    def tail(self) -> str:
-        """Return the last lines of the node's log, as the end of an error message."""
-        lines = self._log.read_text(errors='replace').splitlines()[-8:]
-        output = '\n    '.join(lines) if lines else '(nothing)'
-        return f'its last output:\n    {output}'
-
-    def stop(self) -> None:
-        """End the process as Ctrl-C does, and by stronger signals if it does not end."""
-        for number, seconds in ((signal.SIGINT, 8), (signal.SIGTERM, 3), (signal.SIGKILL, 30)):
-            if self._popen.poll() is None:
-                self._popen.send_signal(number)
-                try:
-                    self._popen.wait(seconds)
-                except subprocess.TimeoutExpired:
-                    continue
-
-
-@contextmanager
-def _process(compressed: bool, namespace: str, log: Path,
-             options: SessionOptions) -> Iterator[_NodeProcess]:
-    command = [sys.executable, '-m', 'vl4ad_ros.node.child', str(os.getpid()), '--ros-args',
-               '--params-file', str(_write_parameters(compressed, namespace, log, options)),
-               '--disable-rosout-logs', '-r', f'__ns:={namespace}']
-    for topic in ('/clock', '/diagnostics'):
-        command += ['-r', f'{topic}:={namespace}{topic}']
-    with log.open('wb') as out:
-        # In a session of its own the node does not receive Ctrl-C; `stop` ends it in order.
-        process = _NodeProcess(subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT,
-            start_new_session=True), log)
-        try:
-            yield process
-        finally:
-            with undisturbed():
-                process.stop()
-
-
-def _write_parameters(compressed: bool, namespace: str, log: Path,
-                      options: SessionOptions) -> Path:
-    """Write the parameter file of the node and return its path."""
+def _parameters(compressed: bool, namespace: str, options: SessionOptions) -> dict[str, Any]:
+    """Return the parameters of the node."""
     parameters = {**options.parameters, 'model.bundle': options.bundle, 'use_sim_time': True,
                   'image_transport': 'compressed' if compressed else 'raw'}
     if options.lockstep:
@@ -355,11 +270,7 @@ def _write_parameters(compressed: bool, namespace: str, log: Path,
             parameters |= {
                 f'qos_overrides.{namespace}{output_topic(DETECTOR, camera, name)}.publisher.depth':
                 10 for name in TYPES}
-    path = log.with_suffix('.yaml')
-    # JSON is a subset of YAML.
-    path.write_text(json.dumps({'/**': {'ros__parameters': parameters}}, ensure_ascii=False),
-                    encoding='utf-8')
-    return path
+    return parameters
 
 
 @contextmanager
