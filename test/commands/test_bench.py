@@ -48,7 +48,7 @@ def report_of(capsys, *arguments: str, code: int = 0) -> dict:
 
 
 def test_every_backend_is_measured_or_listed_with_its_reason(with_frames, capsys):
-    report = report_of(capsys, str(with_frames), '--frames', '4', '--device', '15')
+    report = report_of(capsys, str(with_frames), '--frames', '20', '--device', '15')
     assert [r['backend'] for r in report['results']] == ['openvino', 'onnxruntime']
     assert set(report['unavailable']) == {'tensorrt'}
     assert report['unavailable']['tensorrt'].startswith("the backend 'tensorrt' cannot be used: ")
