@@ -11,16 +11,12 @@ from launch_ros.substitutions import FindPackageShare
 
 def generate_launch_description() -> LaunchDescription:
     """Return the arguments whose defaults differ, and the launch file of the detector."""
-    share = FindPackageShare('vl4ad_ros')
     return LaunchDescription([
         DeclareLaunchArgument('cameras', default_value='front,left,right,rear',
                               description='Names of the cameras.'),
         DeclareLaunchArgument('image', default_value='/{camera}/image_raw',
                               description='Topics of the images (without /compressed); {camera} '
                                           'stands for the name of each camera.'),
-        DeclareLaunchArgument('params_file', default_value=PathJoinSubstitution(
-            [share, 'config', 'multi_camera.yaml']),
-            description='YAML file of parameters; the others keep their defaults.'),
         IncludeLaunchDescription(PythonLaunchDescriptionSource(PathJoinSubstitution(
-            [share, 'launch', 'detector.launch.py']))),
+            [FindPackageShare('vl4ad_ros'), 'launch', 'detector.launch.py']))),
     ])

@@ -103,6 +103,22 @@ def test_the_node_gets_what_was_chosen(record):
 
 
 @EVERY_RECORD
+def test_the_launch_file_of_several_cameras_is_that_of_the_detector_with_other_defaults(record):
+    file = FILE.with_name('multi_camera.launch.py')
+    with installed(record):
+        names = {'__name__': 'multi_camera_launch'}
+        exec(compile(file.read_text(), str(file), 'exec'), names)
+        *declared, include = names['generate_launch_description']()['initial_entities']
+    defaults = {call['name']: call['default_value'] for call in declared}
+    assert set(defaults) == {'cameras', 'image'} < {*DEFAULTS, 'params_file'}
+    assert '{camera}' in defaults['image'] and len(defaults['cameras'].split(',')) > 1
+    parts = include['launch_description_source']['launch_file_path']['substitutions']
+    assert FILE.parents[1].joinpath(*parts[1:]) == FILE
+    *_, node = started(record, **defaults)
+    assert [topic for _, topic in node['remappings']][0] == '/front/image_raw'
+
+
+@EVERY_RECORD
 def test_each_of_several_cameras_has_its_topic(record):
     *_, node = started(record, cameras='front, left', image='/{camera}/image_raw')
     assert node['parameters'][-1] == {'cameras': ['front', 'left']}

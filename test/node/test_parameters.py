@@ -196,6 +196,8 @@ def test_unusable_cameras_and_values_of_cameras_are_refused(values, reason):
 def test_names_of_cameras_values_are_known_and_others_get_advice():
     known = ['front.threshold', 'front.region.roi', 'front.camera.height_m']
     assert not unknown_names(known, ['front'])
-    common, misspelt = unknown_names(['front.model.bundle', 'fornt.threshold'], ['front'])
+    common, misspelt, other = unknown_names(
+        ['front.model.bundle', 'fornt.threshold', 'rear.threshold'], ['front'])
+    assert "'cameras' does not name 'rear'" in other
     assert "'model.bundle' is the same for all cameras" in common
     assert "did you mean 'front.threshold'?" in misspelt

@@ -416,6 +416,10 @@ def unknown_names(names: Iterable[str], cameras: Iterable[str] = ()) -> list[str
                              f"'{shared}' is the same for all cameras")
             continue
         near = difflib.get_close_matches(name, known, 1)
+        if shared in OF_CAMERAS and not difflib.get_close_matches(camera, cameras, 1):
+            sentences.append(f"the parameter 'cameras' does not name '{camera}', so the value of "
+                             f"'{name}' is ignored")
+            continue
         sentences.append(f"there is no parameter '{name}', so its value is ignored; "
                          + (f"did you mean '{near[0]}'?" if near else
                             'docs/parameters.md lists all parameters'))
