@@ -35,7 +35,9 @@ VARIANTS = {
 GRAPHS = ('fp16', 'fp16, channels_last', 'bf16, channels_last', 'fp16, channels_last, gather')
 """The variants that are measured as a CUDA graph too."""
 NO_FORMS = 'the network has no deformable attention, so it has no forms of sampling'
+ONE_IMAGE = 'the graph of this network takes one image'
 _FRAMES = 4  # different ones in turns
+_TOGETHER = 'fp16, channels_last'  # the variant for several images at once, without the last maps
 _FEWEST = 5  # rounds; if there is no time for them, a size is skipped
 _SHARE = 0.6  # of the time that is left, which one size may take
 _AT_ONCE = 10  # rounds after which the figures so far are written
@@ -110,8 +112,17 @@ class Latency:
                                      absent=absent),
                 f'{label}scoring alone, ours, fp32': Row(
                     functools.partial(self._scoring, our_score), scoring, absent=absent),
+                **self._several(label),
                 f'{label}upload of the image': Row(self._upload),
                 f'{label}download of the maps': Row(self._download)}
+
+    def _several(self, label: str) -> Mapping[str, Row]:
+        """Return rows for the images of several cameras: the node takes them one by one."""
+        one_by_one = f'{label}{_FRAMES} images one by one, {_TOGETHER}'
+        absent = '' if self._models.forms else ONE_IMAGE
+        return {one_by_one: Row(functools.partial(self._images, 1), absent=absent),
+                f'{label}{_FRAMES} images at once, {_TOGETHER}': Row(
+                    functools.partial(self._images, _FRAMES), one_by_one, absent=absent)}
 
     @torch.inference_mode()
     def measure(self, report: Report, runs: int) -> None:
@@ -179,6 +190,11 @@ class Latency:
         graph = self._models.graph(variant)
         _, *texts = self._models.inputs(scenes(self._size, 1)[0])
         return lambda: graph(self._frame(), *texts), 0
+
+    def _images(self, batch: int) -> tuple[Call, int]:
+        graph = self._models.graph(VARIANTS[_TOGETHER])
+        texts, parts = self._models.texts(), torch.stack(self._frames).float().split(batch)
+        return lambda: [graph.network(part, texts, graph.options) for part in parts], 0
 
     def _captured(self, variant: Variant) -> tuple[Call, int]:
         graph, before = self._models.graph(variant), self._device.held()

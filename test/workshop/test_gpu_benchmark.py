@@ -20,7 +20,7 @@ pytest.importorskip('open_clip')
 
 from benchmarks.gpu import __main__ as command, compiler, correctness, detector  # noqa: E402, I100
 from benchmarks.gpu.device import CpuDevice, CudaDevice, tf32  # noqa: E402
-from benchmarks.gpu.latency import NO_FORMS  # noqa: E402
+from benchmarks.gpu.latency import NO_FORMS, ONE_IMAGE  # noqa: E402
 from benchmarks.gpu.models import open_models, StreetModels  # noqa: E402
 from benchmarks.gpu.pipeline import EndToEnd  # noqa: E402
 from benchmarks.gpu.report import NOT_REACHED, Report, SECTIONS  # noqa: E402
@@ -109,9 +109,9 @@ def test_the_street_network_is_measured_and_what_it_lacks_is_skipped_aloud(
         assert reason != NOT_REACHED and f'{section}: {name} is skipped: {reason}' in printed
     # 'onnxruntime with CUDA' depends on the machine.
     here = {key: why for key, why in missing.items() if key[0] not in ('detector', 'compile')}
-    assert set(here.values()) == {NO_FORMS, StreetModels.no_order}
+    assert set(here.values()) == {NO_FORMS, ONE_IMAGE, StreetModels.no_order}
     assert all('official' in name or 'scoring alone' in name or 'sampling' in name
-               or 'gather' in name for _, name in here)
+               or 'gather' in name or 'images' in name for _, name in here)
     assert found['correctness', 'trained street model: fp32']['within_the_tolerance'] == 'yes'
     assert found['correctness', 'trained street model: fp16']['uncertainty'] > 0
     assert found['latency', '64x96: ours, fp16, CUDA graph']['times_as_fast'] > 0
