@@ -54,3 +54,13 @@ def test_where_all_stamps_are_the_same_what_arrived_together_belongs_together(st
             put(store, 'alerts', 100 * i + 5, 0, i)
     assert [value(store.of_same_frame(a, 'mask')) for a in answers] == [0, 1, None, 3, 4, 5]
     assert [value(store.of_same_frame(a, 'alerts')) for a in answers] == [None] * 4 + [4, 5]
+
+
+def test_what_another_camera_caused_at_the_same_stamp_comes_before_and_is_passed_over(store):
+    put(store, 'obstacles', 10, 100, 1)  # caused by another camera
+    answer = put(store, 'answer', 12, 100, 0)
+    assert store.next_of_stamp(answer, 'obstacles') is None
+    put(store, 'obstacles', 900, 100, 2)
+    put(store, 'obstacles', 901, 100, 3)
+    assert value(store.next_of_stamp(answer, 'obstacles')) == 2
+    assert store.next_of_stamp(put(store, 'answer', 950, 200, 0), 'obstacles') is None
