@@ -63,8 +63,7 @@ def generate_launch_description() -> LaunchDescription:
 def _start(context: LaunchContext) -> list[Action]:
     chosen = {f'model.{name}': LaunchConfiguration(name).perform(context)
               for name in ('bundle', 'backend', 'precision')}
-    cameras = [name for name in LaunchConfiguration('cameras').perform(context).replace(
-        ',', ' ').split() if name]
+    cameras = LaunchConfiguration('cameras').perform(context).replace(',', ' ').split()
     respawn = LaunchConfiguration('respawn').perform(context) == 'true'
     node = LifecycleNode(
         package='vl4ad_ros', executable='detector',

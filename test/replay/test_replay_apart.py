@@ -27,7 +27,7 @@ from vl4ad_ros import cli  # noqa: E402
 from vl4ad_ros.evaluation.bag_reader import stamp_of  # noqa: E402
 from vl4ad_ros.evaluation.message_types import typestore  # noqa: E402
 from vl4ad_ros.replay import (  # noqa: E402
-    lane, node_process, replay_and_report, session)
+    camera_replay, node_process, replay_and_report, session)
 
 FRAMES = 24
 
@@ -328,7 +328,7 @@ def test_lockstep_goes_on_after_frames_that_cannot_be_read(domain, mock_bundle, 
 def test_a_frame_without_an_answer_is_named(domain, bags, mock_bundle, tmp_path, capsys,
                                             monkeypatch):
     monkeypatch.setattr(session, 'ANSWER_TIMEOUT_S', 1.0)
-    monkeypatch.setattr(lane.AnswerMatcher, 'answer', lambda *_: None)
+    monkeypatch.setattr(camera_replay.AnswerMatcher, 'answer', lambda *_: None)
     assert cli.main(['replay', str(bags[0]), '--bundle', str(mock_bundle), '--lockstep', '--out',
                      str(tmp_path / 'out')]) == 1
     said = capsys.readouterr().err

@@ -18,7 +18,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from vl4ad_ros.evaluation.bag_reader import BagFrame
 from vl4ad_ros.evaluation.message_types import typestore
 from vl4ad_ros.evaluation.recorded_ground import ODOMETRY
-from vl4ad_ros.replay.lane import Lane
+from vl4ad_ros.replay.camera_replay import CameraReplay
 
 _TICK_S = 0.02
 """Longest time between two messages of the clock, in seconds."""
@@ -38,13 +38,13 @@ class Player:
     the time at which the bag recorded them, so their age is what a recorder on the vehicle saw.
     """
 
-    def __init__(self, node: Node, lanes: Sequence[Lane], rate: float | None,
+    def __init__(self, node: Node, replays: Sequence[CameraReplay], rate: float | None,
                  patience_s: float | None, max_gap_s: float = 2.0) -> None:
         """
         Create publishers for the images of each camera, the other inputs and `clock`.
 
         :param node: the node of this process; the topics are in its namespace.
-        :param lanes: the cameras. Odometry is that of the first one that has any.
+        :param replays: of the cameras. Odometry is that of the first one that has any.
         :param rate: speed of the replay, above 0; 1 is the speed of the recording. None sends each
             frame at once.
         :param patience_s: wait after each frame until `go_on` is called, at most so many seconds;
@@ -56,9 +56,9 @@ class Player:
         self._max_gap_ns = int(max_gap_s * 1e9)
         self._rate = rate
         self._patience_s, self._may_go_on = patience_s, Event()
-        self._feeds = [_Feed(node, lane, patience_s is not None) for lane in lanes]
-        self._start_ns = min(lane.camera.bag.times_ns[0] for lane in lanes)
-        self._moving = next((lane for lane in lanes if lane.ground.has_odometry), lanes[0])
+        self._feeds = [_Feed(node, replay, patience_s is not None) for replay in replays]
+        self._start_ns = min(replay.camera.bag.times_ns[0] for replay in replays)
+        self._moving = next((one for one in replays if one.ground.has_odometry), replays[0])
         self.odometry = node.create_publisher(Odometry, 'odometry', QoSProfile(depth=1000))
         self.clock = node.create_publisher(Clock, 'clock', QoSProfile(depth=1))
 
@@ -78,7 +78,7 @@ class Player:
         """Publish the record time of the first frame on the clock, and what belongs to it."""
         self._show(self._start_ns)
         for feed in self._feeds:
-            feed.publish_info(feed.lane.camera.bag.times_ns[0])
+            feed.publish_info(feed.replay.camera.bag.times_ns[0])
         self._publish_odometry(0)
 
     def go_on(self) -> None:
@@ -109,10 +109,10 @@ class Player:
             self._show(frame.time_ns)
             if feed.publish_info(frame.time_ns) and self._patience_s is not None:
                 stop.wait(_ARRIVAL_S)
-            if feed.lane is self._moving:
+            if feed.replay is self._moving:
                 self._publish_odometry(frame.index)
             self._may_go_on.clear()
-            feed.lane.matcher.send(frame.index, frame.stamp_ns, time.time_ns())
+            feed.replay.matcher.send(frame.index, frame.stamp_ns, time.time_ns())
             feed.images.publish(frame.cdr)
             if self._patience_s is not None:
                 self._wait_for_answer(frame, self._patience_s, stop)
@@ -138,12 +138,12 @@ class Player:
 class _Feed:
     """The images and the CameraInfo of one camera."""
 
-    def __init__(self, node: Node, lane: Lane, reliable: bool) -> None:
+    def __init__(self, node: Node, replay: CameraReplay, reliable: bool) -> None:
         """Create the publishers; images may only be lost when the replay runs in real time."""
-        self.lane = lane
+        self.replay = replay
         self._info: bytes | None = None
-        prefix = f'{lane.camera.name}/' if lane.camera.name else ''
-        compressed = lane.camera.bag.compressed
+        prefix = f'{replay.camera.name}/' if replay.camera.name else ''
+        compressed = replay.camera.bag.compressed
         self.images = node.create_publisher(
             CompressedImage if compressed else Image,
             f'{prefix}image/compressed' if compressed else f'{prefix}image',
@@ -153,12 +153,12 @@ class _Feed:
 
     def frames(self) -> Iterator[tuple[_Feed, BagFrame]]:
         """Yield each frame with this feed."""
-        for frame in self.lane.camera.bag.frames():
+        for frame in self.replay.camera.bag.frames():
             yield self, frame
 
     def publish_info(self, time_ns: int) -> bool:
         """Publish the CameraInfo of a time, if there is any; return whether it is a new one."""
-        info = self.lane.ground.serialised(time_ns)
+        info = self.replay.ground.serialised(time_ns)
         if info is None:
             return False
         self.infos.publish(info)

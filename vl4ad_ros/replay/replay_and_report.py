@@ -24,7 +24,7 @@ from vl4ad_ros.outputs import keep_apart, replaced
 from vl4ad_ros.prompts.vocabulary import Vocabulary
 from vl4ad_ros.replay import session
 from vl4ad_ros.replay.alert_printer import AlertPrinter
-from vl4ad_ros.replay.lane import RecordedCamera
+from vl4ad_ros.replay.camera_replay import RecordedCamera
 from vl4ad_ros.settings import Settings
 
 

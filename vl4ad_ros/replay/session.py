@@ -27,7 +27,7 @@ from vl4ad_ros.evaluation.bag_reader import CameraBag
 from vl4ad_ros.evaluation.message_store import MessageStore
 from vl4ad_ros.evaluation.recorded_ground import RecordedGround
 from vl4ad_ros.evaluation.recorded_run import output_topic, ParameterCall, RecordedRun
-from vl4ad_ros.replay.lane import Lane, RecordedCamera
+from vl4ad_ros.replay.camera_replay import CameraReplay, RecordedCamera
 from vl4ad_ros.replay.node_process import (
     node_process, NodeProcess, prepare_environment, ros_distro, SessionError)
 from vl4ad_ros.replay.parameter_setter import ParameterSetter
@@ -152,10 +152,10 @@ class _Session:
         self._options, self._on_progress = options, on_progress
         self._process, self._node, self._executor = process, node, executor
         settings = options.settings
-        self._lanes = [
-            Lane(node, camera, ground, settings.of_camera(camera.name), self._go_on)
+        self._replays = [
+            CameraReplay(node, camera, ground, settings.of_camera(camera.name), self._go_on)
             for camera, ground in zip(cameras, grounds)]
-        self._player = Player(node, self._lanes, options.rate,
+        self._player = Player(node, self._replays, options.rate,
                               ANSWER_TIMEOUT_S if options.lockstep else None,
                               options.max_gap_s)
         self._setter = ParameterSetter(node, f'{node.get_namespace()}{DETECTOR}', options.calls,
@@ -163,12 +163,12 @@ class _Session:
 
     def run(self) -> list[RecordedRun]:
         """Activate the node, play the bag, wait for the last answers, and return the results."""
-        lanes, setter = self._lanes, self._setter
+        replays, setter = self._replays, self._setter
         self._activate()
         # A recorder subscribes to diagnostics last. So once they arrive, the detector has
         # discovered all subscriptions of this process, and the first answer is not lost either.
         if not self._spin(lambda: (setter.ready and self._player.has_listeners and all(
-                lane.recorder.is_connected and 'bad' in lane.recorder.facts for lane in lanes)),
+                one.recorder.is_connected and 'bad' in one.recorder.facts for one in replays)),
                 START_TIMEOUT_S):
             raise SessionError('the node is active, but it does not subscribe to the images or '
                                f'does not publish results; {self._process.tail()}')
@@ -178,32 +178,32 @@ class _Session:
         self._player.show_start()
         self._spin(lambda: False, 0.5)
         self._play()
-        self._spin(lambda: all(lane.done for lane in lanes), LAST_ANSWER_TIMEOUT_S)
+        self._spin(lambda: all(one.done for one in replays), LAST_ANSWER_TIMEOUT_S)
         self._spin(lambda: False, 0.3)
-        for lane in lanes:
-            lane.complete(final=True)
+        for one in replays:
+            one.complete(final=True)
         if not self._spin(lambda: setter.done, LAST_ANSWER_TIMEOUT_S) or setter.refusals:
             raise SessionError('the node did not accept parameters during the replay: '
                                f'{"; ".join(setter.refusals) or "no answer"}; '
                                f'{self._process.tail()}')
-        for lane in lanes:
-            if not lane.answered:
-                raise SessionError(f'the node answered 0 of {len(lane.matcher.sent_ns)} frames of '
-                                   f'{lane.camera.bag.topic}; {self._process.tail()}')
+        for one in replays:
+            if not one.answered:
+                raise SessionError(f'the node answered 0 of {len(one.matcher.sent_ns)} frames of '
+                                   f'{one.camera.bag.topic}; {self._process.tail()}')
         # Only the diagnostics say how many frames the node refused. A report that arrives from
         # here on includes all frames.
-        reports = [lane.recorder.reports for lane in lanes]
-        if not self._spin(lambda: all(lane.recorder.reports > earlier for lane, earlier in
-                                      zip(lanes, reports)), _REPORT_TIMEOUT_S):
+        reports = [one.recorder.reports for one in replays]
+        if not self._spin(lambda: all(one.recorder.reports > earlier for one, earlier in
+                                      zip(replays, reports)), _REPORT_TIMEOUT_S):
             raise SessionError('the node does not publish diagnostics any more; '
                                f'{self._process.tail()}')
-        facts = lanes[0].recorder.facts
+        facts = replays[0].recorder.facts
         about: dict[str, Any] = {
             'model': facts['bundle'], 'backend': facts['backend'], 'ros_distro': ros_distro()}
         about |= {'rate': self._options.rate} if self._options.rate else {}
         about |= {'lockstep': True} if self._options.lockstep else {}
         about |= {'notice': facts['notice']} if facts.get('notice') else {}
-        return [lane.run(about, tuple(setter.made)) for lane in lanes]
+        return [one.run(about, tuple(setter.made)) for one in replays]
 
     def _activate(self) -> None:
         client = self._node.create_client(
@@ -239,7 +239,7 @@ class _Session:
     @property
     def _sent(self) -> int:
         """The number of frames that were sent, of all cameras."""
-        return sum(len(lane.matcher.sent_ns) for lane in self._lanes)
+        return sum(len(one.matcher.sent_ns) for one in self._replays)
 
     def _go_on(self) -> None:
         self._player.go_on()
@@ -251,8 +251,8 @@ class _Session:
             check()
             self._process.check()
             self._executor.spin_once(timeout_sec=0.05)
-            for lane in self._lanes:
-                lane.complete()
+            for one in self._replays:
+                one.complete()
         return until()
 
 

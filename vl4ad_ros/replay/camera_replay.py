@@ -47,7 +47,7 @@ class RecordedCamera:
     on_result: Callable[[FrameResult], None] = lambda result: None
 
 
-class Lane:
+class CameraReplay:
     """
     What happens to the frames of one camera during a replay.
 
